@@ -1,0 +1,38 @@
+"""Build the compiled core. Everything else is in pyproject.toml."""
+
+import os
+import sys
+from pathlib import Path
+
+if not sys.platform.startswith("linux"):
+    sys.exit(f"lowlat runs on Linux only, this is {sys.platform}: it needs futex-era shared memory,"
+             " open-file-description locks and /proc")
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type",
+            "-Wno-missing-field-initializers", "-Wno-sign-compare"]
+FLAGS = ["-O3", "-fno-strict-aliasing", "-std=c11", "-D_GNU_SOURCE", *WARNINGS]
+ONLY = os.environ.get("LOWLAT_EXT", "")
+"""Build only sources whose path contains this (while developing one package)."""
+PLAIN = [path for path in sorted(map(str, Path("lowlat").rglob("*.pyx"))) if ONLY in path]
+
+
+def extension(source: str, name: str | None = None, macros: dict[str, str] | None = None) -> Extension:
+    return Extension(
+        name or source.removesuffix(".pyx").replace("/", "."),
+        [source],
+        include_dirs=["lowlat/core", "lowlat/shm"],
+        define_macros=list((macros or {}).items()),
+        extra_compile_args=FLAGS,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(source) for source in PLAIN],
+        compiler_directives={"language_level": "3"},
+        build_dir="build",
+    )
+)
