@@ -41,7 +41,7 @@ def struct_lines(record: layout.RecordType) -> list[str]:
     used = record.codec.size + layout.SLOT_HEAD_BYTES
     if used < record.size_bytes:
         body.append(f"    uint8_t tail_reserved[{record.size_bytes - used}];")
-    body.append(f"}} __attribute__((aligned(64))) {name};")
+    body.append(f"}} {name};")
     checks.append(f'_Static_assert(sizeof({name}) == {record.size_bytes}, "{name}");')
     return body + checks
 

@@ -54,7 +54,7 @@ typedef struct {
     int64_t bid_size_e6[5];
     int64_t ask_size_e6[5];
     uint8_t tail_reserved[56];
-} __attribute__((aligned(64))) ll_book_top;
+} ll_book_top;
 _Static_assert(offsetof(ll_book_top, seq) == 0, "seq");
 _Static_assert(offsetof(ll_book_top, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_book_top, slot_kind) == 12, "slot_kind");
@@ -94,7 +94,7 @@ typedef struct {
     uint16_t status;
     uint32_t tick_e4;
     uint8_t tail_reserved[192];
-} __attribute__((aligned(64))) ll_market_state;
+} ll_market_state;
 _Static_assert(offsetof(ll_market_state, seq) == 0, "seq");
 _Static_assert(offsetof(ll_market_state, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_market_state, slot_kind) == 12, "slot_kind");
@@ -121,7 +121,7 @@ typedef struct {
     uint32_t previous_epoch;
     uint32_t shard;
     uint8_t tail_reserved[216];
-} __attribute__((aligned(64))) ll_reset;
+} ll_reset;
 _Static_assert(offsetof(ll_reset, seq) == 0, "seq");
 _Static_assert(offsetof(ll_reset, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_reset, slot_kind) == 12, "slot_kind");
@@ -152,7 +152,7 @@ typedef struct {
     uint16_t venue;
     uint32_t connection_generation;
     uint8_t tail_reserved[24];
-} __attribute__((aligned(64))) ll_spot_top;
+} ll_spot_top;
 _Static_assert(offsetof(ll_spot_top, seq) == 0, "seq");
 _Static_assert(offsetof(ll_spot_top, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_spot_top, slot_kind) == 12, "slot_kind");
@@ -189,7 +189,7 @@ typedef struct {
     uint16_t series;
     uint8_t history;
     uint8_t tail_reserved[51];
-} __attribute__((aligned(64))) ll_settle;
+} ll_settle;
 _Static_assert(offsetof(ll_settle, seq) == 0, "seq");
 _Static_assert(offsetof(ll_settle, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_settle, slot_kind) == 12, "slot_kind");
@@ -225,7 +225,7 @@ typedef struct {
     uint8_t venue;
     uint8_t taker_side;
     uint8_t tail_reserved[44];
-} __attribute__((aligned(64))) ll_trade;
+} ll_trade;
 _Static_assert(offsetof(ll_trade, seq) == 0, "seq");
 _Static_assert(offsetof(ll_trade, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_trade, slot_kind) == 12, "slot_kind");
@@ -261,7 +261,7 @@ typedef struct {
     uint8_t venue;
     uint8_t direction;
     uint8_t data[968];
-} __attribute__((aligned(64))) ll_frame;
+} ll_frame;
 _Static_assert(offsetof(ll_frame, seq) == 0, "seq");
 _Static_assert(offsetof(ll_frame, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_frame, slot_kind) == 12, "slot_kind");
@@ -310,7 +310,7 @@ typedef struct {
     uint16_t metadata_bytes;
     uint16_t mode;
     uint8_t metadata[300];
-} __attribute__((aligned(64))) ll_signal;
+} ll_signal;
 _Static_assert(offsetof(ll_signal, seq) == 0, "seq");
 _Static_assert(offsetof(ll_signal, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_signal, slot_kind) == 12, "slot_kind");
@@ -379,7 +379,7 @@ typedef struct {
     uint16_t mode;
     uint8_t module[16];
     uint8_t tail_reserved[68];
-} __attribute__((aligned(64))) ll_intent;
+} ll_intent;
 _Static_assert(offsetof(ll_intent, seq) == 0, "seq");
 _Static_assert(offsetof(ll_intent, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_intent, slot_kind) == 12, "slot_kind");
@@ -443,7 +443,7 @@ typedef struct {
     uint32_t group;
     uint8_t module[16];
     uint8_t tail_reserved[48];
-} __attribute__((aligned(64))) ll_decision;
+} ll_decision;
 _Static_assert(offsetof(ll_decision, seq) == 0, "seq");
 _Static_assert(offsetof(ll_decision, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_decision, slot_kind) == 12, "slot_kind");
@@ -503,7 +503,7 @@ typedef struct {
     uint32_t group_state;
     uint8_t module[16];
     uint8_t tail_reserved[56];
-} __attribute__((aligned(64))) ll_report;
+} ll_report;
 _Static_assert(offsetof(ll_report, seq) == 0, "seq");
 _Static_assert(offsetof(ll_report, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_report, slot_kind) == 12, "slot_kind");
@@ -549,7 +549,7 @@ typedef struct {
     uint64_t input_cursor;
     uint32_t writer;
     uint8_t tail_reserved[132];
-} __attribute__((aligned(64))) ll_turn;
+} ll_turn;
 _Static_assert(offsetof(ll_turn, seq) == 0, "seq");
 _Static_assert(offsetof(ll_turn, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_turn, slot_kind) == 12, "slot_kind");
@@ -591,7 +591,7 @@ typedef struct {
     int64_t bid_size_e6[32];
     int64_t ask_size_e6[32];
     uint8_t tail_reserved[16];
-} __attribute__((aligned(64))) ll_book_row;
+} ll_book_row;
 _Static_assert(offsetof(ll_book_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_book_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_book_row, slot_kind) == 12, "slot_kind");
@@ -659,7 +659,7 @@ typedef struct {
     uint8_t slug[64];
     uint8_t question[96];
     uint8_t tail_reserved[92];
-} __attribute__((aligned(64))) ll_market_row;
+} ll_market_row;
 _Static_assert(offsetof(ll_market_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_market_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_market_row, slot_kind) == 12, "slot_kind");
@@ -714,7 +714,7 @@ typedef struct {
     uint32_t instruments;
     uint32_t reconnects;
     uint8_t tail_reserved[8];
-} __attribute__((aligned(64))) ll_shard_row;
+} ll_shard_row;
 _Static_assert(offsetof(ll_shard_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_shard_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_shard_row, slot_kind) == 12, "slot_kind");
@@ -776,7 +776,7 @@ typedef struct {
     int64_t created_wall_ms;
     uint64_t salt;
     uint8_t tail_reserved[72];
-} __attribute__((aligned(64))) ll_order_row;
+} ll_order_row;
 _Static_assert(offsetof(ll_order_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_order_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_order_row, slot_kind) == 12, "slot_kind");
@@ -845,7 +845,7 @@ typedef struct {
     uint32_t dust_e6;
     uint8_t module[16];
     uint8_t tail_reserved[72];
-} __attribute__((aligned(64))) ll_group_row;
+} ll_group_row;
 _Static_assert(offsetof(ll_group_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_group_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_group_row, slot_kind) == 12, "slot_kind");
@@ -884,7 +884,7 @@ typedef struct {
     uint32_t instrument;
     uint32_t generation;
     uint8_t tail_reserved[24];
-} __attribute__((aligned(64))) ll_position_row;
+} ll_position_row;
 _Static_assert(offsetof(ll_position_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_position_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_position_row, slot_kind) == 12, "slot_kind");
@@ -914,7 +914,7 @@ typedef struct {
     int64_t reconciled_ns;
     uint64_t report_position;
     uint8_t tail_reserved[56];
-} __attribute__((aligned(64))) ll_cash_row;
+} ll_cash_row;
 _Static_assert(offsetof(ll_cash_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_cash_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_cash_row, slot_kind) == 12, "slot_kind");
@@ -944,7 +944,7 @@ typedef struct {
     uint32_t market;
     uint32_t generation;
     uint8_t tail_reserved[48];
-} __attribute__((aligned(64))) ll_exposure_row;
+} ll_exposure_row;
 _Static_assert(offsetof(ll_exposure_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_exposure_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_exposure_row, slot_kind) == 12, "slot_kind");
@@ -975,7 +975,7 @@ typedef struct {
     uint32_t halt_code;
     uint8_t reason[64];
     uint8_t tail_reserved[64];
-} __attribute__((aligned(64))) ll_control_row;
+} ll_control_row;
 _Static_assert(offsetof(ll_control_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_control_row, epoch) == 8, "epoch");
 _Static_assert(offsetof(ll_control_row, slot_kind) == 12, "slot_kind");

@@ -16,11 +16,16 @@ __all__ = [
     "Clock",
     "Engine",
     "Recorder",
+    "SEND_HALTED",
+    "SEND_NONE",
+    "SEND_PARTIAL",
+    "SENT",
     "Salts",
     "StreamReader",
     "StreamWriter",
     "TableReader",
     "TableWriter",
+    "Transport",
 ]
 
 EMPTY: Final = 0
@@ -31,6 +36,14 @@ READ_NEVER: Final = 0
 """read: the row was never written."""
 READ_BUSY: Final = -1
 """read: the writer overran every retry; try again next turn."""
+SENT: Final = 1
+"""send: every byte was handed to the kernel."""
+SEND_NONE: Final = 0
+"""send: no warm idle connection; nothing left the machine."""
+SEND_PARTIAL: Final = -1
+"""send: some bytes left; the outcome is unknown."""
+SEND_HALTED: Final = -2
+"""send: a halt cell is set or a watchdog is late; nothing left the machine."""
 
 
 class Clock(Protocol):
@@ -177,6 +190,26 @@ class Recorder(Protocol):
 
     def record(self, value_ns: int) -> None:
         """Count one value; clamped to 1 ns .. 60 s."""
+        ...
+
+
+class Transport(Protocol):
+    """Warm request connections to one venue. Answers come back through the owner's callbacks:
+
+    ``on_answer(key, status, headers, body, recv_ns)`` or ``on_lost(key, recv_ns)``, in a later
+    turn, exactly one of them for every SENT or SEND_PARTIAL.
+    """
+
+    def send(self, request: bytes | bytearray | memoryview, key: int, *, urgent: bool) -> int:
+        """Write one whole HTTP request on an idle connection: SENT, SEND_NONE or SEND_PARTIAL.
+
+        ``urgent`` requests (new orders) pass the halt gate in the same compiled call and may also
+        get SEND_HALTED; others (cancels, look-ups) always may leave.
+        """
+        ...
+
+    def idle(self) -> int:
+        """Connections that could take a request now."""
         ...
 
 
