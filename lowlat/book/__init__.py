@@ -1,0 +1,1 @@
+"""Order books from snapshots and deltas, read-only views, walks, fees."""

@@ -1,0 +1,1 @@
+"""The vocabulary: records, units, clocks, ports, errors, config."""

@@ -913,7 +913,14 @@ typedef struct {
     int64_t realized_e6;
     int64_t reconciled_ns;
     uint64_t report_position;
-    uint8_t tail_reserved[56];
+    uint64_t redo_order;
+    int64_t redo_filled_e6;
+    int64_t redo_cash_e6;
+    int64_t redo_fee_e6;
+    int64_t redo_size_e6;
+    int64_t redo_cost_e6;
+    uint32_t redo_instrument;
+    uint32_t redo_generation;
 } ll_cash_row;
 _Static_assert(offsetof(ll_cash_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_cash_row, epoch) == 8, "epoch");
@@ -926,6 +933,14 @@ _Static_assert(offsetof(ll_cash_row, fees_e6) == 40, "fees_e6");
 _Static_assert(offsetof(ll_cash_row, realized_e6) == 48, "realized_e6");
 _Static_assert(offsetof(ll_cash_row, reconciled_ns) == 56, "reconciled_ns");
 _Static_assert(offsetof(ll_cash_row, report_position) == 64, "report_position");
+_Static_assert(offsetof(ll_cash_row, redo_order) == 72, "redo_order");
+_Static_assert(offsetof(ll_cash_row, redo_filled_e6) == 80, "redo_filled_e6");
+_Static_assert(offsetof(ll_cash_row, redo_cash_e6) == 88, "redo_cash_e6");
+_Static_assert(offsetof(ll_cash_row, redo_fee_e6) == 96, "redo_fee_e6");
+_Static_assert(offsetof(ll_cash_row, redo_size_e6) == 104, "redo_size_e6");
+_Static_assert(offsetof(ll_cash_row, redo_cost_e6) == 112, "redo_cost_e6");
+_Static_assert(offsetof(ll_cash_row, redo_instrument) == 120, "redo_instrument");
+_Static_assert(offsetof(ll_cash_row, redo_generation) == 124, "redo_generation");
 _Static_assert(sizeof(ll_cash_row) == 128, "ll_cash_row");
 
 #define LL_KIND_EXPOSURE_ROW 27

@@ -239,7 +239,7 @@ class SettleSeries(IntEnum):
 
 
 class Coin(IntEnum):
-    """Underlyings; also the row of the spot table."""
+    """Underlyings; also the row of the spot_top table."""
 
     NONE = 0
     BTC = 1
@@ -305,6 +305,17 @@ class Rule(IntEnum):
     RESERVE = 33
     RESOLUTION_RISK = 34
     MODULE_OFF = 35
+    PRICE_BAND = 36
+    FAT_FINGER = 37
+    BREAKER = 38
+    """Too many errors of one class, or the venue takes no such orders now."""
+    NO_CONNECTION = 39
+    """Nothing left the machine: no warm idle connection."""
+    NOT_RECONCILED = 40
+    NO_ROOM = 41
+    """No free order row, or reports are half full."""
+    UNKNOWN_OUTCOME = 42
+    """Cancel only: the order's outcome is being looked up."""
 
 
 class IntentFlag(IntFlag):
@@ -369,6 +380,8 @@ class ReportKind(IntEnum):
     HALT = 14
     RESUME = 15
     REDEEMED = 16
+    RECONCILED = 17
+    """Our books were corrected to the venue's word by size and cash."""
 
 
 # ------------------------------------------------------------------------------- record machinery
@@ -400,9 +413,7 @@ class RecordType(Generic[R]):
         return self.row._make(self.codec.unpack_from(buffer, SLOT_HEAD_BYTES))  # type: ignore[attr-defined,no-any-return]
 
 
-def _record(
-    row: type[R], name: str, kind: int, semantics: str, size_bytes: int
-) -> RecordType[R]:
+def _record(row: type[R], name: str, kind: int, semantics: str, size_bytes: int) -> RecordType[R]:
     """Derive every form of a record from the annotations of its NamedTuple."""
     hints = get_type_hints(row, include_extras=True)
     fields = [(field, hint.__metadata__[0]) for field, hint in hints.items()]
@@ -580,7 +591,7 @@ class ShardRow(NamedTuple):
 
 
 class SpotTop(NamedTuple):
-    """Best bid and ask of a coin on an exchange; also its row in the spot table."""
+    """Best bid and ask of a coin on an exchange; also its row in the spot_top table."""
 
     id: U64
     update_id: U64
@@ -885,6 +896,17 @@ class CashRow(NamedTuple):
     realized_e6: I64
     reconciled_ns: I64
     report_position: U64
+    """Where the report of the newest booking goes: at or past the cursor means not yet told."""
+    redo_order: U64
+    """The booking this row commits, as absolute values, for the order and position rows that are
+    written after it. A writer killed in between is finished by the next one."""
+    redo_filled_e6: I64
+    redo_cash_e6: I64
+    redo_fee_e6: I64
+    redo_size_e6: I64
+    redo_cost_e6: I64
+    redo_instrument: U32
+    redo_generation: U32
 
 
 class ExposureRow(NamedTuple):
@@ -1010,7 +1032,7 @@ TABLES: Final = {
         Table("book", BOOK_ROW, 5120, Writer.POLYMARKET),
         Table("shard", SHARD_ROW, 256, Writer.POLYMARKET),
         Table("markets", MARKET_ROW, 5120, Writer.METADATA),
-        Table("spot", SPOT_TOP, 16, Writer.BINANCE),
+        Table("spot_top", SPOT_TOP, 16, Writer.BINANCE),
         Table("orders", ORDER_ROW, 2048, Writer.EXECUTOR),
         Table("groups", GROUP_ROW, 512, Writer.EXECUTOR),
         Table("positions", POSITION_ROW, 10240, Writer.EXECUTOR),
@@ -1028,8 +1050,13 @@ def abi_text(*records: RecordType[Any]) -> str:
         lines.append(f"{record.name} kind={record.kind} {record.semantics} {record.size_bytes}")
         fields = record.dtype.fields
         assert fields is not None
-        lines += [f"  {name} {spec[0].str} {spec[1]}" for name, spec in fields.items()]
+        lines += [f"  {name} {_format_text(spec[0])} {spec[1]}" for name, spec in fields.items()]
     return "\n".join(lines)
+
+
+def _format_text(dtype: np.dtype[Any]) -> str:
+    """Write a field's type with its count (numpy's own text hides what an array is made of)."""
+    return dtype.base.str + (f"[{dtype.shape[0]}]" if dtype.shape else "")
 
 
 def abi_hash(*records: RecordType[Any]) -> int:

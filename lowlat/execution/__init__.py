@@ -1,0 +1,1 @@
+"""Templates, order state machine, groups, reconciliation."""

@@ -1,0 +1,1 @@
+"""Feed engines: decode, apply, publish, resync."""

@@ -1,0 +1,1 @@
+"""Sockets: WebSocket and HTTP clients, socket options, TLS, pacing. Bytes only, no venue words."""

@@ -1,0 +1,1 @@
+"""Aggregator, checks in fixed order, limits, sizing."""

@@ -1,0 +1,1 @@
+"""Signal modules, one file each, and the engine that calls them."""

@@ -1,0 +1,1 @@
+"""The venues on loopback, verified by other code than the engine's."""

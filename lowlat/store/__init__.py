@@ -1,0 +1,1 @@
+"""Journal and tapes: what outlives shared memory."""

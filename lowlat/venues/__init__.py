@@ -1,0 +1,1 @@
+"""Sans-IO codecs, one folder a venue: bytes to values and back."""

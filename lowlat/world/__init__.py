@@ -1,0 +1,1 @@
+"""Engines and simulators in one thread on a virtual clock."""

@@ -1,0 +1,1 @@
+"""Binance spot: streams, REST snapshots, binary frames."""

@@ -1,0 +1,1 @@
+"""Polymarket CLOB V2: market data, metadata, orders, signatures, answers."""

@@ -1,0 +1,239 @@
+/* The venue's side of tick-to-wire, and the floor it is compared with.
+ *
+ * The generator sends WebSocket frames by schedule (frame i is due at t0 + i * spacing, whatever
+ * came back) and times the order requests that answer the trigger frames: from due to the last
+ * byte received. The floor is the least a program can do with the same bytes: busy recv, find the
+ * trigger, one send. Both run against the very same generator, so its own cost cancels.
+ *
+ * OpenSSL is loaded at run time (no headers needed) and only for the TLS rows.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES (1 << 16)
+#define CONNECTIONS_MAX 64
+
+typedef struct conn {
+    int fd;
+    void *ssl;
+    uint32_t used;
+    char buffer[BUFFER_BYTES];
+} conn;
+
+static struct {
+    void *(*ctx_new)(const void *);
+    const void *(*server_method)(void);
+    const void *(*client_method)(void);
+    int (*use_cert)(void *, const char *);
+    int (*use_key)(void *, const char *, int);
+    void *(*ssl_new)(void *);
+    int (*set_fd)(void *, int);
+    int (*accept)(void *);
+    int (*connect)(void *);
+    int (*read)(void *, void *, int);
+    int (*write)(void *, const void *, int);
+    int (*pending)(const void *);
+} tls;
+
+static int64_t now_ns(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t wire_now_ns(void) { return now_ns(); }
+
+static int tls_load(void) {
+    if (tls.read) return 0;
+    void *lib = dlopen("libssl.so.3", RTLD_NOW);
+    if (!lib) lib = dlopen("libssl.so.1.1", RTLD_NOW);
+    if (!lib) return -1;
+#define SYMBOL(field, name) *(void **)&tls.field = dlsym(lib, name)
+    SYMBOL(ctx_new, "SSL_CTX_new");
+    SYMBOL(server_method, "TLS_server_method");
+    SYMBOL(client_method, "TLS_client_method");
+    SYMBOL(use_cert, "SSL_CTX_use_certificate_chain_file");
+    SYMBOL(use_key, "SSL_CTX_use_PrivateKey_file");
+    SYMBOL(ssl_new, "SSL_new");
+    SYMBOL(set_fd, "SSL_set_fd");
+    SYMBOL(accept, "SSL_accept");
+    SYMBOL(connect, "SSL_connect");
+    SYMBOL(read, "SSL_read");
+    SYMBOL(write, "SSL_write");
+    SYMBOL(pending, "SSL_pending");
+    return tls.read && tls.write ? 0 : -1;
+}
+
+/* A blocking TLS handshake when cert is given (server) or client is set; NULL on failure. */
+conn *wire_open(int fd, int client_tls, const char *cert, const char *key) {
+    conn *c = calloc(1, sizeof(conn));
+    c->fd = fd;
+    if (!cert && !client_tls) return c;
+    if (tls_load()) return NULL;
+    void *ctx = tls.ctx_new(cert ? tls.server_method() : tls.client_method());
+    if (cert && (tls.use_cert(ctx, cert) != 1 || tls.use_key(ctx, key, 1) != 1)) return NULL;
+    c->ssl = tls.ssl_new(ctx);
+    tls.set_fd(c->ssl, fd);
+    if ((cert ? tls.accept(c->ssl) : tls.connect(c->ssl)) != 1) return NULL;
+    return c;
+}
+
+/* Bytes read, 0 = nothing now, -1 = closed. */
+int wire_recv(conn *c, char *to, int bytes) {
+    int got;
+    if (c->ssl) {
+        got = tls.read(c->ssl, to, bytes);
+        return got > 0 ? got : (errno == EAGAIN || errno == EWOULDBLOCK || got < 0) ? 0 : -1;
+    }
+    got = (int)recv(c->fd, to, (size_t)bytes, MSG_DONTWAIT);
+    if (got > 0) return got;
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
+}
+
+int wire_send(conn *c, const char *from, int bytes) {
+    int sent = 0;
+    while (sent < bytes) {
+        int n = c->ssl ? tls.write(c->ssl, from + sent, bytes - sent)
+                       : (int)send(c->fd, from + sent, (size_t)(bytes - sent), MSG_NOSIGNAL);
+        if (n <= 0) {
+            if (errno == EAGAIN || errno == EWOULDBLOCK) continue;
+            return -1;
+        }
+        sent += n;
+    }
+    return sent;
+}
+
+/* Length of the whole HTTP request at the start of the buffer, 0 while incomplete. */
+static uint32_t request_length(conn *c) {
+    c->buffer[c->used < BUFFER_BYTES ? c->used : BUFFER_BYTES - 1] = 0;
+    char *end = memmem(c->buffer, c->used, "\r\n\r\n", 4);
+    if (!end) return 0;
+    uint32_t head = (uint32_t)(end - c->buffer) + 4;
+    char *length = memmem(c->buffer, head, "Content-Length: ", 16);
+    uint32_t body = length ? (uint32_t)strtoul(length + 16, NULL, 10) : 0;
+    return c->used >= head + body ? head + body : 0;
+}
+
+typedef struct {
+    int64_t sent_frames;
+    int64_t late_ns_max; /* how far the generator itself fell behind its schedule */
+    int64_t requests;
+    int64_t unexpected;
+    int64_t missed;
+    int64_t request_bytes;
+    int64_t closed;
+} wire_result;
+
+/* Send frames by schedule; latency_ns gets one value for each answered trigger, in order. */
+int wire_generate(conn *feed, conn **orders, int order_count, const char *frames,
+                  const uint32_t *offsets, const uint8_t *trigger, int count, int64_t spacing_ns,
+                  const char *answer, int answer_bytes, const char *pong, int pong_bytes,
+                  int64_t *latency_ns, char *sample, int sample_bytes, wire_result *result) {
+    int poller = epoll_create1(0), answered = 0;
+    struct epoll_event events[CONNECTIONS_MAX];
+    for (int i = 0; i < order_count; i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.ptr = orders[i]};
+        epoll_ctl(poller, EPOLL_CTL_ADD, orders[i]->fd, &e);
+    }
+    memset(result, 0, sizeof *result);
+    int64_t t0 = now_ns() + 1000000, waiting_since = 0;
+    int next = 0;
+    int64_t end = t0 + (int64_t)count * spacing_ns + 50000000;
+    for (;;) {
+        int64_t now = now_ns();
+        if (next < count && now >= t0 + next * spacing_ns) {
+            int64_t due = t0 + next * spacing_ns;
+            if (now - due > result->late_ns_max) result->late_ns_max = now - due;
+            if (trigger[next]) {
+                if (waiting_since) result->missed++;
+                waiting_since = due;
+            }
+            if (wire_send(feed, frames + offsets[next], (int)(offsets[next + 1] - offsets[next])) < 0) {
+                result->closed = 1;
+                break;
+            }
+            next++;
+            result->sent_frames++;
+        }
+        if (now > end || (next == count && !waiting_since && now > end - 40000000)) break;
+        int ready = epoll_wait(poller, events, CONNECTIONS_MAX, 0);
+        for (int i = 0; i < ready; i++) {
+            conn *c = events[i].data.ptr;
+            int got = wire_recv(c, c->buffer + c->used, (int)(BUFFER_BYTES - 1 - c->used));
+            if (got < 0) {
+                result->closed++;
+                epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, NULL);
+                continue;
+            }
+            c->used += (uint32_t)got;
+            uint32_t length = request_length(c);
+            if (!length) continue;
+            int64_t at = now_ns();
+            int is_get = c->buffer[0] == 'G';
+            if (!is_get) {
+                result->requests++;
+                result->request_bytes = length;
+                if ((int)length < sample_bytes) memcpy(sample, c->buffer, length), sample[length] = 0;
+                if (waiting_since) {
+                    latency_ns[answered++] = at - waiting_since;
+                    waiting_since = 0;
+                } else {
+                    result->unexpected++;
+                }
+            }
+            memmove(c->buffer, c->buffer + length, c->used - length);
+            c->used -= length;
+            wire_send(c, is_get ? pong : answer, is_get ? pong_bytes : answer_bytes);
+        }
+    }
+    if (waiting_since) result->missed++;
+    /* What the client says on the feed (PING) is not part of the measurement. */
+    while (wire_recv(feed, feed->buffer, BUFFER_BYTES) > 0) {
+    }
+    close(poller);
+    return answered;
+}
+
+/* The floor: answer every frame that contains marker with request, busy. Ends on a close frame or
+ * a closed socket; returns the number of requests sent. */
+int64_t wire_floor(conn *feed, conn *orders, const char *request, int request_bytes,
+                   const char *marker, int marker_bytes) {
+    int64_t sent = 0;
+    int waiting = 0;
+    for (;;) {
+        int got = wire_recv(feed, feed->buffer + feed->used, (int)(BUFFER_BYTES - feed->used));
+        if (got < 0) return sent;
+        feed->used += (uint32_t)got;
+        uint32_t at = 0;
+        while (feed->used - at >= 2) {
+            const uint8_t *head = (const uint8_t *)feed->buffer + at;
+            uint32_t size = head[1] & 127, skip = 2;
+            if (size == 126) {
+                if (feed->used - at < 4) break;
+                size = (uint32_t)head[2] << 8 | head[3];
+                skip = 4;
+            }
+            if (feed->used - at < skip + size) break;
+            if ((head[0] & 15) == 8) return sent;
+            if (memmem(head + skip, size, marker, (size_t)marker_bytes)) {
+                if (wire_send(orders, request, request_bytes) < 0) return sent;
+                sent++;
+                waiting = 1;
+            }
+            at += skip + size;
+        }
+        if (at) {
+            memmove(feed->buffer, feed->buffer + at, feed->used - at);
+            feed->used -= at;
+        }
+        if (waiting && wire_recv(orders, orders->buffer, BUFFER_BYTES) > 0) waiting = 0;
+    }
+}
