@@ -314,8 +314,6 @@ class Rule(IntEnum):
     NOT_RECONCILED = 40
     NO_ROOM = 41
     """No free order row, or reports are half full."""
-    UNKNOWN_OUTCOME = 42
-    """Cancel only: the order's outcome is being looked up."""
 
 
 class IntentFlag(IntFlag):
