@@ -18,7 +18,9 @@ class RealClock:
 class VirtualClock:
     """A clock that moves only when told. Monotonic never goes back; wall may step."""
 
-    def __init__(self, monotonic_start_ns: int = 1, wall_start_ns: int = 1_795_305_600_000_000_000):
+    def __init__(
+        self, monotonic_start_ns: int = 1, wall_start_ns: int = 1_795_305_600_000_000_000
+    ) -> None:
         self._monotonic_ns = monotonic_start_ns
         self._wall_offset_ns = wall_start_ns - monotonic_start_ns
 

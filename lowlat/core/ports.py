@@ -76,7 +76,7 @@ class StreamWriter(Protocol):
 
     @property
     def epoch(self) -> int:
-        """This writer's epoch."""
+        """Epoch of this writer."""
         ...
 
     @property
@@ -194,9 +194,9 @@ class Recorder(Protocol):
 
 
 class Transport(Protocol):
-    """Warm request connections to one venue. Answers come back through the owner's callbacks:
+    """Warm request connections to one venue.
 
-    ``on_answer(key, status, headers, body, recv_ns)`` or ``on_lost(key, recv_ns)``, in a later
+    Answers come back through the owner's callbacks: ``on_answer(key, status, headers, body, recv_ns)`` or ``on_lost(key, recv_ns)``, in a later
     turn, exactly one of them for every SENT or SEND_PARTIAL.
     """
 
@@ -209,7 +209,7 @@ class Transport(Protocol):
         ...
 
     def idle(self) -> int:
-        """Connections that could take a request now."""
+        """Count the connections that could take a request now."""
         ...
 
 
