@@ -196,8 +196,9 @@ class Recorder(Protocol):
 class Transport(Protocol):
     """Warm request connections to one venue.
 
-    Answers come back through the owner's callbacks: ``on_answer(key, status, headers, body, recv_ns)`` or ``on_lost(key, recv_ns)``, in a later
-    turn, exactly one of them for every SENT or SEND_PARTIAL.
+    Answers come back through the owner's callbacks, ``on_answer(key, status, headers, body,
+    recv_ns)`` or ``on_lost(key, recv_ns)``, in a later turn: exactly one of them for every SENT or
+    SEND_PARTIAL.
     """
 
     def send(self, request: bytes | bytearray | memoryview, key: int, *, urgent: bool) -> int:
