@@ -1,1 +1,1 @@
-"""Order books from snapshots and deltas, read-only views, walks, fees."""
+"""Order books as integers: ladders, images of them in shared memory, views, fees, events."""

@@ -1,0 +1,779 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False, freethreading_compatible=False
+"""Keep order books as integer ladders and write their images into shared-memory slots.
+
+Run by feeds, the only writers of books; no I/O, no clock. Reading is in _view.pyx. Text from a
+venue goes to integers here without any rounding; what is not a plain decimal on the market's grid
+raises RemoteProtocolError and changes nothing.
+"""
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
+from libc.stdint cimport (
+    INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
+from libc.stdlib cimport free, malloc, qsort
+from libc.string cimport memcmp, memset
+
+from lowlat.book._side cimport (
+    SIDE_CHANGED, SIDE_FULL, SIDE_NO_MEMORY, SIDE_OVERFLOW, level_t, parse_decimal,
+    side_add, side_free, side_reserve, side_set, side_size_at, side_t,
+)
+
+from lowlat.book._view import BookView, SetWalk, Walk, walk_sets
+from lowlat.core.errors import RemoteProtocolError
+
+__all__ = [
+    "ASK",
+    "BID",
+    "LEVELS_MAX",
+    "BookSlots",
+    "BookView",
+    "Ladder",
+    "MarketBook",
+    "SetWalk",
+    "Walk",
+    "parse_levels",
+    "walk_sets",
+]
+
+cdef extern from *:
+    """
+    #include "layout.h"
+    /* Slots are private copies on 8-byte boundaries; the 64-byte promise holds in segments only. */
+    typedef ll_book_row ll_row8 __attribute__((aligned(8)));
+    typedef ll_book_top ll_top8 __attribute__((aligned(8)));
+    #define ROW_TAIL sizeof(((ll_book_row *)0)->tail_reserved)
+    #define TOP_TAIL sizeof(((ll_book_top *)0)->tail_reserved)
+    """
+    ctypedef struct ll_row8:
+        uint64_t id
+        int64_t event_ns
+        int64_t recv_ns
+        int64_t decoded_ns
+        int64_t published_ns
+        int64_t snapshot_event_ns
+        uint32_t market
+        uint32_t generation
+        uint32_t connection_generation
+        uint16_t shard
+        uint16_t book_flags
+        uint32_t tick_e4
+        uint16_t bid_count
+        uint16_t ask_count
+        int32_t last_trade_price_e4
+        uint32_t changes
+        int64_t bid_depth_e6
+        int64_t ask_depth_e6
+        int32_t bid_price_e4[32]
+        int32_t ask_price_e4[32]
+        int64_t bid_size_e6[32]
+        int64_t ask_size_e6[32]
+        uint8_t tail_reserved[1]
+    ctypedef struct ll_top8:
+        uint64_t id
+        uint64_t version
+        int64_t event_ns
+        int64_t recv_ns
+        int64_t decoded_ns
+        int64_t published_ns
+        uint32_t market
+        uint32_t generation
+        uint16_t book_flags
+        uint16_t bid_count
+        uint16_t ask_count
+        uint8_t venue
+        uint8_t changed_sides
+        int32_t bid_price_e4[5]
+        int32_t ask_price_e4[5]
+        int64_t bid_size_e6[5]
+        int64_t ask_size_e6[5]
+        uint8_t tail_reserved[1]
+    const size_t ROW_TAIL
+    const size_t TOP_TAIL
+    const int LL_BOOK_LEVELS
+    const int LL_BOOK_TOP_LEVELS
+    const int LL_BOOKFLAG_STALE
+    const int LL_BOOKFLAG_CROSSED
+    const int LL_BOOKFLAG_LOCKED
+    const int LL_BOOKFLAG_DIVERGED
+    const int LL_BOOKFLAG_TRUNCATED
+
+BID = 0
+ASK = 1
+LEVELS_MAX = 65536
+
+cdef enum:
+    CAP_LEVELS = 65536
+    ONE = 10000
+    NO_PRICE = -2147483648
+    POLYMARKET = 1
+
+
+cdef inline void _fill(
+    const side_t *side, int sign, int shown, int slots, int32_t *price, int64_t *size
+) noexcept nogil:
+    """Write the best levels first; what is left of the slots says that there is no level."""
+    cdef const int64_t *key = side.key + side.count - 1
+    cdef const int64_t *sizes = side.key + side.capacity + side.count - 1
+    cdef int at
+    for at in range(shown):
+        price[at] = <int32_t>(sign * (key - at)[0])
+        size[at] = (sizes - at)[0]
+    for at in range(shown, slots):
+        price[at] = NO_PRICE
+        size[at] = 0
+
+
+cdef int _fail_side(int code, object what) except -1:
+    if code == SIDE_NO_MEMORY:
+        raise MemoryError
+    if code == SIDE_FULL:
+        raise RemoteProtocolError(f"{what}: side is full, expected at most its cap of levels")
+    if code == SIDE_OVERFLOW:
+        raise RemoteProtocolError(f"{what}: side holds more than 64 bits of size")
+    raise RemoteProtocolError(f"{what}: level would fall below zero")
+
+
+cdef int _order(const void *left, const void *right) noexcept nogil:
+    cdef const level_t *a = <const level_t *>left
+    cdef const level_t *b = <const level_t *>right
+    if a.key != b.key:
+        return 1 if a.key > b.key else -1
+    return 1 if a.order > b.order else -1
+
+
+cdef int _build(side_t *side, level_t *levels, Py_ssize_t count, int32_t cap) noexcept nogil:
+    """Fill an empty side from levels in any order; of two at one price the later wins."""
+    cdef Py_ssize_t at
+    cdef bint sorted_already = True
+    cdef int32_t kept = 0
+    for at in range(1, count):
+        if levels[at].key <= levels[at - 1].key:
+            sorted_already = False
+            break
+    if not sorted_already:
+        qsort(levels, <size_t>count, sizeof(level_t), _order)
+    for at in range(count):
+        if at + 1 < count and levels[at + 1].key == levels[at].key:
+            continue
+        if levels[at].size == 0:
+            continue
+        levels[kept] = levels[at]
+        kept += 1
+        if kept > cap:
+            return SIDE_FULL
+    if side_reserve(side, kept) < 0:
+        return SIDE_NO_MEMORY
+    for at in range(kept):
+        if levels[at].size > INT64_MAX - side.total:
+            return SIDE_OVERFLOW
+        side.key[at] = levels[at].key
+        side.key[side.capacity + at] = levels[at].size
+        side.total += levels[at].size
+    side.count = kept
+    return SIDE_CHANGED
+
+
+cdef inline bint _equal(const side_t *a, const side_t *b) noexcept nogil:
+    if a.count != b.count or a.total != b.total:
+        return False
+    if a.count == 0:
+        return True
+    return (
+        memcmp(a.key, b.key, <size_t>a.count * sizeof(int64_t)) == 0
+        and memcmp(a.key + a.capacity, b.key + b.capacity, <size_t>a.count * sizeof(int64_t)) == 0
+    )
+
+
+cdef list _list(const side_t *side, int sign, Py_ssize_t count):
+    cdef Py_ssize_t at
+    cdef list levels = []
+    if count > side.count:
+        count = side.count
+    for at in range(side.count - 1, side.count - 1 - count, -1):
+        levels.append((sign * side.key[at], side.key[side.capacity + at]))
+    return levels
+
+
+cdef inline int _side_of(int side) except -1:
+    if side & ~1:
+        raise ValueError(f"side was {side}, expected BID (0) or ASK (1)")
+    return side
+
+
+cdef inline int _token(int outcome, int action) except -1:
+    """Return the side in YES terms: a NO bid at p is a YES ask at 1 - p and the reverse."""
+    if (outcome | action) & ~1:
+        raise ValueError(f"outcome, action were {outcome}, {action}, expected 0 or 1 each")
+    return outcome ^ action
+
+
+def parse_levels(levels, int price_decimals, int size_decimals):
+    """Turn (price text, size text) pairs into integer pairs, exactly.
+
+    Raises RemoteProtocolError like lowlat.core.units.parse_fixed; some 60 ns a level.
+    """
+    cdef list out = []
+    cdef int64_t price, size
+    if not (0 <= price_decimals <= 12 and 0 <= size_decimals <= 12):
+        raise ValueError(f"decimals were {price_decimals}, {size_decimals}, expected 0 to 12")
+    for level in levels:
+        price_text, size_text = _pair(level)
+        price = parse_decimal(price_text, price_decimals)
+        size = parse_decimal(size_text, size_decimals)
+        if price < 0 or size < 0:
+            raise RemoteProtocolError(
+                f"level ({price_text!r}, {size_text!r}) is not two plain decimals of at most "
+                f"{price_decimals} and {size_decimals} places"
+            )
+        out.append((price, size))
+    return out
+
+
+cdef tuple _pair(object level):
+    """Take (price, size) from a pair or from an object that has these attributes."""
+    if isinstance(level, (tuple, list)):
+        if len(level) != 2:
+            raise RemoteProtocolError(f"level {level!r} has {len(level)} items, expected 2")
+        return level[0], level[1]
+    try:
+        return level.price, level.size
+    except AttributeError:
+        raise RemoteProtocolError(
+            f"level {level!r} is neither a pair nor has price and size"
+        ) from None
+
+
+@cython.final
+cdef class Ladder:
+    """One two-sided book of integer prices and sizes in any unit; best first on output.
+
+    Written by its owner only. ``no_price`` is what an empty side answers. At most ``levels_max``
+    levels a side; more raise RemoteProtocolError, because a venue that sends them is wrong or
+    the book has grown beyond what a fresh snapshot would hold.
+    """
+
+    cdef side_t _sides[2]
+    cdef readonly int64_t no_price
+    cdef int32_t _cap
+
+    def __cinit__(self, int64_t no_price=INT64_MIN, int levels_max=CAP_LEVELS):
+        if not 0 < levels_max <= CAP_LEVELS:
+            raise ValueError(f"levels_max was {levels_max}, expected 1 to {CAP_LEVELS}")
+        self.no_price = no_price
+        self._cap = levels_max
+
+    def __dealloc__(self):
+        side_free(&self._sides[0])
+        side_free(&self._sides[1])
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + 16 * (
+            self._sides[0].capacity + self._sides[1].capacity
+        )
+
+    cdef int _check(self, int side, int64_t price) except -1:
+        # Minus the smallest integer does not exist, so it cannot be an ask's key.
+        if price == INT64_MIN or price == self.no_price:
+            raise ValueError(f"price was {price}, which stands for no price")
+        return _side_of(side)
+
+    def set(self, int side, int64_t price, int64_t size):
+        """Set a level to an absolute size, 0 removes; return whether anything changed.
+
+        Removing an unknown level is fine. A negative size raises RemoteProtocolError.
+        """
+        cdef int code
+        self._check(side, price)
+        if size < 0:
+            raise RemoteProtocolError(f"size at {price} was {size}, expected 0 or more")
+        code = side_set(&self._sides[side], -price if side else price, size, self._cap)
+        if code < 0:
+            _fail_side(code, f"price {price}")
+        return code == SIDE_CHANGED
+
+    def add(self, int side, int64_t price, int64_t delta):
+        """Change a level by delta; return whether anything changed.
+
+        A level that would fall below zero raises RemoteProtocolError and stays as it was.
+        """
+        cdef int code
+        self._check(side, price)
+        code = side_add(&self._sides[side], -price if side else price, delta, self._cap)
+        if code < 0:
+            _fail_side(code, f"price {price} delta {delta}")
+        return code == SIDE_CHANGED
+
+    def load(self, bids, asks):
+        """Replace both sides by (price, size) integer pairs in any order; later pairs win.
+
+        On any bad level the book is left empty and RemoteProtocolError raised.
+        """
+        cdef side_t fresh[2]
+        cdef int side
+        memset(fresh, 0, sizeof(fresh))
+        try:
+            for side in range(2):
+                self._read(&fresh[side], side, asks if side else bids)
+        except BaseException:
+            side_free(&fresh[0])
+            side_free(&fresh[1])
+            self.clear()
+            raise
+        for side in range(2):
+            side_free(&self._sides[side])
+            self._sides[side] = fresh[side]
+
+    cdef int _read(self, side_t *side, int which, object levels) except -1:
+        cdef Py_ssize_t count = len(levels), at = 0
+        cdef int code
+        cdef int64_t price, size
+        cdef level_t *scratch = <level_t *>malloc((<size_t>count + 1) * sizeof(level_t))
+        if scratch == NULL:
+            raise MemoryError
+        try:
+            for price, size in levels:
+                self._check(which, price)
+                if size < 0 or at >= count:
+                    raise RemoteProtocolError(f"size at {price} was {size}, expected 0 or more")
+                scratch[at].key = -price if which else price
+                scratch[at].size = size
+                scratch[at].order = at
+                at += 1
+            code = _build(side, scratch, at, self._cap)
+            if code < 0:
+                _fail_side(code, f"snapshot of {count} levels")
+        finally:
+            free(scratch)
+        return 0
+
+    def clear(self):
+        """Forget every level."""
+        self._sides[0].count = self._sides[1].count = 0
+        self._sides[0].total = self._sides[1].total = 0
+
+    def best(self, int side):
+        """Return the best price, or no_price."""
+        cdef side_t *levels = &self._sides[_side_of(side)]
+        if levels.count == 0:
+            return self.no_price
+        return -levels.key[levels.count - 1] if side else levels.key[levels.count - 1]
+
+    def best_size(self, int side):
+        """Return the size at the best price, 0 when the side is empty."""
+        cdef side_t *levels = &self._sides[_side_of(side)]
+        return levels.key[levels.capacity + levels.count - 1] if levels.count else 0
+
+    def size_at(self, int side, int64_t price):
+        """Return the size at price, 0 when there is no such level."""
+        self._check(side, price)
+        return side_size_at(&self._sides[side], -price if side else price)
+
+    def count(self, int side):
+        """Return how many levels the side has."""
+        return self._sides[_side_of(side)].count
+
+    def depth(self, int side):
+        """Return the total size of the side; kept up with every change, so it costs nothing."""
+        return self._sides[_side_of(side)].total
+
+    def levels(self, int side, Py_ssize_t count=CAP_LEVELS):
+        """Return up to count (price, size) pairs, best first."""
+        return _list(&self._sides[_side_of(side)], -1 if side else 1, max(count, 0))
+
+
+@cython.final
+cdef class BookSlots:
+    """The feed's two private slots (BOOK_ROW, BOOK_TOP), held for life so that images are cheap.
+
+    One serves every book of the feed: ``slots.image(book, ...)`` acquires no buffer.
+    """
+
+    cdef Py_buffer _row
+    cdef Py_buffer _top
+    cdef int _held
+
+    def __cinit__(self, row, top):
+        _acquire(row, &self._row, sizeof(ll_row8), "row")
+        self._held = 1
+        _acquire(top, &self._top, sizeof(ll_top8), "top")
+        self._held = 2
+
+    def __dealloc__(self):
+        if self._held > 1:
+            PyBuffer_Release(&self._top)
+        if self._held > 0:
+            PyBuffer_Release(&self._row)
+
+    def image(
+        self,
+        MarketBook book not None,
+        uint64_t record_id,
+        int64_t event_ns,
+        int64_t recv_ns,
+        int64_t decoded_ns,
+        int64_t published_ns,
+        int changed_sides,
+    ):
+        """Write the book behind the slot heads of both slots; see MarketBook.image."""
+        book._image(
+            <ll_row8 *>self._row.buf, <ll_top8 *>self._top.buf, record_id, event_ns, recv_ns,
+            decoded_ns, published_ns, changed_sides,
+        )
+
+
+cdef int _acquire(object buffer, Py_buffer *held, size_t wanted, str name) except -1:
+    PyObject_GetBuffer(buffer, held, PyBUF_WRITABLE)
+    if <size_t>held.len < wanted or <size_t>held.buf & 7:
+        PyBuffer_Release(held)
+        raise ValueError(
+            f"{name} slot was {held.len} bytes, expected {wanted} or more on an 8-byte boundary"
+        )
+    return 0
+
+
+@cython.final
+cdef class MarketBook:
+    """One binary market: a single ladder in YES terms, fed by both of its tokens.
+
+    A NO bid at p is a YES ask at 1 - p, so the venue's mirrored second message is normally a
+    no-op here. Written by the feed only. A new book is STALE until its first ``load``.
+
+    ``flags`` holds what the feed says (STALE, DIVERGED) and what the ladder shows (CROSSED,
+    LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds one first,
+    so set it once to the table's version of the row when taking over a table.
+    """
+
+    cdef side_t _sides[2]
+    cdef public int64_t snapshot_event_ns
+    cdef public uint64_t version
+    cdef public uint32_t market
+    cdef public uint32_t generation
+    cdef public uint32_t connection_generation
+    cdef public uint32_t changes
+    cdef public int32_t last_trade_price_e4
+    cdef int32_t _tick
+    cdef public uint16_t shard
+    cdef uint16_t _sticky
+    cdef public uint8_t venue
+
+    def __cinit__(self, uint32_t market, uint32_t generation, int venue=POLYMARKET):
+        self.market = market
+        self.generation = generation
+        self.venue = <uint8_t>venue
+        self.last_trade_price_e4 = NO_PRICE
+        self._sticky = <uint16_t>LL_BOOKFLAG_STALE
+
+    def __dealloc__(self):
+        side_free(&self._sides[0])
+        side_free(&self._sides[1])
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + 16 * (
+            self._sides[0].capacity + self._sides[1].capacity
+        )
+
+    @property
+    def tick_e4(self):
+        """Price grid, 0 while unknown.
+
+        Setting a finer tick keeps every level. Setting one that existing levels may be off clears
+        the book and marks it STALE: what stood on the old grid is gone. Source: polymarket.md 12.5.
+        """
+        return self._tick
+
+    @tick_e4.setter
+    def tick_e4(self, int tick_e4):
+        cdef int32_t old = self._tick
+        if tick_e4 < 0 or tick_e4 >= ONE or (tick_e4 and ONE % tick_e4):
+            raise RemoteProtocolError(
+                f"tick_e4 of market {self.market} was {tick_e4}, expected a divisor of {ONE}"
+            )
+        self._tick = tick_e4
+        if tick_e4 and tick_e4 != old and (old == 0 or old % tick_e4) and not self._on_grid():
+            self._drop()
+
+    cdef bint _on_grid(self) noexcept:
+        cdef int side
+        cdef int32_t at
+        for side in range(2):
+            for at in range(self._sides[side].count):
+                if self._sides[side].key[at] % self._tick:
+                    return False
+        return True
+
+    cdef void _drop(self) noexcept:
+        cdef int side
+        for side in range(2):
+            self._sides[side].count = 0
+            self._sides[side].total = 0
+        self._sticky |= <uint16_t>LL_BOOKFLAG_STALE
+
+    @property
+    def flags(self):
+        """BookFlag bits; assigning keeps STALE and DIVERGED, the rest follows from the levels."""
+        return self._flags()
+
+    @flags.setter
+    def flags(self, int flags):
+        self._sticky = <uint16_t>(flags & (LL_BOOKFLAG_STALE | LL_BOOKFLAG_DIVERGED))
+
+    cdef inline int _flags(self) noexcept nogil:
+        cdef const side_t *bids = &self._sides[0]
+        cdef const side_t *asks = &self._sides[1]
+        cdef int flags = self._sticky
+        cdef int64_t gap
+        if bids.count > LL_BOOK_LEVELS or asks.count > LL_BOOK_LEVELS:
+            flags |= LL_BOOKFLAG_TRUNCATED
+        if bids.count and asks.count:
+            gap = -asks.key[asks.count - 1] - bids.key[bids.count - 1]
+            if gap < 0:
+                flags |= LL_BOOKFLAG_CROSSED
+            elif gap == 0:
+                flags |= LL_BOOKFLAG_LOCKED
+        return flags
+
+    def clear(self):
+        """Forget every level and mark the book STALE until the next load."""
+        self._drop()
+
+    cdef inline int64_t _price(self, object text) except -1:
+        """Read a price of the market's grid inside (0, 1)."""
+        cdef int64_t price = parse_decimal(text, 4)
+        if price <= 0 or price >= ONE or (self._tick and price % self._tick):
+            raise RemoteProtocolError(
+                f"price of market {self.market} was {text!r}, expected a decimal above 0 and "
+                f"below 1 on the grid of {self._tick or 1} e-4"
+            )
+        return price
+
+    cdef inline int64_t _size(self, object text) except -1:
+        cdef int64_t size = parse_decimal(text, 6)
+        if size < 0:
+            raise RemoteProtocolError(
+                f"size of market {self.market} was {text!r}, expected a plain decimal of at most "
+                f"6 places"
+            )
+        return size
+
+    def change(self, int outcome, int action, price, size):
+        """Set one level of a token to an absolute size; BUY is a bid level, SELL an ask level.
+
+        Price and size are the venue's text. Returns the sides changed in YES terms (1 bids,
+        2 asks, 0 nothing). Raises RemoteProtocolError and changes nothing on bad text or price.
+        """
+        cdef int side = _token(outcome, action)
+        cdef int64_t price_e4 = self._price(price)
+        cdef int64_t size_e6 = self._size(size)
+        cdef int code
+        if outcome:
+            price_e4 = ONE - price_e4
+        code = side_set(&self._sides[side], -price_e4 if side else price_e4, size_e6, ONE)
+        if code <= 0:
+            return _fail_side(code, f"market {self.market} price {price}") if code else 0
+        self.changes += 1
+        return 2 if side else 1
+
+    def delta(self, int outcome, int action, price, delta):
+        """Change one level of a token by a signed amount; otherwise as ``change``.
+
+        A level that would fall below zero raises RemoteProtocolError and stays as it was.
+        """
+        cdef int side = _token(outcome, action)
+        cdef int64_t price_e4 = self._price(price)
+        cdef bint minus = isinstance(delta, str) and delta[:1] == "-"
+        cdef int64_t delta_e6 = self._size(delta[1:] if minus else delta)
+        cdef int code
+        if outcome:
+            price_e4 = ONE - price_e4
+        code = side_add(
+            &self._sides[side], -price_e4 if side else price_e4, -delta_e6 if minus else delta_e6,
+            ONE,
+        )
+        if code <= 0:
+            return _fail_side(code, f"market {self.market} price {price}") if code else 0
+        self.changes += 1
+        return 2 if side else 1
+
+    def load(self, int outcome, bids, asks):
+        """Replace the whole ladder by one token's full snapshot.
+
+        Levels are (price, size) text pairs or objects with these attributes, in any order; of two
+        at one price the later wins. Success clears STALE and DIVERGED. Returns the sides that
+        differ from before, 3 when the book became healthy. On any bad level the book is left
+        empty and STALE, and RemoteProtocolError raised.
+        """
+        cdef side_t fresh[2]
+        cdef int action, side, changed = 0
+        memset(fresh, 0, sizeof(fresh))
+        try:
+            for action in range(2):
+                side = _token(outcome, action)
+                self._read(&fresh[side], side, outcome, asks if action else bids)
+        except BaseException:
+            side_free(&fresh[0])
+            side_free(&fresh[1])
+            self._drop()
+            raise
+        for side in range(2):
+            if not _equal(&fresh[side], &self._sides[side]):
+                changed |= 2 if side else 1
+            side_free(&self._sides[side])
+            self._sides[side] = fresh[side]
+        if changed:
+            self.changes += 1
+        if self._sticky:
+            self._sticky = 0
+            changed = 3
+        return changed
+
+    cdef int _read(self, side_t *side, int which, int outcome, object levels) except -1:
+        cdef list rows = list(levels)
+        cdef Py_ssize_t count = len(rows), at
+        cdef int64_t price
+        cdef int code
+        cdef level_t *scratch = <level_t *>malloc((<size_t>count + 1) * sizeof(level_t))
+        if scratch == NULL:
+            raise MemoryError
+        try:
+            for at in range(count):
+                price_text, size_text = _pair(rows[at])
+                price = self._price(price_text)
+                if outcome:
+                    price = ONE - price
+                scratch[at].key = -price if which else price
+                scratch[at].size = self._size(size_text)
+                scratch[at].order = at
+            code = _build(side, scratch, count, ONE)
+            if code < 0:
+                _fail_side(code, f"snapshot of market {self.market}")
+        finally:
+            free(scratch)
+        return 0
+
+    def best(self, int outcome, int side):
+        """Return the best price of a token's side in 1e-4, or NO_PRICE_E4."""
+        return self._best(outcome, side)
+
+    cdef inline int64_t _best(self, int outcome, int side) except? -1:
+        cdef int which = _token(outcome, side)
+        cdef const side_t *levels = &self._sides[which]
+        cdef int64_t price
+        if levels.count == 0:
+            return NO_PRICE
+        price = levels.key[levels.count - 1]
+        if which:
+            price = -price
+        return ONE - price if outcome else price
+
+    def size_at(self, int outcome, int side, int price_e4):
+        """Return a token's size at a price in 1e-6, 0 when there is no such level."""
+        cdef int which = _token(outcome, side)
+        cdef int64_t price = ONE - price_e4 if outcome else price_e4
+        return side_size_at(&self._sides[which], -price if which else price)
+
+    def count(self, int outcome, int side):
+        """Return how many levels a token's side has."""
+        return self._sides[_token(outcome, side)].count
+
+    def depth_e6(self, int outcome, int side):
+        """Return the total size of a token's side."""
+        return self._sides[_token(outcome, side)].total
+
+    def levels(self, int outcome, int side, Py_ssize_t count=ONE):
+        """Return up to count (price_e4, size_e6) pairs of a token's side, best first."""
+        cdef int which = _token(outcome, side)
+        levels = _list(&self._sides[which], -1 if which else 1, max(count, 0))
+        return [(ONE - price, size) for price, size in levels] if outcome else levels
+
+    def touch_agrees(self, int outcome, best_bid, best_ask):
+        """Say whether the venue's best prices of a token, as text, are ours.
+
+        Empty text, 0 and 1 mean that the side is empty. Other bad text raises RemoteProtocolError.
+        """
+        return (
+            self._stated(best_bid) == self._best(outcome, 0)
+            and self._stated(best_ask) == self._best(outcome, 1)
+        )
+
+    cdef inline int64_t _stated(self, object text) except -1:
+        cdef int64_t price = parse_decimal(text, 4)
+        if 0 < price < ONE:
+            return price
+        if price == 0 or price == ONE or text == "":
+            return NO_PRICE
+        raise RemoteProtocolError(
+            f"best price of market {self.market} was {text!r}, expected a decimal from 0 to 1"
+        )
+
+    def image(
+        self,
+        row,
+        top,
+        uint64_t record_id,
+        int64_t event_ns,
+        int64_t recv_ns,
+        int64_t decoded_ns,
+        int64_t published_ns,
+        int changed_sides,
+    ):
+        """Write this book behind the slot heads of a BOOK_ROW and a BOOK_TOP slot.
+
+        Every byte behind the heads is written: unused levels hold NO_PRICE_E4 and 0, tails 0.
+        Hot feeds hold a BookSlots and call its ``image``, which skips acquiring the buffers.
+        """
+        BookSlots(row, top).image(
+            self, record_id, event_ns, recv_ns, decoded_ns, published_ns, changed_sides
+        )
+
+    cdef void _image(
+        self,
+        ll_row8 *row,
+        ll_top8 *top,
+        uint64_t record_id,
+        int64_t event_ns,
+        int64_t recv_ns,
+        int64_t decoded_ns,
+        int64_t published_ns,
+        int changed_sides,
+    ) noexcept nogil:
+        cdef const side_t *bids = &self._sides[0]
+        cdef const side_t *asks = &self._sides[1]
+        cdef int bid_count = min(bids.count, LL_BOOK_LEVELS)
+        cdef int ask_count = min(asks.count, LL_BOOK_LEVELS)
+        cdef uint16_t flags = <uint16_t>self._flags()
+        self.version += 1
+        row.id = top.id = record_id
+        row.event_ns = top.event_ns = event_ns
+        row.recv_ns = top.recv_ns = recv_ns
+        row.decoded_ns = top.decoded_ns = decoded_ns
+        row.published_ns = top.published_ns = published_ns
+        row.market = top.market = self.market
+        row.generation = top.generation = self.generation
+        row.book_flags = top.book_flags = flags
+        row.snapshot_event_ns = self.snapshot_event_ns
+        row.connection_generation = self.connection_generation
+        row.shard = self.shard
+        row.tick_e4 = <uint32_t>self._tick
+        row.bid_count = <uint16_t>bid_count
+        row.ask_count = <uint16_t>ask_count
+        row.last_trade_price_e4 = self.last_trade_price_e4
+        row.changes = self.changes
+        row.bid_depth_e6 = bids.total
+        row.ask_depth_e6 = asks.total
+        _fill(bids, 1, bid_count, LL_BOOK_LEVELS, row.bid_price_e4, row.bid_size_e6)
+        _fill(asks, -1, ask_count, LL_BOOK_LEVELS, row.ask_price_e4, row.ask_size_e6)
+        memset(row.tail_reserved, 0, ROW_TAIL)
+        bid_count = min(bid_count, LL_BOOK_TOP_LEVELS)
+        ask_count = min(ask_count, LL_BOOK_TOP_LEVELS)
+        top.version = self.version
+        top.bid_count = <uint16_t>bid_count
+        top.ask_count = <uint16_t>ask_count
+        top.venue = self.venue
+        top.changed_sides = <uint8_t>changed_sides
+        _fill(bids, 1, bid_count, LL_BOOK_TOP_LEVELS, top.bid_price_e4, top.bid_size_e6)
+        _fill(asks, -1, ask_count, LL_BOOK_TOP_LEVELS, top.ask_price_e4, top.ask_size_e6)
+        memset(top.tail_reserved, 0, TOP_TAIL)
