@@ -17,6 +17,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian only");
 #define LL_BOOKFLAG_LOCKED 4
 #define LL_BOOKFLAG_DIVERGED 8
 #define LL_BOOKFLAG_TRUNCATED 16
+#define LL_BOOKFLAG_CONFIRMED 32
 #define LL_ACTION_BUY 0
 #define LL_ACTION_SELL 1
 #define LL_OUTCOME_YES 0
@@ -547,8 +548,11 @@ typedef struct {
     uint64_t market_cursor;
     uint64_t spot_cursor;
     uint64_t input_cursor;
+    uint64_t metadata_cursor;
+    uint64_t reports_cursor;
+    int64_t wall_offset_ns;
     uint32_t writer;
-    uint8_t tail_reserved[132];
+    uint8_t tail_reserved[108];
 } ll_turn;
 _Static_assert(offsetof(ll_turn, seq) == 0, "seq");
 _Static_assert(offsetof(ll_turn, epoch) == 8, "epoch");
@@ -559,7 +563,10 @@ _Static_assert(offsetof(ll_turn, now_ns) == 24, "now_ns");
 _Static_assert(offsetof(ll_turn, market_cursor) == 32, "market_cursor");
 _Static_assert(offsetof(ll_turn, spot_cursor) == 40, "spot_cursor");
 _Static_assert(offsetof(ll_turn, input_cursor) == 48, "input_cursor");
-_Static_assert(offsetof(ll_turn, writer) == 56, "writer");
+_Static_assert(offsetof(ll_turn, metadata_cursor) == 56, "metadata_cursor");
+_Static_assert(offsetof(ll_turn, reports_cursor) == 64, "reports_cursor");
+_Static_assert(offsetof(ll_turn, wall_offset_ns) == 72, "wall_offset_ns");
+_Static_assert(offsetof(ll_turn, writer) == 80, "writer");
 _Static_assert(sizeof(ll_turn) == 192, "ll_turn");
 
 #define LL_KIND_BOOK_ROW 20

@@ -258,6 +258,8 @@ class BookFlag(IntFlag):
     """Venue's best bid or ask differed from ours: a resync is under way."""
     TRUNCATED = 16
     """More levels exist than the row holds."""
+    CONFIRMED = 32
+    """A REST re-read taken after the crossing or lock was first seen shows it too."""
 
 
 class MarketStateReason(IntEnum):
@@ -314,6 +316,7 @@ class Rule(IntEnum):
     NOT_RECONCILED = 40
     NO_ROOM = 41
     """No free order row, or reports are half full."""
+    OPEN_ORDERS = 42
 
 
 class IntentFlag(IntFlag):
@@ -797,6 +800,11 @@ class Turn(NamedTuple):
     market_cursor: U64
     spot_cursor: U64
     input_cursor: U64
+    """signals: settle; risk: signals."""
+    metadata_cursor: U64
+    reports_cursor: U64
+    wall_offset_ns: I64
+    """Wall minus monotonic time in force."""
     writer: U32
 
 
@@ -1019,6 +1027,7 @@ STREAMS: Final = {
         Stream("spot_trades", (TRADE,), 8192, Writer.BINANCE),
         Stream("frames", (FRAME,), 4096, Writer.POLYMARKET),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
+        Stream("turns", (TURN,), 8192, Writer.SIGNALS),
         Stream("intents", (INTENT,), 256, Writer.RISK, ("executor",)),
         Stream("decisions", (DECISION, TURN), 65536, Writer.RISK, ("ledger",)),
         Stream("reports", (REPORT,), 8192, Writer.EXECUTOR, ("risk", "ledger")),
