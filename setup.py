@@ -5,26 +5,41 @@ import sys
 from pathlib import Path
 
 if not sys.platform.startswith("linux"):
-    sys.exit(f"lowlat runs on Linux only, this is {sys.platform}: it needs futex-era shared memory,"
-             " open-file-description locks and /proc")
+    sys.exit(
+        f"lowlat runs on Linux only, this is {sys.platform}: it needs futex-era shared memory,"
+        " open-file-description locks and /proc"
+    )
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type",
-            "-Wno-missing-field-initializers", "-Wno-sign-compare"]
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    "-Wno-cast-function-type",
+    "-Wno-missing-field-initializers",
+    "-Wno-sign-compare",
+]
 FLAGS = ["-O3", "-fno-strict-aliasing", "-std=c11", "-D_GNU_SOURCE", *WARNINGS]
 ONLY = os.environ.get("LOWLAT_EXT", "")
 """Build only sources whose path contains this (while developing one package)."""
 PLAIN = [path for path in sorted(map(str, Path("lowlat").rglob("*.pyx"))) if ONLY in path]
 
 
-def extension(source: str, name: str | None = None, macros: dict[str, str] | None = None) -> Extension:
+def fault_macros(source: str) -> dict[str, str]:
+    """Build the test-only twin of the core with a hook behind every store."""
+    return {"LL_FAULT_HOOK": "1"} if "_faulty" in source else {}
+
+
+def extension(
+    source: str, name: str | None = None, macros: dict[str, str] | None = None
+) -> Extension:
     return Extension(
         name or source.removesuffix(".pyx").replace("/", "."),
         [source],
         include_dirs=["lowlat/core", "lowlat/shm"],
-        define_macros=list((macros or {}).items()),
+        define_macros=list((macros or fault_macros(source)).items()),
         extra_compile_args=FLAGS,
     )
 

@@ -11,9 +11,15 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+
 cdef extern from "ring.h" nogil:
     int LL_LINE
     int LL_GATES_MAX
+    int LL_GATE_SLEEP
+    int LL_BLOCK
+    int LL_TABLE_CELLS
     int LL_HDR_CELLS
     int LL_READ_OK
     int LL_READ_LAPPED
@@ -37,7 +43,9 @@ cdef extern from "ring.h" nogil:
     uint64_t ll_stream_free(ll_stream_writer *w)
     uint64_t ll_stream_publish(ll_stream_writer *w, const uint64_t *record, uint16_t kind,
                                uint16_t flags)
-    void ll_stream_resume(ll_stream_writer *w)
+    int ll_stream_resume(ll_stream_writer *w)
+    uint32_t ll_stream_sleepers(ll_stream_writer *w)
+    void ll_gate_sleep(uint64_t *gate, uint64_t sleeping)
 
     ctypedef struct ll_stream_reader:
         const uint64_t *slots
@@ -47,6 +55,7 @@ cdef extern from "ring.h" nogil:
         uint64_t overruns
         uint64_t mask
         size_t words
+    int ll_stream_ready(const ll_stream_reader *r)
     int ll_stream_poll(ll_stream_reader *r, uint64_t *record)
 
     ctypedef struct ll_table:
@@ -69,8 +78,10 @@ HISTOGRAM_BYTES = (LL_HDR_CELLS + 2) * 8 + 48
 """Overflow count, sum of nanoseconds, cells; padded to whole lines."""
 CELL_BYTES = LL_LINE
 GATES_MAX = LL_GATES_MAX
+GATE_BYTES = LL_BLOCK
+"""A gate: cursor, and on the next line the sleep flag."""
 TABLE_ROW_HEAD_BYTES = LL_LINE
-TABLE_CELLS = 4
+TABLE_CELLS = LL_TABLE_CELLS
 
 
 cdef class _Pin:
@@ -88,7 +99,7 @@ cdef class _Pin:
             PyBuffer_Release(&self.view)
 
     cdef uint64_t *at(self, Py_ssize_t offset, Py_ssize_t size_bytes) except NULL:
-        if offset < 0 or size_bytes < 0 or offset + size_bytes > self.view.len:
+        if offset < 0 or size_bytes < 0 or size_bytes > self.view.len - offset:
             raise ValueError(
                 f"{size_bytes} bytes at {offset} do not lie in a segment of {self.view.len}")
         if (<uintptr_t>self.view.buf + <size_t>offset) % 8:
@@ -117,6 +128,8 @@ cdef _check_stream(Py_ssize_t slot_bytes, Py_ssize_t slot_count):
         raise ValueError(f"slot_bytes was {slot_bytes}, expected a multiple of 64")
     if slot_count < 2 or slot_count & (slot_count - 1):
         raise ValueError(f"slot_count was {slot_count}, expected a power of two from 2")
+    if slot_count > PY_SSIZE_T_MAX // slot_bytes:
+        raise ValueError(f"{slot_count} slots of {slot_bytes} bytes do not fit in memory")
 
 
 cdef class StreamWriter:
@@ -128,7 +141,10 @@ cdef class StreamWriter:
 
     def __init__(self, segment, Py_ssize_t slots_offset, Py_ssize_t slot_bytes,
                  Py_ssize_t slot_count, Py_ssize_t cursor_offset, uint32_t epoch, gates=()):
-        """gates: (buffer, offset) of each reader's cursor cell. Steps over a dead writer's work."""
+        """gates: (buffer, offset) of each reader's gate block. Steps over a dead writer's work.
+
+        Raises ValueError when a slot is ahead of the cursor: the segment is corrupt.
+        """
         _check_stream(slot_bytes, slot_count)
         if len(gates) > LL_GATES_MAX:
             raise ValueError(f"{len(gates)} gates, at most {LL_GATES_MAX} fit")
@@ -143,10 +159,11 @@ cdef class StreamWriter:
         for buffer, offset in gates:
             pin = _Pin(buffer, False)
             self.pins.append(pin)
-            self.writer.gates[self.writer.gate_count] = pin.at(offset, 8)
+            self.writer.gates[self.writer.gate_count] = pin.at(offset, LL_BLOCK)
             self.writer.gate_count += 1
         self.staging = _Staging(slot_bytes)
-        ll_stream_resume(&self.writer)
+        if not ll_stream_resume(&self.writer):
+            raise ValueError("the slot at the cursor is ahead of it: the stream is corrupt")
 
     @property
     def buffer(self):
@@ -170,11 +187,24 @@ cdef class StreamWriter:
 
     def publish(self, uint16_t kind, uint16_t flags=0):
         """Publish the buffer; return its position, or 0 when a gate has not passed the slot."""
+        if kind == 0:
+            raise ValueError("kind was 0, which a reader takes for an empty stream")
         return ll_stream_publish(&self.writer, self.staging.words, kind, flags)
 
     def free(self):
         """Slots that can be published before a gate stops us."""
         return ll_stream_free(&self.writer)
+
+    def sleepers(self):
+        """Return one bit a gate whose reader sleeps. Call after publishing (a full fence, 6 ns)."""
+        return ll_stream_sleepers(&self.writer)
+
+    @property
+    def gates(self):
+        """Each gate's cursor as its reader left it (0 = never attached)."""
+        cdef uint32_t i
+        return [LL_LOAD(self.writer.gates[i], __ATOMIC_ACQUIRE)
+                for i in range(self.writer.gate_count)]
 
 
 cdef class StreamReader:
@@ -201,7 +231,7 @@ cdef class StreamReader:
         if gate is not None:
             pin = _Pin(gate[0], True)
             self.pins.append(pin)
-            self.gate = pin.at(gate[1], 8)
+            self.gate = pin.at(gate[1], LL_BLOCK)
         self.seek(self.cursor if position is None else position)
 
     def seek(self, uint64_t position):
@@ -247,6 +277,16 @@ cdef class StreamReader:
             return <uint16_t>(self.staging.words[1] >> 32)
         return status
 
+    def ready(self):
+        """Return whether a poll would return something."""
+        return ll_stream_ready(&self.reader) != 0
+
+    def sleep(self, bint sleeping):
+        """Tell the writer that we are about to park, or woke. Look at ready() before parking."""
+        if self.gate == NULL:
+            raise ValueError("only a gated reader can ask to be woken")
+        ll_gate_sleep(self.gate, sleeping)
+
     def release(self):
         """Let the writer reuse every slot polled so far. Does nothing without a gate."""
         if self.gate != NULL:
@@ -259,7 +299,8 @@ cdef class _Table:
     cdef _Staging staging
 
     def __init__(self, segment, Py_ssize_t offset, Py_ssize_t record_bytes, Py_ssize_t rows):
-        if record_bytes < 64 or record_bytes % 64 or rows < 1:
+        if (record_bytes < 64 or record_bytes % 64 or rows < 1
+                or rows > PY_SSIZE_T_MAX // (LL_LINE + LL_TABLE_CELLS * record_bytes)):
             raise ValueError(f"table of {rows} rows of {record_bytes} bytes")
         self.pin = _Pin(segment, self._writable())
         cdef Py_ssize_t row_bytes = LL_LINE + TABLE_CELLS * record_bytes

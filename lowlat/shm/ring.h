@@ -19,7 +19,10 @@
  * and not an acquire load: acquire orders what comes after it. (Boehm, HPL-2012-68.) Payload words
  * are relaxed atomics, because anything else is a data race by the language.
  *
- * A gate is a reader's cursor that the writer must not lap. It lives in the reader's own memory.
+ * A gate is a reader's cursor that the writer must not lap. It lives in the reader's own memory, a
+ * block each: the cursor, and on the next line the sleep flag. A reader that wants to park stores
+ * the flag, fences (seq_cst) and looks again; the writer fences (seq_cst) after publishing and looks
+ * at the flag. One of the two always sees the other: this is the only place that needs seq_cst.
  */
 #ifndef LOWLAT_RING_H
 #define LOWLAT_RING_H
@@ -30,6 +33,7 @@
 #define LL_LINE 64
 #define LL_BLOCK 128 /* x86 prefetches lines in pairs: separate writers by two */
 #define LL_GATES_MAX 8
+#define LL_GATE_SLEEP 8 /* word of the sleep flag in a gate's block */
 #define LL_TABLE_CELLS 4
 #define LL_TABLE_RETRIES 8
 #define LL_HDR_HALF_BITS 7 /* <= 0.8 % error */
@@ -98,12 +102,13 @@ static inline uint64_t *ll_slot_at(uint64_t *slots, uint64_t mask, size_t words,
     return slots + (n & mask) * words;
 }
 
-/* Lowest gate; a gate ahead of the writer is corrupt and counts as one that never moved. */
+/* Lowest gate. One ahead of the writer is corrupt and counts, like one that was never attached (0),
+ * as a reader that still stands at the first message. */
 static inline uint64_t ll_gates_low(ll_stream_writer *w) {
     uint64_t low = w->next;
     for (uint32_t i = 0; i < w->gate_count; i++) {
         uint64_t gate = LL_LOAD(w->gates[i], __ATOMIC_ACQUIRE);
-        if (gate > w->next) gate = 0;
+        if (gate == 0 || gate > w->next) gate = 1;
         if (gate < low) low = gate;
     }
     return low;
@@ -131,15 +136,34 @@ static inline uint64_t ll_stream_publish(ll_stream_writer *w, const uint64_t *re
 
 /* Take over a stream, also from a writer that died at any store. A slot that is complete although
  * the cursor never moved is stepped over: writing it again with the same sequence numbers could
- * make a reader that was stopped inside it accept half of each. An odd slot heals by overwriting. */
-static inline void ll_stream_resume(ll_stream_writer *w) {
+ * make a reader that was stopped inside it accept half of each. An odd slot heals by overwriting.
+ * Returns 0, and touches nothing, when the slot is ahead of the cursor: the segment is corrupt. */
+static inline int ll_stream_resume(ll_stream_writer *w) {
     uint64_t n = LL_LOAD(w->cursor, __ATOMIC_ACQUIRE);
     if (n == 0) n = 1;
     uint64_t *slot = ll_slot_at(w->slots, w->mask, w->words, n);
-    if (LL_LOAD(&slot[0], __ATOMIC_ACQUIRE) == 2 * n + 2) n++;
+    uint64_t seq = LL_LOAD(&slot[0], __ATOMIC_ACQUIRE);
+    if (seq > 2 * n + 2) return 0;
+    if (seq == 2 * n + 2) n++;
     w->next = n;
-    w->passed = 0;
+    w->passed = 1;
     LL_STORE(w->cursor, n, __ATOMIC_RELEASE);
+    return 1;
+}
+
+/* Which gates' readers sleep, one bit each. Call after publishing; costs a full fence. */
+static inline uint32_t ll_stream_sleepers(ll_stream_writer *w) {
+    uint32_t bits = 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < w->gate_count; i++)
+        if (LL_LOAD(w->gates[i] + LL_GATE_SLEEP, __ATOMIC_RELAXED)) bits |= 1u << i;
+    return bits;
+}
+
+/* Say that the reader owning this gate sleeps or wakes. Look once more after saying sleep. */
+static inline void ll_gate_sleep(uint64_t *gate, uint64_t sleeping) {
+    LL_STORE(gate + LL_GATE_SLEEP, sleeping, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 typedef struct {
@@ -151,6 +175,12 @@ typedef struct {
     uint64_t mask;
     size_t words;
 } ll_stream_reader;
+
+/* Whether a poll would return something, without copying it. */
+static inline int ll_stream_ready(const ll_stream_reader *r) {
+    const uint64_t *slot = r->slots + (r->next & r->mask) * r->words;
+    return LL_LOAD(&slot[0], __ATOMIC_ACQUIRE) >= 2 * r->next + 2;
+}
 
 /* Poll the next message. After an overrun the reader stands at the newest message: the oldest
  * survivor is the next to be overwritten. Never spins: an odd slot is simply not there yet. */
