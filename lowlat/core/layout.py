@@ -1027,7 +1027,7 @@ STREAMS: Final = {
         Stream("spot_trades", (TRADE,), 8192, Writer.BINANCE),
         Stream("frames", (FRAME,), 4096, Writer.POLYMARKET),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
-        Stream("turns", (TURN,), 1024, Writer.SIGNALS),
+        Stream("turns", (TURN,), 512, Writer.SIGNALS),
         Stream("intents", (INTENT,), 256, Writer.RISK, ("executor",)),
         Stream("decisions", (DECISION, TURN), 65536, Writer.RISK, ("ledger",)),
         Stream("reports", (REPORT,), 8192, Writer.EXECUTOR, ("risk", "ledger")),
