@@ -15,7 +15,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-__all__ = ["CORES", "PAIRS", "Row", "native", "paired", "pin", "progress", "single", "timed_ns"]
+__all__ = [
+    "CORES",
+    "PAIRS",
+    "Row",
+    "encode",
+    "native",
+    "paired",
+    "pin",
+    "progress",
+    "single",
+    "table",
+    "timed_ns",
+]
 
 PAIRS = 9
 NATIVE = Path(__file__).parent / "native"
@@ -65,12 +77,13 @@ def paired(
     run: Callable[[], np.ndarray],
     floor: Callable[[], np.ndarray],
     *,
-    pairs: int = PAIRS,
+    pairs: int | None = None,
     floor_name: str = "C",
     target: str = "",
 ) -> Row:
     """Alternate floor and run; each returns samples in nanoseconds (``float64[n]``)."""
     ours, theirs, ratios = [], [], []
+    pairs = pairs or PAIRS
     for pair in range(pairs):
         progress(f"{name}: pair {pair + 1} of {pairs}")
         theirs.append(floor())
@@ -111,6 +124,46 @@ def timed_ns(call: Callable[[int], object], loops: int, repeats: int = 30) -> np
         call(loops)
         samples[i] = (monotonic_ns() - start) / loops
     return samples
+
+
+def encode(row: Row) -> bytes:
+    """Write a row as JSON."""
+    return msgspec.json.encode(row)
+
+
+def table(rows: list[Row]) -> str:
+    """Write rows as an aligned table: ours, floor, ratio with its spread, target."""
+    head = ("row", "p50", "p99", "floor p50", "floor p99", "ratio (low-high)", "target", "")
+    lines = [head]
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio} ({row.ratio_low}-{row.ratio_high})"
+        verdict = {None: "", True: "ok", False: "MISSED"}[row.met]
+        floor = (row.floor_p50_ns, row.floor_p99_ns)
+        lines.append(
+            (
+                row.name,
+                _time(row.p50_ns),
+                _time(row.p99_ns),
+                *map(_time, floor),
+                ratio,
+                row.target,
+                verdict,
+            )
+        )
+        lines += [
+            (f"  {key}", str(value), "", "", "", "", "", "") for key, value in row.notes.items()
+        ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _time(value_ns: int | None) -> str:
+    if value_ns is None:
+        return ""
+    return f"{value_ns} ns" if value_ns < 10_000 else f"{value_ns / 1000:.1f} us"
 
 
 def pin(core_index: int) -> None:

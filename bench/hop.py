@@ -22,7 +22,10 @@ SEGMENT_BYTES = SLOTS_OFFSET + SLOT_BYTES * SLOTS
 ROUND_TRIPS = 20_000
 
 
-def run() -> list[Row]:
+ROWS = ("hop",)
+
+
+def run(_: tuple[str, ...] = ROWS) -> list[Row]:
     """Measure ``hop``."""
     with _Echo() as echo:
         row = paired("hop", echo.from_python, echo.from_c, target="<= 2.5 x C")

@@ -1,0 +1,163 @@
+"""The loop that runs engines in turns, busy or parked, and the signals that steer it.
+
+``busy`` never sleeps: a callback that re-schedules itself keeps the event loop polling its
+sockets (the biggest single latency win; needs a core of its own). ``parked`` sleeps in the kernel
+until a socket has something and wakes every ``tick_ms`` for what is due by time.
+"""
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import uvloop
+
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.ports import Cell, Engine, Recorder
+
+__all__ = ["BUSY", "PARKED", "LoopCells", "Runtime", "run_process"]
+
+BUSY: Final = "busy"
+PARKED: Final = "parked"
+
+
+class LoopCells:
+    """What a loop says about itself, in shared memory."""
+
+    def __init__(self, heartbeat: Cell, turns: Cell, turn_ns: Recorder, gc_ns: Recorder) -> None:
+        self.heartbeat = heartbeat
+        self.turns = turns
+        self.turn_ns = turn_ns
+        self.gc_ns = gc_ns
+
+
+class Control(Protocol):
+    """What process signals mean to a process."""
+
+    def drain(self) -> None:
+        """Begin an orderly end (SIGTERM, SIGINT)."""
+        ...
+
+    def dump(self) -> None:
+        """Write histograms to the log (SIGUSR1)."""
+        ...
+
+    def halt(self) -> None:
+        """Stop new orders (SIGUSR2)."""
+        ...
+
+
+class Runtime:
+    """Run engines in one process until stopped."""
+
+    def __init__(
+        self, engines: Sequence[Engine], cells: LoopCells, *, waiting: str, tick_ms: int
+    ) -> None:
+        assert waiting in {BUSY, PARKED}, waiting
+        self._turns: tuple[Callable[[int], int], ...] = tuple(engine.turn for engine in engines)
+        self._engines = engines
+        self._cells = cells
+        self._busy = waiting == BUSY
+        self._tick_s = tick_ms / 1000
+        self._tick_ns = tick_ms * 1_000_000
+        self._timed_due_ns = 0
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._done: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Start the engines, run turns until stop, close the engines in reverse order."""
+        self._loop = asyncio.get_running_loop()
+        self._done = self._loop.create_future()
+        for engine in self._engines:
+            engine.start()
+        self.collect()
+        gc.disable()
+        self._schedule()
+        try:
+            await self._done
+        finally:
+            gc.enable()
+            for engine in reversed(self._engines):
+                engine.close()
+
+    def stop(self) -> None:
+        """End run() after the current turn."""
+        self._stopping = True
+
+    def collect(self) -> None:
+        """Collect garbage now, timed, and freeze what is left: for cold moments only."""
+        start = monotonic_ns()
+        gc.collect()
+        gc.freeze()
+        self._cells.gc_ns.record(monotonic_ns() - start)
+
+    def _schedule(self) -> None:
+        assert self._loop is not None
+        if self._busy:
+            self._loop.call_soon(self._turn)
+        else:
+            self._loop.call_later(self._tick_s, self._turn)
+
+    def _turn(self) -> None:
+        now_ns = monotonic_ns()
+        worked = 0
+        try:
+            for turn in self._turns:
+                worked += turn(now_ns)
+        except BaseException as error:
+            self._fail(error)
+            return
+        cells = self._cells
+        cells.heartbeat.set(now_ns)
+        cells.turns.add(1)
+        if worked:
+            cells.turn_ns.record(monotonic_ns() - now_ns)
+        if self._stopping:
+            assert self._done is not None
+            if not self._done.done():
+                self._done.set_result(None)
+            return
+        self._schedule()
+
+    def _fail(self, error: BaseException) -> None:
+        """A turn raised: a programming fault ends the process, it never trades on."""
+        assert self._done is not None
+        if not self._done.done():
+            self._done.set_exception(error)
+
+
+def run_process(main: Callable[[], "asyncio._CoroutineLike[int]"]) -> int:
+    """Run a process' main coroutine on uvloop; any exception in a callback ends the process."""
+
+    async def guarded() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(main())
+        failure: list[BaseException] = []
+
+        def on_exception(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+            error = context.get("exception")
+            if isinstance(error, BaseException):
+                failure.append(error)
+            else:
+                failure.append(RuntimeError(str(context.get("message"))))
+            task.cancel()
+
+        loop.set_exception_handler(on_exception)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if failure:
+                raise failure[0] from None
+            raise
+
+    return uvloop.run(guarded())
+
+
+def install_signals(loop: asyncio.AbstractEventLoop, control: Control) -> None:
+    """Connect process signals to control; handlers run between two turns."""
+    loop.add_signal_handler(signal.SIGTERM, control.drain)
+    loop.add_signal_handler(signal.SIGINT, control.drain)
+    loop.add_signal_handler(signal.SIGUSR1, control.dump)
+    loop.add_signal_handler(signal.SIGUSR2, control.halt)

@@ -1,0 +1,58 @@
+"""`lowlat bench`: the table, each row beside its floor, measured in one run."""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import lowlat
+from lowlat.cli.main import EXIT_FAILED, Json, app
+from lowlat.core.errors import ConfigError
+
+SUITES = ("hop", "shared", "book", "signing", "wire", "peers")
+"""Files of bench/ in the order of the table."""
+
+
+@app.command(epilog="Examples: lowlat bench | lowlat bench hop --json | lowlat bench tick-to-wire")
+def bench(
+    name: Annotated[str | None, typer.Argument(help="One row or one file; default: all.")] = None,
+    *,
+    as_json: Json = False,
+    quick: Annotated[bool, typer.Option(help="Fewer pairs: a look, not a measurement.")] = False,
+) -> None:
+    """Measure the engine against C floors of the same bytes, interleaved."""
+    root = Path(lowlat.__file__).parent.parent
+    if not (root / "bench" / "harness.py").exists():
+        raise ConfigError(
+            f"bench: {root} has no bench folder; run it from a checkout (git clone, make setup)"
+        )
+    sys.path.insert(0, str(root))
+    os.environ["PYTHONPATH"] = str(root)
+    harness = importlib.import_module("bench.harness")
+    if quick:
+        harness.PAIRS = 3
+    rows: list[Any] = []
+    for suite in SUITES:
+        module = importlib.import_module(f"bench.{suite}")
+        names = tuple(module.ROWS)
+        wanted = names if name in {None, suite} else tuple(row for row in names if row == name)
+        if wanted:
+            rows += module.run(wanted)
+    if not rows:
+        raise ConfigError(f"bench: no row {name!r}; rows: {', '.join(_all_rows())}")
+    harness.progress("")
+    if as_json:
+        objects = [json.loads(harness.encode(row)) for row in rows]
+        print(json.dumps(objects[0] if name and len(objects) == 1 else objects, indent=1))
+    else:
+        print(harness.table(rows))
+    if any(row.met is False for row in rows):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _all_rows() -> list[str]:
+    return [row for suite in SUITES for row in importlib.import_module(f"bench.{suite}").ROWS]

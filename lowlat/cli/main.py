@@ -1,0 +1,56 @@
+"""`lowlat`: one command a job. Exit codes: 0 done, 1 failed or disagreed, 2 wrong use or config."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lowlat.core.errors import ConfigError, LowlatError
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="lowlat",
+    help="Low-latency prediction-market trading engine.",
+    epilog="First run: lowlat demo --seconds 10",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Instance = Annotated[
+    str, typer.Option(help="Name of the running engine; several can run side by side.")
+]
+
+
+def main() -> None:
+    """Run the command line; turn our own errors into one line and a stable exit code."""
+    _register()
+    try:
+        code = app(standalone_mode=False)
+    except ConfigError as error:
+        print(f"lowlat: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    except LowlatError as error:
+        print(f"lowlat: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except typer.Abort:
+        sys.exit(130)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show(file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", EXIT_USAGE))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _register() -> None:
+    """Import the command files; each adds itself. Heavy imports stay inside the commands."""
+    from lowlat.cli import bench, clean, demo, doctor, run, sim, trace, why  # noqa: F401, PLC0415
