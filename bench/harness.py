@@ -27,6 +27,7 @@ __all__ = [
     "single",
     "table",
     "timed_ns",
+    "unpin",
 ]
 
 PAIRS = 9
@@ -170,6 +171,11 @@ def pin(core_index: int) -> None:
     """Pin this process to one of the cores it may use (nothing on a one-core machine)."""
     if len(CORES) > 1:
         os.sched_setaffinity(0, {CORES[core_index % len(CORES)]})
+
+
+def unpin() -> None:
+    """Undo pin, so that children may use every core."""
+    os.sched_setaffinity(0, set(CORES))
 
 
 def progress(text: str) -> None:

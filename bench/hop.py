@@ -14,7 +14,7 @@ import tempfile
 import numpy as np
 from lowlat.shm._core import StreamReader, StreamWriter
 
-from bench.harness import Row, native, paired, pin
+from bench.harness import Row, native, paired, pin, unpin
 from lowlat.core.clock import monotonic_ns
 
 SLOT_BYTES, SLOTS, SLOTS_OFFSET = 512, 1024, 128
@@ -57,7 +57,7 @@ class _Echo:
         self.child.stdin.close()
         self.child.wait(10)
         self.file.close()
-        os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
+        unpin()
 
     def from_python(self) -> np.ndarray:
         self._tell("python")

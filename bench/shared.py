@@ -5,11 +5,8 @@ floor is an empty Python call in the same loop, measured in the same run.
 """
 
 from collections.abc import Callable
+from functools import partial
 
-import numpy as np
-
-from bench.harness import Row, paired, timed_ns
-from lowlat.core.layout import BOOK_ROW
 from lowlat.shm._core import (
     HISTOGRAM_BYTES,
     Cell,
@@ -19,6 +16,9 @@ from lowlat.shm._core import (
     TableReader,
     TableWriter,
 )
+
+from bench.harness import Row, paired, timed_ns
+from lowlat.core.layout import BOOK_ROW
 
 ROWS = ("publish", "poll", "poll-empty", "table-write", "table-read", "histogram", "counter")
 LOOPS = 5_000
@@ -66,8 +66,8 @@ def run(names: tuple[str, ...] = ROWS) -> list[Row]:
         if name == "poll-empty":
             while reader.poll():
                 pass
-        ours: Callable[[], np.ndarray] = lambda call=calls[name]: timed_ns(call, LOOPS, 5)  # type: ignore[misc]
-        row = paired(name, ours, lambda: timed_ns(empty, LOOPS, 5), floor_name="empty call")
+        ours = partial(timed_ns, calls[name], LOOPS, 5)
+        row = paired(name, ours, partial(timed_ns, empty, LOOPS, 5), floor_name="empty call")
         if name == "poll":
             row.notes["includes"] = "the publish of the record"
         rows.append(row)
