@@ -782,7 +782,9 @@ typedef struct {
     uint32_t lookups;
     int64_t created_wall_ms;
     uint64_t salt;
-    uint8_t tail_reserved[72];
+    int32_t unwind_price_e4;
+    uint32_t retries;
+    uint8_t tail_reserved[64];
 } ll_order_row;
 _Static_assert(offsetof(ll_order_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_order_row, epoch) == 8, "epoch");
@@ -827,6 +829,8 @@ _Static_assert(offsetof(ll_order_row, expiration_s) == 288, "expiration_s");
 _Static_assert(offsetof(ll_order_row, lookups) == 292, "lookups");
 _Static_assert(offsetof(ll_order_row, created_wall_ms) == 296, "created_wall_ms");
 _Static_assert(offsetof(ll_order_row, salt) == 304, "salt");
+_Static_assert(offsetof(ll_order_row, unwind_price_e4) == 312, "unwind_price_e4");
+_Static_assert(offsetof(ll_order_row, retries) == 316, "retries");
 _Static_assert(sizeof(ll_order_row) == 384, "ll_order_row");
 
 #define LL_KIND_GROUP_ROW 24

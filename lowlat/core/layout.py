@@ -852,6 +852,9 @@ class OrderRow(NamedTuple):
     lookups: U32
     created_wall_ms: I64
     salt: U64
+    unwind_price_e4: I32
+    """Worst price at which what fills may be unwound (see Intent); 0 when it is not of a group."""
+    retries: U32
 
 
 class GroupRow(NamedTuple):
