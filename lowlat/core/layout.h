@@ -503,7 +503,9 @@ typedef struct {
     uint8_t legs;
     uint32_t group_state;
     uint8_t module[16];
-    uint8_t tail_reserved[56];
+    uint8_t trade_text[40];
+    uint32_t order_row;
+    uint8_t tail_reserved[12];
 } ll_report;
 _Static_assert(offsetof(ll_report, seq) == 0, "seq");
 _Static_assert(offsetof(ll_report, epoch) == 8, "epoch");
@@ -535,6 +537,8 @@ _Static_assert(offsetof(ll_report, leg) == 178, "leg");
 _Static_assert(offsetof(ll_report, legs) == 179, "legs");
 _Static_assert(offsetof(ll_report, group_state) == 180, "group_state");
 _Static_assert(offsetof(ll_report, module) == 184, "module");
+_Static_assert(offsetof(ll_report, trade_text) == 200, "trade_text");
+_Static_assert(offsetof(ll_report, order_row) == 240, "order_row");
 _Static_assert(sizeof(ll_report) == 256, "ll_report");
 
 #define LL_KIND_TURN 12

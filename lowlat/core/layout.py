@@ -767,7 +767,7 @@ class ReportRecord(NamedTuple):
     at_ns: I64
     order_id: Bytes32
     trade_id: Bytes16
-    """blake2b-16 of the venue's trade id (its text is in the journal)."""
+    """blake2b-16 of the venue's trade id."""
     price_e4: I32
     instrument: U32
     generation: U32
@@ -790,6 +790,10 @@ class ReportRecord(NamedTuple):
     legs: U8
     group_state: U32
     module: Name16
+    trade_text: Annotated[bytes, "40s"]
+    """The venue's trade id itself, NUL-padded; empty when it is longer."""
+    order_row: U32
+    """Row of the orders table."""
 
 
 class Turn(NamedTuple):
