@@ -1,1 +1,1 @@
-"""Feed engines: decode, apply, publish, resync."""
+"""Feed engines: connect, decode, apply, publish, resync. Sockets and time come in as ports."""

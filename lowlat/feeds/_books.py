@@ -1,0 +1,160 @@
+"""The books of the Polymarket feed: which markets it follows, whole-book loads, publishing.
+
+Used by the Polymarket feed only. Holds the token directory of the hot path.
+"""
+
+from typing import Final
+
+from lowlat.book._book import MarketBook
+from lowlat.core.errors import RemoteProtocolError
+from lowlat.core.instruments import Instruments
+from lowlat.core.layout import BookFlag, MarketRow, MarketStateReason, MarketStatus
+from lowlat.core.units import parse_fixed
+from lowlat.feeds._counters import PolymarketCells
+from lowlat.feeds._publish import FeedOutputs
+from lowlat.feeds._resync import Resync
+from lowlat.feeds._shard import MarketState, PolymarketFeedParams
+from lowlat.feeds._shards import Shards
+from lowlat.venues.polymarket.market import Book, RestBook
+
+__all__ = ["Books"]
+
+_DIVERGED: Final = int(BookFlag.DIVERGED)
+_CROSSED: Final = int(BookFlag.CROSSED)
+_SUBSCRIBED: Final = frozenset({MarketStatus.UNKNOWN, MarketStatus.ACTIVE, MarketStatus.PAUSED})
+
+
+class Books:
+    """Books by token and by row. ``tokens`` maps a token to its market and outcome."""
+
+    def __init__(
+        self,
+        params: PolymarketFeedParams,
+        outputs: FeedOutputs,
+        cells: PolymarketCells,
+        shards: Shards,
+        resync: Resync,
+    ) -> None:
+        self.tokens: dict[str, tuple[MarketState, int]] = {}
+        self.markets: dict[int, MarketState] = {}
+        self.published = 0
+        """Images published; the engine moves it to the counter."""
+        self._params = params
+        self._outputs = outputs
+        self._write = outputs.book
+        self._cells = cells
+        self._shards = shards
+        self._resync = resync
+        self._unplaced: dict[int, MarketRow] = {}
+
+    def publish(
+        self, state: MarketState, sides: int, at_ns: int, recv_ns: int, decoded_ns: int
+    ) -> None:
+        """Write and publish a market's image; count when it becomes crossed."""
+        crossed = state.book.flags & _CROSSED != 0
+        if crossed is not state.crossed:
+            state.crossed = crossed
+            if crossed:
+                self._cells.crossed.add(1)
+        self._write(state, sides, at_ns, recv_ns, decoded_ns)
+        self.published += 1
+
+    def load(
+        self,
+        state: MarketState,
+        outcome: int,
+        source: Book | RestBook,
+        at_ns: int,
+        recv_ns: int,
+        decoded_ns: int,
+    ) -> None:
+        """Replace a market's ladder by one token's whole book and publish it if it differs.
+
+        On a bad level the book stays empty and STALE, a REST book is asked for, and
+        RemoteProtocolError raised.
+        """
+        book = state.book
+        state.live = False
+        try:
+            if source.tick_size is not None:
+                self.set_tick(state, parse_fixed(source.tick_size, 4), at_ns, recv_ns)
+            sides = book.load(outcome, source.bids, source.asks)
+        except RemoteProtocolError:
+            book.clear()
+            self.publish(state, 3, at_ns, recv_ns, decoded_ns)
+            self._resync.schedule(state, recv_ns + self._params.resync_ns_min)
+            raise
+        book.snapshot_event_ns = state.book_event_ns = at_ns
+        state.event_ns = max(at_ns, state.event_ns)
+        if book.connection_generation != state.shard.generation:
+            book.connection_generation = state.shard.generation
+            sides = 3
+        state.live = True
+        self._resync.cancel(state)
+        if sides:
+            self.publish(state, sides, at_ns, recv_ns, decoded_ns)
+
+    def diverge(self, state: MarketState, now_ns: int) -> None:
+        """Mark a book as not the venue's and ask for the whole one."""
+        if not state.book.flags & _DIVERGED:
+            self._cells.diverged.add(1)
+            state.book.flags |= _DIVERGED
+        self._resync.schedule(state, now_ns)
+
+    def set_tick(self, state: MarketState, tick_e4: int, at_ns: int, recv_ns: int) -> None:
+        """Take a market's grid; say so when it is another one than before."""
+        if tick_e4 <= 0:
+            raise RemoteProtocolError(f"tick of market {state.row} is {tick_e4}, expected above 0")
+        if tick_e4 == state.book.tick_e4:
+            return
+        state.book.tick_e4 = tick_e4
+        self._cells.ticks.add(1)
+        self._outputs.market_state(
+            state, MarketStateReason.TICK, MarketStatus.ACTIVE, at_ns, recv_ns
+        )
+
+    def follow(self, instruments: Instruments, row: MarketRow, now_ns: int) -> None:
+        """Subscribe, keep or drop the market of a row that changed."""
+        state = self.markets.get(row.market)
+        wanted = row.status in _SUBSCRIBED
+        if state is not None and (state.book.generation != row.generation or not wanted):
+            self.retire(state, state.event_ns, now_ns, now_ns)
+            state = None
+        self._unplaced.pop(row.market, None)
+        if state is None and wanted:
+            self._unplaced[row.market] = row
+        for waiting in list(self._unplaced.values()):
+            if not self._place(instruments, waiting):
+                break
+
+    def _place(self, instruments: Instruments, row: MarketRow) -> bool:
+        shard = self._shards.room() if row.market < self._outputs.rows else None
+        if shard is None:
+            self._cells.unplaced.add(1)
+            return False
+        del self._unplaced[row.market]
+        yes = instruments.by_index[2 * row.market]
+        no = instruments.by_index[2 * row.market + 1]
+        book = MarketBook(row.market, row.generation)
+        book.tick_e4 = row.tick_e4
+        book.shard = shard.number
+        tokens = (yes.token_id, no.token_id)
+        state = MarketState(row.market, book, shard, yes.market_id, tokens)
+        self._outputs.take_over(state)
+        self.markets[row.market] = state
+        self.tokens[tokens[0]] = (state, 0)
+        self.tokens[tokens[1]] = (state, 1)
+        self._shards.place(state)
+        self._cells.markets.set(len(self.markets))
+        return True
+
+    def retire(self, state: MarketState, at_ns: int, recv_ns: int, decoded_ns: int) -> None:
+        """Stop following a market; its row stays, empty and STALE."""
+        self._shards.drop(state)
+        del self.markets[state.row]
+        for token in state.tokens:
+            self.tokens.pop(token, None)
+        state.live = False
+        state.book.clear()
+        self.publish(state, 3, at_ns, recv_ns, decoded_ns)
+        self._cells.markets.set(len(self.markets))
