@@ -7,6 +7,8 @@ floor is an empty Python call in the same loop, measured in the same run.
 from collections.abc import Callable
 from functools import partial
 
+from bench.harness import Row, paired, timed_ns
+from lowlat.core.layout import BOOK_ROW
 from lowlat.shm._core import (
     HISTOGRAM_BYTES,
     Cell,
@@ -16,9 +18,6 @@ from lowlat.shm._core import (
     TableReader,
     TableWriter,
 )
-
-from bench.harness import Row, paired, timed_ns
-from lowlat.core.layout import BOOK_ROW
 
 ROWS = ("publish", "poll", "poll-empty", "table-write", "table-read", "histogram", "counter")
 LOOPS = 5_000

@@ -177,8 +177,8 @@ int wire_generate(conn *feed, conn **orders, int order_count, const char *frames
             uint32_t length = request_length(c);
             if (!length) continue;
             int64_t at = now_ns();
-            int is_get = c->buffer[0] == 'G';
-            if (!is_get) {
+            int is_order = !memcmp(c->buffer, "POST /order", 11);
+            if (is_order) {
                 result->requests++;
                 result->request_bytes = length;
                 if ((int)length < sample_bytes) memcpy(sample, c->buffer, length), sample[length] = 0;
@@ -191,7 +191,7 @@ int wire_generate(conn *feed, conn **orders, int order_count, const char *frames
             }
             memmove(c->buffer, c->buffer + length, c->used - length);
             c->used -= length;
-            wire_send(c, is_get ? pong : answer, is_get ? pong_bytes : answer_bytes);
+            wire_send(c, is_order ? answer : pong, is_order ? answer_bytes : pong_bytes);
         }
     }
     if (waiting_since) result->missed++;
