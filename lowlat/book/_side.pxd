@@ -26,6 +26,7 @@ cdef enum:
     FIRST_LEVELS = 8
     NEAR_TOUCH = 6
     DIGITS_MAX = 18
+    CAP_LEVELS = 65536
 
 ctypedef struct side_t:
     int64_t *key

@@ -1,9 +1,8 @@
 # Types of the compiled read side; behaviour is documented in _view.pyx.
 
-from collections.abc import Sequence
 from typing import Any, Self, final
 
-__all__ = ["BookView", "SetWalk", "Walk", "walk_sets"]
+__all__ = ["BookView", "Walk"]
 
 @final
 class Walk:
@@ -26,27 +25,6 @@ class Walk:
     @property
     def fee_e6(self) -> int: ...
     def impact_ppm(self) -> int: ...
-
-@final
-class SetWalk:
-    # Result of walking several tokens together.
-
-    @property
-    def sets_e6(self) -> int: ...
-    @property
-    def cost_e6(self) -> int: ...
-    @property
-    def fees_e6(self) -> int: ...
-    @property
-    def profit_e6(self) -> int: ...
-    @property
-    def levels(self) -> int: ...
-    @property
-    def complete(self) -> bool: ...
-    @property
-    def worst_prices_e4(self) -> tuple[int, ...]: ...
-    @property
-    def touch_prices_e4(self) -> tuple[int, ...]: ...
 
 @final
 class BookView:
@@ -111,14 +89,3 @@ class BookView:
         fee_rate_e6: int = -1,
         fee_exponent: int = 1,
     ) -> Walk: ...
-
-def walk_sets(
-    views: Sequence[BookView],
-    outcomes: Sequence[int],
-    action: int,
-    fee_rates_e6: Sequence[int],
-    fee_exponents: Sequence[int],
-    margin_e4: int = 0,
-    payout_e4: int = 10000,
-    sets_max_e6: int = ...,
-) -> SetWalk: ...

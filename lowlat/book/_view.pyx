@@ -9,72 +9,21 @@ paid up, what is received down, impact to the worse.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
+
+from lowlat.book._slots cimport LL_BOOK_LEVELS, NO_PRICE, ONE, ll_row8
 
 from lowlat.core.layout import BOOK_ROW
 
-__all__ = ["BookView", "SetWalk", "Walk", "walk_sets"]
-
-cdef extern from *:
-    """
-    #include "layout.h"
-    typedef ll_book_row ll_row8 __attribute__((aligned(8)));
-    typedef __int128 ll_i128;
-    """
-    ctypedef struct ll_row8:
-        uint64_t id
-        int64_t event_ns
-        int64_t recv_ns
-        int64_t decoded_ns
-        int64_t published_ns
-        int64_t snapshot_event_ns
-        uint32_t market
-        uint32_t generation
-        uint32_t connection_generation
-        uint16_t shard
-        uint16_t book_flags
-        uint32_t tick_e4
-        uint16_t bid_count
-        uint16_t ask_count
-        int32_t last_trade_price_e4
-        uint32_t changes
-        int64_t bid_depth_e6
-        int64_t ask_depth_e6
-        int32_t bid_price_e4[32]
-        int32_t ask_price_e4[32]
-        int64_t bid_size_e6[32]
-        int64_t ask_size_e6[32]
-    ctypedef long long i128 "ll_i128"
-    const int LL_BOOK_LEVELS
-    const int LL_SLOT_HEAD_BYTES
+__all__ = ["BookView", "Walk"]
 
 cdef enum:
-    ONE = 10000
-    NO_PRICE = -2147483648
-    LEGS_MAX = 256
     EXPONENT_MAX = 4
 
-cdef int64_t E8 = 100000000
-cdef int64_t E10 = 10000000000
-cdef int64_t E14 = 100000000000000
 
-
-cdef inline i128 _up(i128 value, i128 unit) noexcept nogil:
-    return (value + unit - 1) / unit
-
-
-cdef i128 _fee_e14(int64_t price_e4, int64_t rate_e6, int exponent) noexcept nogil:
-    """Fee of one share at price: rate * (p * (1 - p)) ** exponent, never below the exact value."""
-    cdef i128 fee = <i128>rate_e6 * <i128>E8
-    cdef i128 spread = <i128>price_e4 * <i128>(ONE - price_e4)
-    cdef int _power
-    for _power in range(exponent):
-        fee = _up(fee * spread, <i128>E8)
-    return fee
-
-
-cdef int _check_fee(int64_t rate_e6, int exponent) except -1:
+cdef int check_fee(int64_t rate_e6, int exponent) except -1:
+    """Refuse what the 128-bit sums were not sized for."""
     if not 0 <= rate_e6 <= 1000000:
         raise ValueError(f"fee_rate_e6 was {rate_e6}, expected 0 to 1000000")
     if not 0 <= exponent <= EXPONENT_MAX:
@@ -85,17 +34,6 @@ cdef int _check_fee(int64_t rate_e6, int exponent) except -1:
 @cython.final
 cdef class Walk:
     """What an order of some size would meet on the visible levels of one side."""
-
-    cdef readonly int64_t filled_e6
-    cdef readonly int64_t cost_e6
-    cdef readonly int32_t worst_price_e4
-    cdef readonly int32_t touch_price_e4
-    cdef readonly int levels
-    cdef readonly int action
-    cdef readonly bint complete
-    cdef bint _fee_known
-    cdef int64_t _fee_e6
-    cdef i128 _cost_e10
 
     @property
     def fee_e6(self):
@@ -114,8 +52,8 @@ cdef class Walk:
             raise ValueError("impact_ppm of a walk that filled nothing is unknown")
         at_touch = <i128>self.filled_e6 * <i128>self.touch_price_e4
         if self.action == 0:
-            return <int64_t>(_up(self._cost_e10 * <i128>1000000, at_touch)) - 1000000
-        return 1000000 - <int64_t>(self._cost_e10 * <i128>1000000 / at_touch)
+            return <int64_t>(up(self._cost_e10 * <i128>1000000, at_touch)) - 1000000
+        return 1000000 - <int64_t>(self._cost_e10 * <i128>1000000 // at_touch)
 
     def __repr__(self):
         return (
@@ -123,17 +61,6 @@ cdef class Walk:
             f"touch_price_e4={self.touch_price_e4}, worst_price_e4={self.worst_price_e4}, "
             f"levels={self.levels}, complete={self.complete})"
         )
-
-
-cdef struct side_view:
-    const int32_t *price
-    const int64_t *size
-    int count
-    bint mirrored
-
-
-cdef inline int32_t _price(const side_view *side, int at) noexcept nogil:
-    return ONE - side.price[at] if side.mirrored else side.price[at]
 
 
 @cython.final
@@ -144,12 +71,6 @@ cdef class BookView:
     Test builds ``poison`` it then: every later read raises RuntimeError until ``refresh``. The NO
     token's values are the YES ladder's mirrored: its ask is 1 minus the YES bid, same size.
     """
-
-    cdef Py_buffer _buffer
-    cdef const ll_row8 *_row
-    cdef bint _held
-    cdef bint _poisoned
-    cdef readonly bint owned
 
     def __cinit__(self, row):
         PyObject_GetBuffer(row, &self._buffer, PyBUF_SIMPLE)
@@ -165,7 +86,7 @@ cdef class BookView:
         if self._held:
             PyBuffer_Release(&self._buffer)
 
-    cdef inline const ll_row8 *live(self) except NULL:
+    cdef const ll_row8 *live(self) except NULL:
         if self._poisoned:
             raise RuntimeError("a view was read after the next poll; copy what must live longer")
         return self._row
@@ -293,18 +214,18 @@ cdef class BookView:
 
     def levels(self, int outcome, int side):
         """Return a token's visible (price_e4, size_e6) pairs of a side, best first."""
-        cdef side_view levels = self._side(outcome, side)
-        return [(_price(&levels, at), levels.size[at]) for at in range(levels.count)]
+        cdef side_view levels = self.side(outcome, side)
+        return [(level_price(&levels, at), levels.size[at]) for at in range(levels.count)]
 
     cdef inline int32_t _touch(self, int outcome, int side) except? -1:
-        cdef side_view levels = self._side(outcome, side)
-        return _price(&levels, 0) if levels.count else NO_PRICE
+        cdef side_view levels = self.side(outcome, side)
+        return level_price(&levels, 0) if levels.count else NO_PRICE
 
     cdef inline int64_t _touch_size(self, int outcome, int side) except? -1:
-        cdef side_view levels = self._side(outcome, side)
+        cdef side_view levels = self.side(outcome, side)
         return levels.size[0] if levels.count else 0
 
-    cdef inline side_view _side(self, int outcome, int side) except *:
+    cdef side_view side(self, int outcome, int side) except *:
         """Find a token's side on the YES ladder: NO bids are YES asks mirrored."""
         cdef side_view view
         cdef const ll_row8 *row = self.live()
@@ -367,7 +288,7 @@ cdef class BookView:
         int64_t fee_rate_e6,
         int fee_exponent,
     ):
-        cdef side_view side = self._side(outcome, 1 - action)
+        cdef side_view side = self.side(outcome, 1 - action)
         cdef Walk walk = Walk.__new__(Walk)
         cdef int at
         cdef int32_t price
@@ -378,12 +299,12 @@ cdef class BookView:
         walk.action = action
         walk._fee_known = fee_rate_e6 != -1
         if walk._fee_known:
-            _check_fee(fee_rate_e6, fee_exponent)
-        walk.touch_price_e4 = _price(&side, 0) if side.count else NO_PRICE
+            check_fee(fee_rate_e6, fee_exponent)
+        walk.touch_price_e4 = level_price(&side, 0) if side.count else NO_PRICE
         walk.worst_price_e4 = NO_PRICE
         walk.complete = (cash_e6 if by_cash else size_e6) == 0
         for at in range(side.count):
-            price = _price(&side, at)
+            price = level_price(&side, at)
             if walk.complete or (
                 limited and (price > limit_price_e4 if action == 0 else price < limit_price_e4)
             ):
@@ -391,7 +312,7 @@ cdef class BookView:
             take = side.size[at]
             if by_cash:
                 if <i128>take * <i128>price > cash:
-                    take = <int64_t>(cash / <i128>price)
+                    take = <int64_t>(cash // <i128>price)
                 cash -= <i128>take * <i128>price
                 walk.complete = cash < <i128>price
             else:
@@ -403,149 +324,11 @@ cdef class BookView:
                 break
             cost += <i128>take * <i128>price
             if walk._fee_known:
-                fee += <i128>take * _fee_e14(price, fee_rate_e6, fee_exponent)
+                fee += <i128>take * fee_e14(price, fee_rate_e6, fee_exponent)
             walk.filled_e6 += take
             walk.worst_price_e4 = price
             walk.levels += 1
         walk._cost_e10 = cost
-        walk.cost_e6 = <int64_t>(_up(cost, ONE) if action == 0 else cost / <i128>ONE)
-        walk._fee_e6 = <int64_t>_up(fee, <i128>E14)
+        walk.cost_e6 = <int64_t>(up(cost, ONE) if action == 0 else cost // <i128>ONE)
+        walk._fee_e6 = <int64_t>up(fee, <i128>FEE_UNIT)
         return walk
-
-
-@cython.final
-cdef class SetWalk:
-    """What complete sets the visible levels offer, after fees."""
-
-    cdef readonly int64_t sets_e6
-    cdef readonly int64_t cost_e6
-    cdef readonly int64_t fees_e6
-    cdef readonly int64_t profit_e6
-    cdef readonly int levels
-    cdef readonly bint complete
-    cdef readonly tuple worst_prices_e4
-    cdef readonly tuple touch_prices_e4
-
-    def __repr__(self):
-        return (
-            f"SetWalk(sets_e6={self.sets_e6}, cost_e6={self.cost_e6}, fees_e6={self.fees_e6}, "
-            f"profit_e6={self.profit_e6}, worst_prices_e4={self.worst_prices_e4})"
-        )
-
-
-cdef struct leg_t:
-    side_view side
-    int at
-    int64_t left
-    int64_t rate
-    int exponent
-    int32_t worst
-    i128 fee
-
-
-cdef inline void _step(leg_t *leg) noexcept nogil:
-    """Load the level that leg.at points to."""
-    leg.left = leg.side.size[leg.at]
-    leg.fee = _fee_e14(_price(&leg.side, leg.at), leg.rate, leg.exponent)
-
-
-def walk_sets(
-    views,
-    outcomes,
-    int action,
-    fee_rates_e6,
-    fee_exponents,
-    int64_t margin_e4=0,
-    int64_t payout_e4=ONE,
-    int64_t sets_max_e6=0x7FFFFFFFFFFFFFFF,
-):
-    """Walk one side of several tokens together, as many complete sets as each earns its margin.
-
-    A set is one share of every leg. BUY pays their asks and is worth ``payout_e4``: 10 000 for
-    YES + NO or for every YES of an exclusive event, (n - 1) x 10 000 for every NO. SELL receives
-    their bids and costs ``payout_e4`` (the split). In each step n = the smallest remaining level;
-    it stops at the first marginal set that earns less than ``margin_e4`` or nothing after fees.
-    ``cost_e6`` of SELL is the proceeds. Fees are exact per share; the venue rounds each match to
-    1e-5. Health, freshness and completeness of the set are the caller's to check.
-    Source: feeds.md 6.1.
-    """
-    cdef Py_ssize_t legs = len(views)
-    cdef leg_t leg[LEGS_MAX]
-    cdef SetWalk walk = SetWalk.__new__(SetWalk)
-    cdef Py_ssize_t at
-    cdef int64_t take
-    cdef i128 prices, fees, earned, cost = 0, fee = 0, margin = <i128>margin_e4 * <i128>E10
-    cdef bint open_ = True
-    if action & ~1:
-        raise ValueError(f"action was {action}, expected 0 or 1")
-    if not 1 <= legs <= LEGS_MAX:
-        raise ValueError(f"walk_sets was given {legs} legs, expected 1 to {LEGS_MAX}")
-    if not (len(outcomes) == legs == len(fee_rates_e6) == len(fee_exponents)):
-        raise ValueError(f"outcomes, fee rates and exponents must be {legs} long, as views is")
-    if margin_e4 < 0 or payout_e4 <= 0 or sets_max_e6 < 0:
-        raise ValueError(
-            f"margin_e4, payout_e4, sets_max_e6 were {margin_e4}, {payout_e4}, {sets_max_e6}, "
-            f"expected none negative and a payout above 0"
-        )
-    for at in range(legs):
-        leg[at].side = (<BookView?>views[at])._side(outcomes[at], 1 - action)
-        leg[at].at = 0
-        leg[at].rate = fee_rates_e6[at]
-        leg[at].exponent = fee_exponents[at]
-        leg[at].worst = NO_PRICE
-        _check_fee(leg[at].rate, leg[at].exponent)
-        if leg[at].side.count:
-            _step(&leg[at])
-        else:
-            open_ = False
-    walk.touch_prices_e4 = tuple(
-        [_price(&leg[at].side, 0) if leg[at].side.count else NO_PRICE for at in range(legs)]
-    )
-    walk.complete = sets_max_e6 == 0
-    while open_ and not walk.complete:
-        take = sets_max_e6 - walk.sets_e6
-        prices = fees = 0
-        for at in range(legs):
-            prices += <i128>_price(&leg[at].side, leg[at].at)
-            fees += leg[at].fee
-            take = min(take, leg[at].left)
-        earned = (<i128>payout_e4 - prices) * <i128>E10
-        if action:
-            earned = -earned
-        earned -= fees
-        if earned < margin or earned <= 0:
-            break
-        cost += prices * <i128>take
-        fee += fees * <i128>take
-        walk.sets_e6 += take
-        walk.levels += 1
-        walk.complete = walk.sets_e6 == sets_max_e6
-        for at in range(legs):
-            leg[at].worst = _price(&leg[at].side, leg[at].at)
-            leg[at].left -= take
-            if leg[at].left == 0:
-                leg[at].at += 1
-                if leg[at].at == leg[at].side.count:
-                    open_ = False
-                else:
-                    _step(&leg[at])
-    walk.worst_prices_e4 = tuple([leg[at].worst for at in range(legs)])
-    return _settle(walk, action, cost, fee, payout_e4)
-
-
-cdef SetWalk _settle(SetWalk walk, int action, i128 cost, i128 fee, int64_t payout_e4):
-    """Round once, against us, and draw the balance."""
-    cdef i128 worth = <i128>walk.sets_e6 * <i128>payout_e4
-    cdef i128 cost_e6 = cost / <i128>ONE if action else _up(cost, <i128>ONE)
-    cdef i128 fees_e6 = _up(fee, <i128>E14)
-    cdef i128 profit
-    if action:
-        profit = cost_e6 - _up(worth, <i128>ONE) - fees_e6
-    else:
-        profit = worth / <i128>ONE - cost_e6 - fees_e6
-    if cost_e6 > INT64_MAX or fees_e6 > INT64_MAX or profit > INT64_MAX or profit < INT64_MIN:
-        raise OverflowError(f"{walk.sets_e6} sets are worth more than 64 bits of 1e-6 dollars")
-    walk.cost_e6 = <int64_t>cost_e6
-    walk.fees_e6 = <int64_t>fees_e6
-    walk.profit_e6 = <int64_t>profit
-    return walk
