@@ -1,0 +1,1 @@
+"""Shared memory: segments, streams, tables, statistics, and the compiled core under them."""

@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False, autotestdict=False, freethreading_compatible=False
 """Python-facing ends of streams, tables, histograms and counters over ring.h.
 
 Every object pins the buffers it was given (Py_buffer) for its life and is told sizes and offsets:
@@ -6,6 +7,7 @@ it knows no record. Python sees private copies only; live slots are touched in r
 Nothing here reads a clock, allocates after construction, or raises on the normal path.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -84,6 +86,7 @@ TABLE_ROW_HEAD_BYTES = LL_LINE
 TABLE_CELLS = LL_TABLE_CELLS
 
 
+@cython.final
 cdef class _Pin:
     """Holds a buffer export and hands out checked, 8-byte aligned pointers into it."""
 
@@ -107,6 +110,7 @@ cdef class _Pin:
         return <uint64_t *>(<char *>self.view.buf + offset)
 
 
+@cython.final
 cdef class _Staging:
     """One private, line-aligned record buffer."""
 
@@ -132,6 +136,7 @@ cdef _check_stream(Py_ssize_t slot_bytes, Py_ssize_t slot_count):
         raise ValueError(f"{slot_count} slots of {slot_bytes} bytes do not fit in memory")
 
 
+@cython.final
 cdef class StreamWriter:
     """Writing end of a stream (see lowlat.core.ports.StreamWriter). One per stream, ever."""
 
@@ -207,6 +212,7 @@ cdef class StreamWriter:
                 for i in range(self.writer.gate_count)]
 
 
+@cython.final
 cdef class StreamReader:
     """Reading end of a stream (see lowlat.core.ports.StreamReader), optionally a gate."""
 
@@ -277,6 +283,19 @@ cdef class StreamReader:
             return <uint16_t>(self.staging.words[1] >> 32)
         return status
 
+    def poll_into(self, uint64_t[:, ::1] slots):
+        """Poll into rows of whole slots; return how many came before empty, an overrun or the end.
+
+        An overrun costs no row: look at lost and overruns, and call again.
+        """
+        cdef Py_ssize_t count = 0
+        if slots.shape[1] != <Py_ssize_t>self.reader.words:
+            raise ValueError(f"rows of {slots.shape[1]} words, slots have {self.reader.words}")
+        while (count < slots.shape[0]
+               and ll_stream_poll(&self.reader, &slots[count, 0]) == LL_READ_OK):
+            count += 1
+        return count
+
     def ready(self):
         """Return whether a poll would return something."""
         return ll_stream_ready(&self.reader) != 0
@@ -336,8 +355,21 @@ cdef class _Table:
         return ll_table_read(&self.table, row, self.staging.words)
 
 
+@cython.final
 cdef class TableReader(_Table):
     """Reading end of a latest-value table (see lowlat.core.ports.TableReader)."""
+
+    def read_into(self, uint64_t[:, ::1] records, int64_t[::1] versions):
+        """Copy every row and its version (0 = never written, -1 = busy, row untouched)."""
+        cdef Py_ssize_t row
+        if (records.shape[0] != <Py_ssize_t>self.table.rows
+                or versions.shape[0] != records.shape[0]
+                or records.shape[1] != <Py_ssize_t>self.table.words):
+            raise ValueError(
+                f"{records.shape[0]} rows of {records.shape[1]} words and {versions.shape[0]} "
+                f"versions, the table has {self.table.rows} rows of {self.table.words} words")
+        for row in range(records.shape[0]):
+            versions[row] = ll_table_read(&self.table, row, &records[row, 0])
 
     @property
     def epoch(self):
@@ -345,6 +377,7 @@ cdef class TableReader(_Table):
         return <uint32_t>self.staging.words[1]
 
 
+@cython.final
 cdef class TableWriter(_Table):
     """Writing end of a latest-value table; one per table. Reads back its own rows too."""
 
@@ -365,6 +398,7 @@ cdef class TableWriter(_Table):
         return ll_table_write(&self.table, row, self.staging.words, self.meta)
 
 
+@cython.final
 cdef class Cell:
     """A counter or gauge on its own cache line. One writer; anyone may read."""
 
@@ -394,6 +428,7 @@ cdef class Cell:
         return LL_LOAD(self.word, __ATOMIC_ACQUIRE)
 
 
+@cython.final
 cdef class Histogram:
     """HDR cells in shared memory: 1 ns to 60 s within 0.8 %, larger values clamped and counted."""
 

@@ -1,3 +1,5 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False, autotestdict=False, freethreading_compatible=False
 """Test-only build of _core: every store counts down and may end or stop the process.
 
 ``arm(stores, action)`` lets ``stores`` stores through and acts at the next one, after it was made.

@@ -5,6 +5,7 @@ the epoch and notes who we are; opening for reading only maps. A gated reader wr
 its own segment ``gates.<reader>``, which the writers it gates map read-only.
 """
 
+import mmap
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -36,7 +37,7 @@ _T = TypeVar("_T")
 class Attachment:
     """Opens streams, tables, gates and statistics for one process, and closes them together."""
 
-    def __init__(self, instance: str, process: str):
+    def __init__(self, instance: str, process: str) -> None:
         """``process`` is the role that lock files and headers show, e.g. ``risk``."""
         places.check_name(process)
         self.instance = instance
@@ -172,7 +173,7 @@ class Attachment:
 
     def holder(self, name: str) -> Identity | None:
         """Return the living writer of a segment, None when its lock is free."""
-        return probe_lock(self.instance, name)
+        return probe_lock(places.instance_dir(self.instance), name)
 
     def set_state(self, state: State) -> None:
         """Tell readers of everything we own where we are in our life (e.g. DRAINING)."""
@@ -214,7 +215,7 @@ class Attachment:
         found.set_state(State.READY)
         return epoch
 
-    def _own_gate(self, reader: str, stream: str) -> tuple[object, int]:
+    def _own_gate(self, reader: str, stream: str) -> tuple[mmap.mmap, int]:
         name = f"gates.{reader}"
         if name not in self._owned:
             lock = OwnerLock(self.instance, name, self.process)

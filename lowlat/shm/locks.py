@@ -70,7 +70,7 @@ def own_identity(name: str) -> Identity:
 class OwnerLock:
     """An exclusive lock held until close() or death. Refuses with the holder's name."""
 
-    def __init__(self, instance: str, name: str, who: str):
+    def __init__(self, instance: str, name: str, who: str) -> None:
         self.name = name
         path = _lock_path(instance, name)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -100,10 +100,11 @@ class OwnerLock:
             self._fd = -1
 
 
-def probe_lock(instance: str, name: str) -> Identity | None:
-    """Return who holds a lock, without touching it; None when nobody does."""
+def probe_lock(directory: str, name: str) -> Identity | None:
+    """Return who holds a lock in an instance's run directory, without touching it, or None."""
+    path = f"{directory}/{places.check_name(name)}.lock"
     try:
-        fd = os.open(_lock_path(instance, name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     try:

@@ -40,7 +40,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 class Segment:
     """One mapped segment. The mapping lives as long as anything that uses it."""
 
-    def __init__(self, name: str, where: str, memory: mmap.mmap, header: Header):
+    def __init__(self, name: str, where: str, memory: mmap.mmap, header: Header) -> None:
         self.name = name
         self.where = where
         self.memory = memory

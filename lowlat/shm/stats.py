@@ -9,7 +9,7 @@ Data (offsets in ``layouts.StatsShape``)::
     errors      256 B: hash u64 | count u64 | first_ns u64 | last_ns u64 | bytes u64 | text 216 s
 
 A row is filled before the count of rows says so (release), and never changes after. Values outlive
-their process and go on growing in its next life, so a reader may subtract two snapshots at any time.
+their process and grow on in its next life, so a reader may always subtract two snapshots.
 """
 
 import hashlib
@@ -72,7 +72,7 @@ class Snapshot:
 class _Names:
     """The name table, as the segment holds it."""
 
-    def __init__(self, segment: Segment):
+    def __init__(self, segment: Segment) -> None:
         self.segment = segment
         self.shape = stats_shape(segment.header)
         self.data_at = segment.header.header_bytes
@@ -103,7 +103,7 @@ class _Names:
 class StatsWriter:
     """Hands out cells and histograms by name. One a process."""
 
-    def __init__(self, segment: Segment):
+    def __init__(self, segment: Segment) -> None:
         self._names = _Names(segment)
         self._segment = segment
         self._known: dict[str, tuple[Metric, int]] = {}
@@ -158,7 +158,7 @@ class StatsWriter:
 class ErrorTable:
     """Distinct errors; a repeat costs two stores instead of a log line."""
 
-    def __init__(self, segment: Segment):
+    def __init__(self, segment: Segment) -> None:
         names = _Names(segment)
         self._segment = segment
         self._rows = names.shape.errors
@@ -173,7 +173,7 @@ class ErrorTable:
             self._by_hash[_ERROR.unpack_from(segment.view, at)[0]] = self._cells(at)
 
     def record(self, text: str, now_ns: int) -> None:
-        """Count one occurrence. Text must not vary per occurrence; beyond the table it is dropped."""
+        """Count one occurrence. Varying text fills the table; then it is dropped."""
         cells = self._by_text.get(text)
         if cells is None:
             cells = self._first_sight(text, now_ns)
@@ -209,7 +209,7 @@ class ErrorTable:
 class StatsReader:
     """Reads one process's statistics, alive or dead, without its help."""
 
-    def __init__(self, segment: Segment):
+    def __init__(self, segment: Segment) -> None:
         self._names = _Names(segment)
         self._segment = segment
 
@@ -217,7 +217,14 @@ class StatsReader:
         """Copy everything that is counted so far."""
         memory = self._segment.memory
         result = Snapshot(
-            {}, {}, self._errors(), 0, {}, {}, self._segment.epoch, self._segment.heartbeat_ns
+            counters={},
+            histograms={},
+            errors=self._errors(),
+            errors_dropped=_core.load_acquire(memory, self._names.data_at + _DROPPED_AT),
+            units={},
+            metrics={},
+            epoch=self._segment.epoch,
+            heartbeat_ns=self._segment.heartbeat_ns,
         )
         for index in range(self._names.used()):
             name, metric, unit, offset = self._names.row(index)
