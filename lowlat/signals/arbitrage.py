@@ -1,0 +1,376 @@
+"""Complete sets that cost less than they pay: every YES, or every NO, of an exclusive event.
+
+Acts on neg-risk events only, never augmented ones, and only while every market the venue lists in
+the event is known, active and fresh. After each market's own fee; sized by walking all books
+together while the marginal set still earns its margin; equal shares a leg, thinnest leg first.
+
+YES + NO of one market share a ladder, so "both for less than 1" is a crossed book: a data-quality
+count. It is acted on only when the feed says that a REST re-read shows it too (BookFlag.CONFIRMED).
+Selling sets is the same trade as buying the complements: a NO ask is 1 minus the YES bid and the
+fee is symmetric. Source: feeds.md 6.1; design 7.
+"""
+
+from array import array
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from lowlat.book._sets import SetWalk, walk_sets
+from lowlat.book._view import BookView
+from lowlat.core.errors import ConfigError
+from lowlat.core.layout import (
+    Action,
+    BookFlag,
+    Known,
+    MarketRow,
+    MarketStatus,
+    Outcome,
+    Urgency,
+)
+from lowlat.core.signal import Signal
+from lowlat.core.units import E4, E6, ONE_E4
+from lowlat.signals.module import Module
+from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
+
+__all__ = ["Arbitrage", "ArbitrageParams"]
+
+_MS_NS: Final = 1_000_000
+_BUY: Final = int(Action.BUY)
+_NO_EVENT: Final = bytes(32)
+_ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
+_CROSSED: Final = int(BookFlag.CROSSED)
+_CONFIRMED: Final = int(BookFlag.CONFIRMED)
+_PRICES: Final = ONE_E4 + 1
+_UNKNOWN_COST: Final = 10 * E6
+"""Stands for a missing side: no set with it can look cheap."""
+
+
+class ArbitrageParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a set must earn and how much may be bought."""
+
+    margin_e6: int = 3_000
+    """Least profit a marginal set, after fees, before leg risk (0.3 cent)."""
+    miss_ppm: int = 100_000
+    """Chance that a leg is missed; its unwind must be earned by every set. Source: feeds.md 6.1."""
+    sets_cash_e6_max: int = 200 * E6
+    legs_max: int = 15
+    """Orders that fit in one batch. Source: polymarket.md 5."""
+    impact_share_max: float = 1.0 / 3.0
+    impact_max_ppm: int = 10_000
+    cooldown_ms: int = 250
+    """Per event and outcome, after a signal."""
+    latency_budget_us: int = 20_000
+    single_markets: bool = True
+    """Also watch YES + NO of each market."""
+
+    def validate(self) -> None:
+        """Raise ConfigError for values that make no sense."""
+        if self.margin_e6 < 0:
+            raise ConfigError(f"margin_e6 was {self.margin_e6}, expected 0 or more")
+        if not 2 <= self.legs_max <= 15:
+            raise ConfigError(f"legs_max was {self.legs_max}, expected 2 to 15")
+        if not 0 <= self.miss_ppm <= E6:
+            raise ConfigError(f"miss_ppm was {self.miss_ppm}, expected 0 to 1000000")
+
+
+class _Leg:
+    """One market: its all-in costs at the touch, in 1e-6 dollar a share."""
+
+    __slots__ = (
+        "costs",
+        "event",
+        "exponent",
+        "market",
+        "min_size_e6",
+        "next_ns",
+        "no_e6",
+        "rate_e6",
+        "row",
+        "step_e6",
+        "tick_e4",
+        "yes_e6",
+    )
+
+    def __init__(self, row: MarketRow, costs: "array[int]") -> None:
+        self.row = row
+        self.market = row.market
+        self.costs = costs
+        self.rate_e6 = row.fee_rate_e6
+        self.exponent = row.fee_exponent
+        self.tick_e4 = row.tick_e4
+        self.step_e6 = TICKS[row.tick_e4].ladder_step_e6
+        self.min_size_e6 = row.min_size_e6
+        self.event: _Event | None = None
+        self.yes_e6 = self.no_e6 = _UNKNOWN_COST
+        self.next_ns = 0
+
+
+class _Event:
+    """The legs of one event and the sums of their touches, kept as the legs change."""
+
+    __slots__ = ("complete", "legs", "next_ns", "no_e6", "payout_no_e6", "yes_e6")
+
+    def __init__(self) -> None:
+        self.legs: list[_Leg] = []
+        self.complete = False
+        self.yes_e6 = self.no_e6 = 0
+        self.payout_no_e6 = 0
+        self.next_ns = [0, 0]
+
+
+class Arbitrage(Module):
+    """Buys complete sets below their payout."""
+
+    name: ClassVar[str] = "arbitrage"
+    Params: ClassVar[type[msgspec.Struct]] = ArbitrageParams
+    params: ArbitrageParams
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params)
+        self._legs: dict[int, _Leg] = {}
+        self._events: dict[bytes, _Event] = {}
+        self._costs: dict[tuple[int, int], array[int]] = {}
+
+    # ------------------------------------------------------------------------------- callbacks
+    def interest(self, row: MarketRow) -> bool:
+        """Want markets that trade; single ones only to see crossed books."""
+        return (
+            row.known & Known.TRADEABLE == Known.TRADEABLE
+            and row.status == MarketStatus.ACTIVE
+            and row.tick_e4 in TICKS
+            and (self.params.single_markets or _exclusive(row))
+        )
+
+    def on_market(self, row: MarketRow) -> None:
+        """Take the market's facts and see whether its event is complete now."""
+        before = self._legs.get(row.market)
+        self.on_gone(row.market)
+        schedule = (row.fee_rate_e6, row.fee_exponent)
+        costs = self._costs.get(schedule)
+        if costs is None:
+            costs = self._costs[schedule] = _cost_table(*schedule)
+        leg = self._legs[row.market] = _Leg(row, costs)
+        if before is not None:
+            leg.next_ns = before.next_ns
+        if _exclusive(row):
+            event = self._events.setdefault(row.event_id, _Event())
+            event.legs.append(leg)
+            event.legs.sort(key=_market)
+            leg.event = event
+            _resum(event)
+
+    def on_gone(self, market: int) -> None:
+        """Forget a market; its event is incomplete without it."""
+        leg = self._legs.pop(market, None)
+        if leg is not None and leg.event is not None:
+            leg.event.legs.remove(leg)
+            _resum(leg.event)
+
+    def on_book(self, book: BookView, now_ns: int) -> None:
+        """Renew this market's part of the sums; act when a sum is below its payout."""
+        leg = self._legs[book.market]
+        flags = book.flags
+        if flags & _CROSSED:
+            self._crossed(leg, book, now_ns)
+            return
+        event = leg.event
+        if event is None:
+            return
+        ask_e4 = book.best_ask_e4(0)
+        bid_e4 = book.best_bid_e4(0)
+        yes_e6 = leg.costs[ask_e4] if ask_e4 > 0 else _UNKNOWN_COST
+        no_e6 = leg.costs[ONE_E4 - bid_e4] if bid_e4 > 0 else _UNKNOWN_COST
+        event.yes_e6 += yes_e6 - leg.yes_e6
+        event.no_e6 += no_e6 - leg.no_e6
+        leg.yes_e6 = yes_e6
+        leg.no_e6 = no_e6
+        if not event.complete:
+            return
+        margin_e6 = self.params.margin_e6
+        if event.yes_e6 + margin_e6 < E6:
+            self._buy_event(event, Outcome.YES, ONE_E4, now_ns)
+        elif event.no_e6 + margin_e6 < event.payout_no_e6:
+            self._buy_event(event, Outcome.NO, event.payout_no_e6 // 100, now_ns)
+
+    # ------------------------------------------------------------------------------- acting
+    def _crossed(self, leg: _Leg, book: BookView, now_ns: int) -> None:
+        """Count a raw violation; buy both tokens only when a re-read confirmed it."""
+        self.ctx.count("raw_violations")
+        if not book.flags & _CONFIRMED or now_ns < leg.next_ns:
+            return
+        legs, outcomes = [leg, leg], [int(Outcome.YES), int(Outcome.NO)]
+        if self._buy_set(legs, outcomes, [book, book], ONE_E4, now_ns):
+            leg.next_ns = now_ns + self.params.cooldown_ms * _MS_NS
+
+    def _buy_event(self, event: _Event, outcome: int, payout_e4: int, now_ns: int) -> None:
+        """Buy one outcome of every market of the event, if each book is fresh and healthy."""
+        if now_ns < event.next_ns[outcome] or len(event.legs) > self.params.legs_max:
+            return
+        views = []
+        for leg in event.legs:
+            view = self.ctx.book(leg.market)
+            if view is None or view.flags & _ODD or view.tick_e4 not in (0, leg.tick_e4):
+                self.ctx.count("unfit_leg")
+                return
+            views.append(view)
+        if self._buy_set(event.legs, [int(outcome)] * len(views), views, payout_e4, now_ns):
+            event.next_ns[outcome] = now_ns + self.params.cooldown_ms * _MS_NS
+
+    def _buy_set(
+        self,
+        legs: Sequence[_Leg],
+        outcomes: Sequence[int],
+        views: Sequence[BookView],
+        payout_e4: int,
+        now_ns: int,
+    ) -> bool:
+        """Size the set and emit its legs; False when nothing worth sending is there."""
+        unwind_e6 = max(
+            _unwind_e6(leg, view, outcome)
+            for leg, view, outcome in zip(legs, views, outcomes, strict=True)
+        )
+        leg_risk_e6 = unwind_e6 * self.params.miss_ppm // E6
+        margin_e4 = -(-(self.params.margin_e6 + leg_risk_e6) // 100)
+        walk = self._sized(legs, outcomes, views, payout_e4, margin_e4)
+        if walk is None:
+            return False
+        sets_e6 = walk.sets_e6
+        value_e6 = walk.profit_e6 - leg_risk_e6 * sets_e6 // E6
+        if value_e6 <= 0:
+            return False
+        count = len(legs)
+        group = self.ctx.next_group()
+        expires_ns = now_ns + self.params.latency_budget_us * 1_000
+        depth = [
+            view.walk_size(outcome, _BUY, 2**62, limit).filled_e6
+            for view, outcome, limit in zip(views, outcomes, walk.worst_prices_e4, strict=True)
+        ]
+        order = sorted(range(count), key=lambda at: (depth[at], legs[at].market, outcomes[at]))
+        by_index = self.ctx.instruments.by_index
+        signals = []
+        for number, at in enumerate(order):
+            instrument = by_index[2 * legs[at].market + outcomes[at]]
+            signals.append(
+                Signal(
+                    module=self.name,
+                    market_id=instrument.market_id,
+                    token_id=instrument.token_id,
+                    action=Action.BUY,
+                    confidence=1.0 - self.params.miss_ppm / E6,
+                    expected_value=value_e6 / E6 / count,
+                    size_suggestion=sets_e6,
+                    urgency=Urgency.IMMEDIATE,
+                    metadata={
+                        "sets": sets_e6 // E6,
+                        "cost_e6": walk.cost_e6,
+                        "fees_e6": walk.fees_e6,
+                        "payout_e4": payout_e4,
+                        "depth_e6": depth[at],
+                    },
+                    limit_price_e4=walk.worst_prices_e4[at],
+                    expires_ns=expires_ns,
+                    group=group,
+                    leg=number,
+                    legs=count,
+                )
+            )
+        return self.ctx.emit_group(signals)
+
+    def _sized(
+        self,
+        legs: Sequence[_Leg],
+        outcomes: Sequence[int],
+        views: Sequence[BookView],
+        payout_e4: int,
+        margin_e4: int,
+    ) -> SetWalk | None:
+        """Walk all books together, on the coarsest ladder; else only what rests at the touches."""
+        rates = [leg.rate_e6 for leg in legs]
+        exponents = [leg.exponent for leg in legs]
+        step_e6 = max(leg.step_e6 for leg in legs)
+        # Steps are 1, 10 and 100 shares (or divide 100): a multiple of the largest fits all.
+        step_e6 *= 1 if all(step_e6 % leg.step_e6 == 0 for leg in legs) else 5
+        least_e6 = max(leg.min_size_e6 for leg in legs)
+        sets_e6 = self.params.sets_cash_e6_max * E4 // payout_e4
+        for _ in range(3):
+            walk = walk_sets(views, outcomes, _BUY, rates, exponents, margin_e4, payout_e4, sets_e6)
+            sets_e6 = walk.sets_e6 - walk.sets_e6 % step_e6
+            if sets_e6 < least_e6 or not sets_e6:
+                return None
+            if sets_e6 != walk.sets_e6:
+                continue
+            verdict = self._fits(legs, outcomes, views, walk)
+            if verdict is not None:
+                return walk if verdict else None
+            sets_e6 = min(
+                view.best_ask_size_e6(outcome)
+                for view, outcome in zip(views, outcomes, strict=True)
+            )
+            sets_e6 -= sets_e6 % step_e6
+        return None
+
+    def _fits(
+        self,
+        legs: Sequence[_Leg],
+        outcomes: Sequence[int],
+        views: Sequence[BookView],
+        walk: SetWalk,
+    ) -> bool | None:
+        """Whether each leg is an order the venue takes; None when the impact is too large."""
+        slip_e6 = 0
+        limits = walk.worst_prices_e4
+        for leg, outcome, view, limit_e4 in zip(legs, outcomes, views, limits, strict=True):
+            part = view.walk_size(outcome, _BUY, walk.sets_e6, limit_e4)
+            if not part.complete or part.cost_e6 < MIN_NOTIONAL_E6:
+                return False
+            one_tick_ppm = leg.tick_e4 * E6 // part.touch_price_e4
+            if part.impact_ppm() > max(self.params.impact_max_ppm, one_tick_ppm):
+                return None
+            slip_e6 += part.cost_e6 - part.touch_price_e4 * walk.sets_e6 // E4
+        # The slippage of all legs may eat a third of what the set earns at the touches.
+        if slip_e6 > (walk.profit_e6 + slip_e6) * self.params.impact_share_max:
+            return None
+        return True
+
+
+def _exclusive(row: MarketRow) -> bool:
+    """Whether exactly one market of the event will be YES, for sure."""
+    return (
+        row.neg_risk == 1
+        and row.neg_risk_augmented == 0
+        and row.event_id != _NO_EVENT
+        and row.event_market_count >= 2
+    )
+
+
+def _resum(event: _Event) -> None:
+    """Count the legs again: complete only with every market that the venue lists."""
+    count = len(event.legs)
+    event.complete = count >= 2 and all(leg.row.event_market_count == count for leg in event.legs)
+    event.yes_e6 = sum(leg.yes_e6 for leg in event.legs)
+    event.no_e6 = sum(leg.no_e6 for leg in event.legs)
+    event.payout_no_e6 = (count - 1) * E6
+
+
+def _cost_table(rate_e6: int, exponent: int) -> "array[int]":
+    """Return what one share costs with its taker fee, 1e-6 dollar, for every price."""
+    table = array("q", bytes(8 * _PRICES))
+    scale = E4 ** (2 * exponent)
+    for price_e4 in range(_PRICES):
+        spread = (price_e4 * (ONE_E4 - price_e4)) ** exponent
+        table[price_e4] = price_e4 * 100 - (-rate_e6 * spread // scale)
+    return table
+
+
+def _unwind_e6(leg: _Leg, view: BookView, outcome: int) -> int:
+    """Return what undoing one share costs: the spread, and the fee twice. Source: feeds.md 6.1."""
+    ask_e4 = view.best_ask_e4(outcome)
+    bid_e4 = max(0, view.best_bid_e4(outcome))
+    if ask_e4 <= 0:
+        return E6
+    return max(0, ask_e4 - bid_e4) * 100 + 2 * (leg.costs[ask_e4] - ask_e4 * 100)
+
+
+def _market(leg: _Leg) -> int:
+    return leg.market

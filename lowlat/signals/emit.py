@@ -1,0 +1,181 @@
+"""Write signals onto their stream: the Signal for people becomes the record, without loss.
+
+Run by the signals engine. Same bytes as ``core.signal.encode_signal`` (a test compares them), in
+one struct call.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from lowlat.core.instruments import Instruments
+from lowlat.core.layout import SIGNAL, SIGNAL_METADATA_BYTES, SLOT_HEAD_BYTES, Writer, record_id
+from lowlat.core.ports import Cell, Clock, Recorder, StreamWriter
+from lowlat.core.signal import Signal
+from lowlat.core.units import NO_PRICE_E4, ONE_E4
+
+__all__ = ["Emitter", "Source"]
+
+_EMPTY: Final = b"{}"
+_encode: Final = msgspec.json.Encoder().encode
+_KIND: Final = SIGNAL.kind
+
+
+class Source(Protocol):
+    """The market record that a callback is about: names the cause and its stamps."""
+
+    @property
+    def id(self) -> int:
+        """Name of the record."""
+        ...
+
+    @property
+    def event_ns(self) -> int:
+        """Venue's wall time."""
+        ...
+
+    @property
+    def recv_ns(self) -> int:
+        """When its bytes were read."""
+        ...
+
+    @property
+    def decoded_ns(self) -> int:
+        """When they were understood."""
+        ...
+
+    @property
+    def published_ns(self) -> int:
+        """When they were handed out."""
+        ...
+
+
+class Emitter:
+    """Validate, encode and publish signals; never wait. One per engine."""
+
+    def __init__(
+        self,
+        signals: StreamWriter,
+        instruments: Instruments,
+        clock: Clock,
+        cell: Callable[[str], Cell],
+        latency: Recorder,
+    ) -> None:
+        self._signals = signals
+        self._by_token = instruments.by_token
+        self._clock = clock
+        self._latency = latency
+        self._pack = SIGNAL.codec.pack_into
+        self._emitted = cell("signals.emitted")
+        self._dropped = cell("signals.dropped_gate_full")
+        self._names: dict[str, bytes] = {}
+        self._groups = 0
+        self.source: Source | None = None
+        self.mode = 0
+
+    def next_group(self) -> int:
+        """Return a name that no other group of this boot has."""
+        self._groups += 1
+        return record_id(Writer.SIGNALS, self._signals.epoch, self._groups)
+
+    def emit(self, signal: Signal) -> bool:
+        """Publish one signal; False (counted) when the gate is full."""
+        if signal.legs != 1:
+            raise ValueError(f"signal has {signal.legs} legs, expected emit_group for more than 1")
+        return self._publish(signal, self._check(signal))
+
+    def emit_group(self, legs: Sequence[Signal]) -> bool:
+        """Publish every leg or none; False (each counted) when they do not all fit."""
+        count = len(legs)
+        group = legs[0].group if legs else 0
+        encoded: list[bytes] = []
+        for at, leg in enumerate(legs):
+            if leg.group != group or not group or (leg.leg, leg.legs) != (at, count):
+                raise ValueError(
+                    f"leg {at} was group {leg.group} leg {leg.leg} of {leg.legs}, expected group "
+                    f"{group or 'of non-zero name'} leg {at} of {count}"
+                )
+            encoded.append(self._check(leg))
+        if self._signals.free() < count:
+            self._dropped.add(count)
+            return False
+        for leg, metadata in zip(legs, encoded, strict=True):
+            self._publish(leg, metadata)
+        return True
+
+    def _check(self, signal: Signal) -> bytes:
+        """Refuse what the record cannot hold; return the encoded metadata."""
+        metadata = _encode(signal.metadata) if signal.metadata else _EMPTY
+        if len(metadata) > SIGNAL_METADATA_BYTES:
+            raise ValueError(
+                f"metadata of module {signal.module} is {len(metadata)} bytes, "
+                f"at most {SIGNAL_METADATA_BYTES} fit"
+            )
+        if not 0.0 <= signal.confidence <= 1.0:
+            raise ValueError(f"confidence was {signal.confidence!r}, expected 0 to 1")
+        if not math.isfinite(signal.expected_value):
+            raise ValueError(f"expected_value was {signal.expected_value!r}, expected finite")
+        if signal.size_suggestion <= 0:
+            raise ValueError(f"size_suggestion was {signal.size_suggestion!r}, expected above 0")
+        if not 0 < signal.limit_price_e4 < ONE_E4:
+            was = "no price" if signal.limit_price_e4 == NO_PRICE_E4 else signal.limit_price_e4
+            raise ValueError(f"limit_price_e4 was {was}, expected 1 to 9999")
+        instrument = self._by_token.get(signal.token_id)
+        if instrument is None or instrument.market_id != signal.market_id:
+            raise ValueError(
+                f"token_id was {signal.token_id!r} of market {signal.market_id!r}, expected a "
+                f"token of a known market"
+            )
+        return metadata
+
+    def _publish(self, signal: Signal, metadata: bytes) -> bool:
+        source = self.source
+        assert source is not None, "a signal was emitted outside a callback"
+        identity = self._by_token[signal.token_id].identity
+        stream = self._signals
+        decided_ns = self._clock.monotonic_ns()
+        recv_ns = source.recv_ns
+        self._pack(
+            stream.buffer,
+            SLOT_HEAD_BYTES,
+            record_id(Writer.SIGNALS, stream.epoch, stream.cursor),
+            signal.cause or source.id,
+            source.event_ns,
+            recv_ns,
+            source.decoded_ns,
+            source.published_ns,
+            decided_ns,
+            signal.expires_ns,
+            signal.confidence,
+            signal.expected_value,
+            signal.size_suggestion,
+            signal.group,
+            identity.market_id,
+            identity.token_id,
+            self._names.get(signal.module) or self._name(signal.module),
+            identity.instrument,
+            identity.generation,
+            signal.limit_price_e4,
+            signal.action,
+            signal.urgency,
+            signal.leg,
+            signal.legs,
+            len(metadata),
+            self.mode,
+            metadata,
+        )
+        if not stream.publish(_KIND):
+            self._dropped.add(1)
+            return False
+        self._emitted.add(1)
+        self._latency.record(decided_ns - source.published_ns)
+        return True
+
+    def _name(self, module: str) -> bytes:
+        raw = module.encode()
+        if not 0 < len(raw) <= 16 or not raw.isascii():
+            raise ValueError(f"module was {module!r}, expected 1-16 ASCII characters")
+        self._names[module] = raw
+        return raw
