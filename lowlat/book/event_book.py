@@ -179,8 +179,9 @@ class EventBook:
         if self._augmented:
             return EventVerdict.AUGMENTED
         members = self._members.values()
-        if any(member.known & Known.TRADEABLE != Known.TRADEABLE for member in members):
-            return EventVerdict.UNKNOWN
+        for member in members:
+            if member.known & Known.TRADEABLE != Known.TRADEABLE or member.fee is None:
+                return EventVerdict.UNKNOWN
         if not all(member.neg_risk for member in members):
             return EventVerdict.NOT_NEG_RISK
         count = len(members)

@@ -37,7 +37,7 @@ class FeeSchedule(msgspec.Struct, frozen=True, gc=False):
 
 def schedule_of(row: MarketRow) -> FeeSchedule | None:
     """Return the schedule that a market's row states, None when it is unknown."""
-    sized = row.fee_rate_e6 <= RATE_MAX_E6 and row.fee_exponent <= EXPONENT_MAX
+    sized = 0 <= row.fee_rate_e6 <= RATE_MAX_E6 and row.fee_exponent <= EXPONENT_MAX
     if not row.known & Known.FEE or not sized:
         # A rule outside what the integers were sized for blocks the market like an unknown one.
         return None
