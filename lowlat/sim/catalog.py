@@ -1,0 +1,219 @@
+"""Markets and events of the simulated venue: real-shaped ids, rules, life. Pure and seeded."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from lowlat.core.units import E8
+from lowlat.sim.ladder import Ladder
+
+__all__ = [
+    "COINS",
+    "CoinFacts",
+    "Event",
+    "Market",
+    "Rules",
+    "by_token",
+    "iso",
+    "make_event",
+    "make_market",
+]
+
+NS: Final = 1_000_000_000
+
+
+class CoinFacts:
+    """Names of one underlying and where its simulated price starts."""
+
+    __slots__ = ("name", "spot_e8", "step_e8", "symbol")
+
+    def __init__(self, symbol: str, name: str, spot: int, step: int) -> None:
+        self.symbol = symbol
+        self.name = name
+        self.spot_e8 = spot * E8
+        self.step_e8 = step * E8
+        """Distance between the strikes of "above" markets."""
+
+
+COINS: Final = {
+    "BTC": CoinFacts("BTC", "Bitcoin", 98_000, 500),
+    "ETH": CoinFacts("ETH", "Ethereum", 3_400, 20),
+    "SOL": CoinFacts("SOL", "Solana", 190, 1),
+}
+
+
+class Rules:
+    """What a family of markets has in common."""
+
+    __slots__ = (
+        "category",
+        "fee_rate_e4",
+        "itode",
+        "min_size_e6",
+        "neg_risk",
+        "rebate",
+        "sd_s",
+        "tick_e4",
+    )
+
+    def __init__(
+        self,
+        category: str,
+        *,
+        fee_rate_e4: int,
+        rebate: float,
+        tick_e4: int = 100,
+        neg_risk: bool = False,
+        itode: bool = False,
+        sd_s: int = 0,
+        min_size_e6: int = 5_000_000,
+    ) -> None:
+        self.category = category
+        self.fee_rate_e4 = fee_rate_e4
+        self.rebate = rebate
+        self.tick_e4 = tick_e4
+        self.neg_risk = neg_risk
+        self.itode = itode
+        self.sd_s = sd_s
+        self.min_size_e6 = min_size_e6
+
+
+class Event:
+    """A group of markets; exclusive when neg-risk."""
+
+    __slots__ = (
+        "end_ns",
+        "id",
+        "markets",
+        "neg_risk_id",
+        "rules",
+        "series",
+        "slug",
+        "start_ns",
+        "title",
+    )
+
+    def __init__(self, event_id: str, slug: str, title: str, rules: Rules) -> None:
+        self.id = event_id
+        self.slug = slug
+        self.title = title
+        self.rules = rules
+        self.series = ""
+        self.neg_risk_id = ""
+        self.start_ns = 0
+        self.end_ns = 0
+        self.markets: list[Market] = []
+
+
+class Market:
+    """One question with two outcomes and its ladder. Changed by the exchange only."""
+
+    __slots__ = (
+        "accepting",
+        "closed",
+        "coin",
+        "condition_id",
+        "end_ns",
+        "event",
+        "group_item",
+        "id",
+        "index",
+        "kind",
+        "ladder",
+        "last_trade_e4",
+        "last_trade_side",
+        "outcomes",
+        "quantum_e6",
+        "question",
+        "question_id",
+        "rules",
+        "slug",
+        "start_ns",
+        "start_price_e8",
+        "strike_e8",
+        "tick_e4",
+        "tokens",
+        "volume_e6",
+        "winner",
+    )
+
+    def __init__(self, index: int, event: Event, question: str, slug: str, kind: str) -> None:
+        self.index = index
+        self.event = event
+        self.rules = event.rules
+        self.kind = kind
+        """binary, leg, twap (60 s average up or down), candle (exchange candle up or down),
+        strike (exchange close above)."""
+        self.question = question
+        self.slug = slug
+        self.group_item = ""
+        self.id = str(1_500_000 + index)
+        self.condition_id = ""
+        self.question_id = ""
+        self.tokens = ("", "")
+        self.outcomes = ("Up", "Down") if kind in {"twap", "candle"} else ("Yes", "No")
+        self.tick_e4 = event.rules.tick_e4
+        self.quantum_e6 = 10_000 // self.tick_e4
+        """Fills are multiples of this, so that cash is whole base units at every grid price."""
+        self.ladder = Ladder()
+        self.accepting = True
+        self.closed = False
+        self.winner: int | None = None
+        self.start_ns = 0
+        self.end_ns = 0
+        self.coin = ""
+        self.strike_e8 = 0
+        self.start_price_e8 = 0
+        self.last_trade_e4: int | None = None
+        self.last_trade_side = ""
+        self.volume_e6 = 0
+
+    def set_tick(self, tick_e4: int) -> None:
+        """Change the grid; the fill quantum only ever grows."""
+        self.tick_e4 = tick_e4
+        self.quantum_e6 = max(self.quantum_e6, 10_000 // tick_e4)
+
+
+def make_event(seed: int, number: int, slug: str, title: str, rules: Rules) -> Event:
+    """Make an event; a neg-risk one gets its market id."""
+    event = Event(str(300_000 + number), slug, title, rules)
+    if rules.neg_risk:
+        event.neg_risk_id = "0x" + _hash(seed, "neg-risk", slug).hex()[:62] + "00"
+    return event
+
+
+def make_market(
+    seed: int, index: int, event: Event, question: str, slug: str, kind: str = "binary"
+) -> Market:
+    """Make a market with ids of the real shape and put it into its event."""
+    market = Market(index, event, question, slug, kind)
+    key = f"{index}|{slug}"
+    market.condition_id = "0x" + _hash(seed, "condition", key).hex()
+    market.question_id = "0x" + _hash(seed, "question", key).hex()
+    market.tokens = (_token_id(seed, key, 0), _token_id(seed, key, 1))
+    event.markets.append(market)
+    return market
+
+
+def iso(time_ns: int) -> str:
+    """Write a wall time the way Gamma does."""
+    moment = datetime.fromtimestamp(time_ns // NS, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def by_token(markets: Sequence[Market]) -> dict[str, tuple[Market, int]]:
+    """Index markets by token id; the value names the outcome too."""
+    return {token: (m, outcome) for m in markets for outcome, token in enumerate(m.tokens)}
+
+
+def _hash(seed: int, kind: str, key: str) -> bytes:
+    return hashlib.sha256(f"{seed}|{kind}|{key}".encode()).digest()
+
+
+def _token_id(seed: int, key: str, outcome: int) -> str:
+    """Return a 77-digit id that is no protocol-v2 position id (their middle bits are zero)."""
+    number = int.from_bytes(_hash(seed, f"token{outcome}", key), "big")
+    token = 10**76 + number % (9 * 10**76)
+    assert token & (((1 << 64) - 1) << 40), f"{token} would select the V3 exchange"
+    return str(token)

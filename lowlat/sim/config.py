@@ -1,0 +1,150 @@
+"""Everything about a simulated venue that can be chosen. Units in the keys; unknown keys refused."""
+
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.core.errors import ConfigError
+
+__all__ = ["LOOPBACK_HOSTS", "PORT_NAMES", "FaultConfig", "FlowConfig", "SimConfig", "load_config"]
+
+LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
+PORT_NAMES: Final = (
+    "clob",
+    "clob_ws",
+    "gamma",
+    "data",
+    "control",
+)
+
+
+class FaultConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Faults that hold from the start; ``POST /sim/control`` changes them while running.
+
+    Shares are per ten thousand. A latency is drawn between its two ends, the long tail with
+    ``latency_tail_e4`` up to ``latency_tail_ms``.
+    """
+
+    answer_lost_e4: int = 0
+    reset_mid_request_e4: int = 0
+    settlement_failed_e4: int = 0
+    settlement_retry_e4: int = 0
+    user_duplicate_e4: int = 0
+    user_reorder_e4: int = 0
+    market_stale_cross_e4: int = 0
+    latency_ms: tuple[int, int] = (0, 0)
+    latency_tail_e4: int = 0
+    latency_tail_ms: int = 0
+    order_age_max_ms: int = 0
+    binance_gap_e4: int = 0
+    price_drop_e4: int = 300
+
+
+class FlowConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How lively the market is and what is planted in it."""
+
+    makers: int = 4
+    levels: int = 6
+    events_per_s: int = 150
+    """Maker re-quotes and noise takers together, over all markets."""
+    taker_e4: int = 1500
+    maker_delay_ms: tuple[int, int] = (250, 600)
+    """How long after a spot move the makers' quotes follow it. (0, 0): the null market."""
+    spot_hz: int = 20
+    volatility_bps_per_sqrt_s: float = 1.2
+    jumps_per_minute: float = 6.0
+    jump_bps: float = 18.0
+    edge_neg_risk_per_minute: float = 40.0
+    edge_life_ms: tuple[int, int] = (250, 900)
+    edge_gain_e4: tuple[int, int] = (150, 400)
+    """Net of fees, per complete set."""
+    edge_depth_shares: tuple[int, int] = (60, 300)
+    edge_vanish_e4: int = 2500
+    """Share of planted edges where one leg is gone when another is hit."""
+    edge_latency: bool = True
+    """False: crypto quotes are pulled before a jump can be hit."""
+
+
+class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One simulated venue."""
+
+    seed: int = 1
+    seconds: float = 0.0
+    """Stop by itself after so long; 0 runs until told."""
+    host: str = "127.0.0.1"
+    ports: dict[str, int] = msgspec.field(default_factory=dict)
+    """Fixed port by name; 0 or missing is ephemeral."""
+    tls: bool = False
+    chain_id: int = 137
+    markets: int = 40
+    """Generated markets, legs of neg-risk events included, crypto windows not."""
+    neg_risk_events: int = 5
+    coins: tuple[str, ...] = ("BTC", "ETH", "SOL")
+    window_s: int = 300
+    windows_ahead: int = 1
+    strike_window_s: int = 3600
+    resolve_delay_ms: int = 1500
+    twap_lag_s: int = 2
+    """The average stamped at T ends this long before T."""
+    event_life_s: int = 0
+    """Neg-risk events resolve after so long; 0 never."""
+    account_cash_e6: int = 10_000_000_000
+    wallet_types: tuple[int, ...] = (0, 1, 2, 3)
+    taker_delay_ms: int = 150
+    market_taker_decimals: int = 4
+    gtd_min_s: int = 180
+    gtd_early_s: int = 60
+    clock_window_s: int = 60
+    mined_ms: tuple[int, int] = (2000, 5000)
+    confirmed_ms: tuple[int, int] = (1000, 3000)
+    order_rate: int = 40
+    order_burst: int = 60
+    cancel_rate: int = 80
+    cancel_burst: int = 120
+    heartbeat_ms: int = 10_000
+    heartbeat_check_ms: int = 5_000
+    tape: str = "shipped"
+    """``shipped``, ``none`` or the path of a converted tape."""
+    tape_speed: float = 1.0
+    flow: FlowConfig = FlowConfig()
+    faults: FaultConfig = FaultConfig()
+
+    def validate(self) -> None:
+        """Check what types cannot say; raises ConfigError."""
+        if self.host not in LOOPBACK_HOSTS:
+            raise ConfigError(f"sim.host was {self.host!r}, allowed: {', '.join(LOOPBACK_HOSTS)}")
+        for name, port in self.ports.items():
+            if name not in PORT_NAMES:
+                raise ConfigError(f"sim.ports.{name} is unknown, allowed: {', '.join(PORT_NAMES)}")
+            if not 0 <= port <= 65535:
+                raise ConfigError(f"sim.ports.{name} was {port}, allowed: 0 to 65535")
+        if not set(self.wallet_types) <= {0, 1, 2, 3}:
+            raise ConfigError(f"sim.wallet_types was {self.wallet_types}, allowed: 0 to 3")
+        if not set(self.coins) <= {"BTC", "ETH", "SOL"}:
+            raise ConfigError(f"sim.coins was {self.coins}, allowed: BTC, ETH, SOL")
+        if self.markets < 5 * self.neg_risk_events:
+            raise ConfigError(
+                f"sim.markets was {self.markets}, expected at least 5 for each of "
+                f"{self.neg_risk_events} neg-risk events"
+            )
+        for key, value, low in (
+            ("window_s", self.window_s, 5),
+            ("strike_window_s", self.strike_window_s, 5),
+            ("account_cash_e6", self.account_cash_e6, 0),
+            ("order_rate", self.order_rate, 1),
+            ("flow.spot_hz", self.flow.spot_hz, 1),
+            ("flow.makers", self.flow.makers, 1),
+            ("flow.events_per_s", self.flow.events_per_s, 0),
+        ):
+            if value < low:
+                raise ConfigError(f"sim.{key} was {value}, expected at least {low}")
+
+
+def load_config(values: dict[str, Any]) -> SimConfig:
+    """Turn plain values (TOML table, JSON object) into a checked config; raises ConfigError."""
+    try:
+        config = msgspec.convert(values, SimConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"sim config: {error}") from error
+    config.validate()
+    return config

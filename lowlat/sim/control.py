@@ -1,0 +1,170 @@
+"""The simulator's own door: read everything, plant an edge, switch faults, skew an account. Pure.
+
+``GET /sim/state`` and ``POST /sim/control`` with ``{"op": ...}``; never part of the venue's API.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.core.errors import ConfigError
+from lowlat.sim.accounts import Account
+from lowlat.sim.venue import Venue
+from lowlat.sim.wire import Request, Respond, Response, failure, success
+
+__all__ = ["Control"]
+
+MS: Final = 1_000_000
+
+
+class Control:
+    """Answers of the control endpoint."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._ops: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "faults": self._faults,
+            "arm": self._arm,
+            "mode": self._mode,
+            "freeze": self._freeze,
+            "disconnect": self._disconnect,
+            "tick": self._tick,
+            "resolve": self._resolve,
+            "skew": self._skew,
+            "deposit": self._skew,
+            "account": self._account,
+            "jump": self._jump,
+        }
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Answer one request."""
+        route = (request.method, request.path)
+        if route == ("GET", "/sim/state"):
+            respond(success(self.state()))
+        elif route == ("POST", "/sim/control"):
+            respond(self._control(request))
+        else:
+            respond(failure(404, "not found"))
+
+    def state(self) -> dict[str, Any]:
+        """Return every account in base units and the result of a full audit."""
+        venue = self._venue
+        exchange = venue.exchange
+        try:
+            exchange.accounts.audit()
+            exchange.accounts.audit_tokens()
+            audit = "ok"
+        except AssertionError as error:
+            audit = str(error)
+        owners = sorted(exchange.accounts.by_wallet.values(), key=lambda each: each.wallet)
+        return {
+            "audit": audit,
+            "seed": venue.config.seed,
+            "now_ns": venue.now_ns,
+            "markets": sum(not market.closed for market in exchange.markets),
+            "trades": exchange.settlement.matched,
+            "trades_failed": exchange.settlement.failed,
+            "frames": venue.market_feed.frames + venue.user_feed.frames,
+            "fees_e6": exchange.accounts.fees_e6,
+            "fault_hits": venue.faults.hits,
+            "accounts": [self._account_state(each) for each in owners],
+        }
+
+    def _account_state(self, account: Account) -> dict[str, Any]:
+        markets = self._venue.exchange.markets
+
+        def named(amounts: dict[int, int]) -> dict[str, int]:
+            return {markets[i // 2].tokens[i % 2]: size for i, size in sorted(amounts.items())}
+
+        return {
+            "wallet": account.wallet,
+            "owner": account.owner,
+            "signature_type": account.signature_type,
+            "cash_e6": account.cash_e6,
+            "cash_pending_e6": account.cash_pending_e6,
+            "cash_reserved_e6": account.cash_reserved_e6,
+            "positions_e6": named(account.tokens_e6),
+            "positions_pending_e6": named(account.tokens_pending_e6),
+        }
+
+    def _control(self, request: Request) -> Response:
+        try:
+            values = msgspec.json.decode(request.body, type=dict[str, Any])
+            operation = self._ops.get(values.pop("op", ""))
+            if operation is None:
+                return failure(400, f"op is unknown, allowed: {', '.join(sorted(self._ops))}")
+            return success({"ok": True, "result": operation(values)})
+        except (msgspec.DecodeError, ConfigError, KeyError, TypeError, ValueError) as error:
+            return failure(400, f"{type(error).__name__}: {error}")
+
+    # ----------------------------------------------------------------------------- operations
+    def _faults(self, values: dict[str, Any]) -> Any:
+        """Change knobs by name."""
+        self._venue.faults.change(values)
+        return msgspec.to_builtins(self._venue.faults.config)
+
+    def _arm(self, values: dict[str, Any]) -> Any:
+        """Make the next draws of one knob hit."""
+        self._venue.faults.arm(values["fault"], int(values.get("count", 1)))
+        return None
+
+    def _mode(self, values: dict[str, Any]) -> Any:
+        """Open a window: restart, post_only, cancel_only, disabled, rate_limited, error."""
+        venue = self._venue
+        duration_ns = int(values.get("duration_ms", 0)) * MS
+        venue.faults.open_window(values["mode"], venue.now_ns, duration_ns)
+        return None
+
+    def _freeze(self, values: dict[str, Any]) -> Any:
+        """Send no data on the venue's sockets for a while; PONG lives."""
+        self._venue.faults.frozen_until_ns = self._venue.now_ns + int(values["duration_ms"]) * MS
+        return None
+
+    def _disconnect(self, values: dict[str, Any]) -> Any:
+        """Drop every socket of a feed (market, user, binance, rtds, polybolt) with a code."""
+        sessions = self._venue.sessions(values.get("feed", "market"))
+        for session in sessions:
+            session.close(int(values.get("code", 1006)), "dropped by the simulator")
+        return len(sessions)
+
+    def _tick(self, values: dict[str, Any]) -> Any:
+        """Change the tick of a market."""
+        market = self._venue.exchange.conditions[values["market"]]
+        tick_e4 = int(values["tick_e4"])
+        if tick_e4 not in {1, 10, 25, 50, 100, 1000}:
+            raise ConfigError(f"tick_e4 was {tick_e4}, allowed: 1, 10, 25, 50, 100, 1000")
+        self._venue.exchange.change_tick(market, tick_e4, self._venue.now_ns)
+        return None
+
+    def _resolve(self, values: dict[str, Any]) -> Any:
+        """End a market now."""
+        market = self._venue.exchange.conditions[values["market"]]
+        if market.closed:
+            raise ConfigError(f"market {market.slug} is already closed")
+        self._venue.exchange.resolve(market, int(values.get("winner", 0)), self._venue.now_ns)
+        return None
+
+    def _skew(self, values: dict[str, Any]) -> Any:
+        """Bring cash nobody told the account's owner about (default: one base unit)."""
+        accounts = self._venue.exchange.accounts
+        account = accounts.by_wallet[values["wallet"].lower()]
+        accounts.deposit(account, int(values.get("cash_e6", 1)))
+        return account.cash_e6
+
+    def _account(self, values: dict[str, Any]) -> Any:
+        """Make an API key for an EOA without its signature; for tests that need no L1."""
+        key = self._venue.credentials.create(values["owner"])
+        wallets = {str(kind): wallet for wallet, kind in key.wallets.items()}
+        return {
+            "apiKey": key.key,
+            "secret": key.secret,
+            "passphrase": key.passphrase,
+            "wallets": wallets,
+        }
+
+    def _jump(self, values: dict[str, Any]) -> Any:
+        """Move a coin's exchange price by so many basis points now."""
+        spot = self._venue.spots[values["coin"]]
+        spot.move(float(values["bps"]) * 1e-4)
+        return spot.price_e8

@@ -1,0 +1,426 @@
+"""Order entry as the venue answers it: authentication, modes, limits, shapes, words, cancels.
+
+Pure: a request and a time in, one answer out, perhaps later. Order of checks: polymarket.md 18.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Literal
+
+import msgspec
+
+from lowlat.core.units import format_fixed
+from lowlat.sim import rules
+from lowlat.sim.catalog import Market
+from lowlat.sim.credentials import ApiKey, Credentials
+from lowlat.sim.exchange import Exchange, Placed
+from lowlat.sim.faults import Faults
+from lowlat.sim.ladder import BUY, SELL, Order
+from lowlat.sim.limits import Bucket
+from lowlat.sim.timers import Timers
+from lowlat.sim.verify import OrderVerifier, SignedOrder
+from lowlat.sim.wire import LOST, RESET, Request, Respond, Response, failure, success
+
+__all__ = ["Entry"]
+
+MS: Final = 1_000_000
+BATCH_MAX: Final = 15
+CANCEL_MAX: Final = 1000
+AMOUNT_MAX_E6: Final = 10**15
+UNAUTHORIZED: Final = failure(401, "Unauthorized/Invalid api key")
+INVALID: Final = "Invalid order payload"
+
+
+class PostOrder(msgspec.Struct, gc=False):
+    """Body of POST /order, one element of POST /orders."""
+
+    order: SignedOrder
+    owner: str
+    orderType: Literal["GTC", "GTD", "FOK", "FAK"]  # noqa: N815 - the venue's spelling
+    deferExec: bool = False  # noqa: N815
+    postOnly: bool = False  # noqa: N815
+
+
+class _CancelOne(msgspec.Struct, gc=False):
+    orderID: str  # noqa: N815
+
+
+class _CancelMarket(msgspec.Struct, gc=False):
+    market: str = ""
+    asset_id: str = ""
+
+
+_decode_one: Final = msgspec.json.Decoder(PostOrder).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+_decode_cancel: Final = msgspec.json.Decoder(_CancelOne).decode
+_decode_ids: Final = msgspec.json.Decoder(list[str]).decode
+_decode_market: Final = msgspec.json.Decoder(_CancelMarket).decode
+
+
+class Entry:
+    """Order entry of one exchange for all API keys."""
+
+    def __init__(
+        self, exchange: Exchange, credentials: Credentials, timers: Timers, faults: Faults
+    ) -> None:
+        self._exchange = exchange
+        self._credentials = credentials
+        self._timers = timers
+        self._faults = faults
+        self._verifier = OrderVerifier(exchange.config.chain_id)
+        self._order_buckets: dict[str, Bucket] = {}
+        self._cancel_buckets: dict[str, Bucket] = {}
+
+    # ----------------------------------------------------------------------------- orders
+    def post_order(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """POST /order."""
+        self._post(request, now_ns, respond, self._one)
+
+    def post_orders(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """POST /orders: at most 15, no atomicity, one result a leg in request order."""
+        self._post(request, now_ns, respond, self._batch)
+
+    def _post(
+        self,
+        request: Request,
+        now_ns: int,
+        respond: Respond,
+        action: Callable[[Request, ApiKey, int, Respond], None],
+    ) -> None:
+        key = self._credentials.l2(request, now_ns)
+        if key is None:
+            respond(UNAUTHORIZED)
+            return
+        if self._faults.hit("reset_mid_request_e4"):
+            respond(Response(RESET, b""))
+            return
+        if self._faults.hit("answer_lost_e4"):
+            respond = partial(_lose, respond)
+        latency_ns = self._faults.latency_ns()
+        if latency_ns:
+            due_ns = now_ns + latency_ns
+            self._timers.at(due_ns, lambda at_ns: action(request, key, at_ns, respond))
+        else:
+            action(request, key, now_ns, respond)
+
+    def _one(self, request: Request, key: ApiKey, now_ns: int, respond: Respond) -> None:
+        refusal = self._mode_refusal(request, now_ns)
+        if refusal is not None:
+            respond(refusal)
+            return
+        bucket = self._bucket(key, now_ns, cancels=False)
+        if not bucket.take(1, now_ns):
+            respond(failure(429, "rate limit exceeded", bucket.headers(refused=True)))
+            return
+        headers = bucket.headers(refused=False)
+        try:
+            post = _decode_one(request.body)
+        except msgspec.DecodeError:
+            respond(failure(400, _shape_error(request.body), headers))
+            return
+        self._place(post, key, now_ns, lambda placed: respond(_answer(placed, headers)))
+
+    def _batch(self, request: Request, key: ApiKey, now_ns: int, respond: Respond) -> None:
+        refusal = self._mode_refusal(request, now_ns)
+        if refusal is not None:
+            respond(refusal)
+            return
+        try:
+            legs = _decode_any(request.body)
+        except msgspec.DecodeError:
+            legs = None
+        if not isinstance(legs, list) or not legs:
+            respond(failure(400, INVALID))
+            return
+        if len(legs) > BATCH_MAX:
+            text = f"Too many orders in payload: {len(legs)}, max allowed: {BATCH_MAX}"
+            respond(failure(400, text))
+            return
+        bucket = self._bucket(key, now_ns, cancels=False)
+        if not bucket.take(len(legs), now_ns):
+            respond(failure(429, "rate limit exceeded", bucket.headers(refused=True)))
+            return
+        _Batch(self, legs, key, bucket.headers(refused=False), respond).place(now_ns)
+
+    def _mode_refusal(self, request: Request, now_ns: int) -> Response | None:
+        """Return the answer of a venue that is not in normal mode. Source: 6, 12.3."""
+        mode, left_s = self._faults.mode(now_ns)
+        retry = (("Retry-After", str(left_s)),)
+        if mode == "normal" or (mode == "post_only" and _all_post_only(request.body)):
+            return None
+        if mode == "post_only":
+            text = "post-only mode: only post-only orders and cancels are allowed"
+            extra = {"code": "post_only_mode", "retry_after_seconds": left_s}
+            return failure(503, text, retry, **extra)
+        return {
+            "restart": failure(425, "service not ready"),
+            "rate_limited": failure(429, "rate limit exceeded", retry),
+            "error": failure(500, "could not run the execution"),
+            "disabled": failure(
+                503, "Trading is currently disabled. Check polymarket.com for updates"
+            ),
+            "cancel_only": failure(
+                503,
+                "Trading is currently cancel-only. New orders are not accepted, "
+                "but cancels are allowed.",
+            ),
+        }[mode]
+
+    def place_leg(
+        self, leg: Any, key: ApiKey, now_ns: int, reply: Callable[[Placed], None]
+    ) -> None:
+        """Place one element of a batch; a malformed one is that leg's refusal."""
+        try:
+            post = msgspec.convert(leg, PostOrder)
+        except msgspec.ValidationError:
+            reply(Placed(400, INVALID))
+            return
+        self._place(post, key, now_ns, reply)
+
+    def _place(
+        self, post: PostOrder, key: ApiKey, now_ns: int, reply: Callable[[Placed], None]
+    ) -> None:
+        """Check identity and signature, then hand the order to the exchange."""
+        signed = post.order
+        found = self._exchange.tokens.get(signed.tokenId)
+        error = self._identity_error(post, key)
+        if error is not None:
+            reply(Placed(400, error))
+            return
+        if found is None or found[0].closed:
+            reply(Placed(404, "No orderbook exists for the requested token id"))
+            return
+        market, outcome = found
+        exchange = "neg_risk" if market.rules.neg_risk else "standard"
+        try:
+            order_id = "0x" + self._verifier.order_hash(signed, exchange).hex()
+            maker_e6, taker_e6 = int(signed.makerAmount), int(signed.takerAmount)
+            signer = self._verifier.signed_by(signed, exchange)
+        except ValueError:
+            reply(Placed(400, INVALID))
+            return
+        if signer != key.owner:
+            reply(Placed(400, "invalid signature"))
+            return
+        if not (0 < maker_e6 < AMOUNT_MAX_E6 and 0 < taker_e6 < AMOUNT_MAX_E6):
+            reply(Placed(400, INVALID))
+            return
+        age_max_ns = self._faults.config.order_age_max_ms * MS
+        if age_max_ns and now_ns - int(signed.timestamp) * MS > age_max_ns:
+            reply(Placed(400, f"order {order_id} is invalid. Timestamp too old."))
+            return
+        if not signed.expiration.isdecimal() or len(signed.expiration) > 12:
+            reply(Placed(400, "invalid expiration"))
+            return
+        order = _build(post, key, market, outcome, order_id, maker_e6, taker_e6)
+        self._exchange.submit(order, taker_e6, now_ns, reply)
+
+    def _identity_error(self, post: PostOrder, key: ApiKey) -> str | None:
+        signed = post.order
+        if post.owner != key.key:
+            return "the order owner has to be the owner of the API KEY"
+        maker = signed.maker.lower()
+        signer = signed.signer.lower()
+        kind = key.wallets.get(maker)
+        if signer != (maker if signed.signatureType == 3 else key.owner):
+            return "the order signer address has to be the address of the API KEY"
+        if kind is None or kind != signed.signatureType:
+            return "invalid signature"
+        if kind not in self._exchange.config.wallet_types:
+            return "maker address not allowed, please use the deposit wallet flow"
+        return None
+
+    # ----------------------------------------------------------------------------- cancels
+    def cancel_order(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """DELETE /order."""
+
+        def ids(_: ApiKey) -> list[str]:
+            return [_decode_cancel(request.body).orderID]
+
+        self._cancel(request, now_ns, respond, ids)
+
+    def cancel_orders(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """DELETE /orders."""
+        self._cancel(request, now_ns, respond, lambda _: _decode_ids(request.body))
+
+    def cancel_all(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """DELETE /cancel-all."""
+        self._cancel(request, now_ns, respond, self._open, extra_cost=1)
+
+    def cancel_market(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """DELETE /cancel-market-orders."""
+
+        def ids(key: ApiKey) -> list[str]:
+            wanted = _decode_market(request.body)
+            return self._open(key, wanted.market, wanted.asset_id)
+
+        self._cancel(request, now_ns, respond, ids)
+
+    def _open(self, key: ApiKey, condition: str = "", token: str = "") -> list[str]:
+        markets = self._exchange.markets
+        return [
+            order.id
+            for order in self._exchange.open_of.get(key.key, {}).values()
+            if (not condition or markets[order.market].condition_id == condition)
+            and (not token or markets[order.market].tokens[order.outcome] == token)
+        ]
+
+    def _cancel(
+        self,
+        request: Request,
+        now_ns: int,
+        respond: Respond,
+        ids_of: Callable[[ApiKey], list[str]],
+        extra_cost: int = 0,
+    ) -> None:
+        key = self._credentials.l2(request, now_ns)
+        if key is None:
+            respond(UNAUTHORIZED)
+            return
+        mode, _ = self._faults.mode(now_ns)
+        if mode == "restart":
+            respond(failure(425, "service not ready"))
+            return
+        try:
+            ids = ids_of(key)
+        except msgspec.DecodeError:
+            respond(failure(400, INVALID))
+            return
+        if len(ids) > CANCEL_MAX:
+            text = f"Too many orders in payload: {len(ids)}, max allowed: {CANCEL_MAX}"
+            respond(failure(400, text))
+            return
+        bucket = self._bucket(key, now_ns, cancels=True)
+        if not bucket.take(len(ids) + extra_cost, now_ns):
+            respond(failure(429, "rate limit exceeded", bucket.headers(refused=True)))
+            return
+        canceled: list[str] = []
+        not_canceled: dict[str, str] = {}
+        for order_id in ids:
+            reason = self._exchange.cancel(order_id, key.key, now_ns)
+            if reason is None:
+                canceled.append(order_id)
+            else:
+                not_canceled[order_id] = reason
+        body = {"canceled": canceled, "not_canceled": not_canceled}
+        respond(success(body, bucket.headers(refused=False)))
+
+    def _bucket(self, key: ApiKey, now_ns: int, *, cancels: bool) -> Bucket:
+        buckets = self._cancel_buckets if cancels else self._order_buckets
+        bucket = buckets.get(key.owner)
+        if bucket is None:
+            config = self._exchange.config
+            rate = config.cancel_rate if cancels else config.order_rate
+            burst = config.cancel_burst if cancels else config.order_burst
+            bucket = buckets[key.owner] = Bucket(rate, burst, now_ns)
+        return bucket
+
+
+class _Batch:
+    """Collects the legs of one POST /orders; some may be held for the taker delay."""
+
+    __slots__ = ("_entry", "_headers", "_key", "_left", "_legs", "_respond", "_results")
+
+    def __init__(
+        self,
+        entry: Entry,
+        legs: list[Any],
+        key: ApiKey,
+        headers: tuple[tuple[str, str], ...],
+        respond: Respond,
+    ) -> None:
+        self._entry = entry
+        self._legs = legs
+        self._key = key
+        self._headers = headers
+        self._respond = respond
+        self._left = len(legs)
+        self._results: list[dict[str, Any]] = [{} for _ in legs]
+
+    def place(self, now_ns: int) -> None:
+        """Place every leg; answer when the last result is in."""
+        for index, leg in enumerate(self._legs):
+            self._entry.place_leg(leg, self._key, now_ns, partial(self._done, index))
+
+    def _done(self, index: int, placed: Placed) -> None:
+        # A refused leg comes back as success with the reason in errorMsg. Source: 5.2.
+        self._results[index] = _body(placed)
+        self._left -= 1
+        if not self._left:
+            self._respond(success(self._results, self._headers))
+
+
+def _build(
+    post: PostOrder,
+    key: ApiKey,
+    market: Market,
+    outcome: int,
+    order_id: str,
+    maker_e6: int,
+    taker_e6: int,
+) -> Order:
+    """Make the exchange's order. An ungridded price becomes 0: the exchange refuses it in words."""
+    signed = post.order
+    side = BUY if signed.side == "BUY" else SELL
+    is_market = post.orderType in {"FOK", "FAK"}
+    price_e4 = rules.limit_price(side, maker_e6, taker_e6, market.tick_e4, is_market=is_market)
+    order = Order(
+        order_id,
+        signed.maker.lower(),
+        key.key,
+        market.index,
+        outcome,
+        side,
+        price_e4 or 0,
+        taker_e6 if side == BUY else maker_e6,
+        post.orderType,
+    )
+    order.maker_amount_e6 = maker_e6
+    order.post_only = post.postOnly
+    order.expiration_s = int(signed.expiration)
+    return order
+
+
+def _body(placed: Placed) -> dict[str, Any]:
+    matched = placed.making_e6 > 0
+    return {
+        "errorMsg": placed.error,
+        "orderID": placed.order_id,
+        "takingAmount": format_fixed(placed.taking_e6, 6) if matched else "",
+        "makingAmount": format_fixed(placed.making_e6, 6) if matched else "",
+        "status": placed.status,
+        "success": True,
+        "transactionsHashes": [],
+        "tradeIDs": list(placed.trade_ids),
+    }
+
+
+def _answer(placed: Placed, headers: tuple[tuple[str, str], ...]) -> Response:
+    if placed.error:
+        return failure(placed.http_status, placed.error, headers)
+    return success(_body(placed), headers)
+
+
+def _shape_error(body: bytes) -> str:
+    """Tell a V1 order (nonce and fee rate, no timestamp) from plain rubbish. Source: 6."""
+    try:
+        value = _decode_any(body)
+    except msgspec.DecodeError:
+        return INVALID
+    order = value.get("order") if isinstance(value, dict) else None
+    if isinstance(order, dict) and "nonce" in order and "timestamp" not in order:
+        return "order_version_mismatch"
+    return INVALID
+
+
+def _all_post_only(body: bytes) -> bool:
+    try:
+        value = _decode_any(body)
+    except msgspec.DecodeError:
+        return False
+    legs = value if isinstance(value, list) else [value]
+    return bool(legs) and all(isinstance(leg, dict) and leg.get("postOnly") is True for leg in legs)
+
+
+def _lose(respond: Respond, response: Response) -> None:
+    respond(Response(LOST, response.body))

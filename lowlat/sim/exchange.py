@@ -1,0 +1,395 @@
+"""The matching engine of the simulated venue: checks, delays, matches, cancels, resolutions.
+
+Pure and deterministic: time comes in as ``now_ns`` (wall), later things go to the timers, news goes
+to listeners, chance comes from one seeded source. Source: polymarket.md 5, 6, 12, 18.
+"""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Final, NamedTuple, Protocol
+
+from lowlat.sim import rules
+from lowlat.sim.accounts import Account, Accounts
+from lowlat.sim.catalog import Market
+from lowlat.sim.config import SimConfig
+from lowlat.sim.faults import Faults
+from lowlat.sim.ladder import BUY, SELL, Order, ceil_cash_e6
+from lowlat.sim.matching import Plan, commit, plan_match
+from lowlat.sim.timers import Timers
+from lowlat.sim.trades import Settlement, Trade
+
+__all__ = ["Exchange", "Listener", "Placed"]
+
+NS: Final = 1_000_000_000
+MS: Final = 1_000_000
+
+
+class Placed(NamedTuple):
+    """What became of a posted order. ``error`` is empty for an accepted one."""
+
+    http_status: int
+    error: str
+    order_id: str = ""
+    status: str = ""
+    making_e6: int = 0
+    taking_e6: int = 0
+    trade_ids: tuple[str, ...] = ()
+
+
+Reply = Callable[[Placed], None]
+
+
+class Listener(Protocol):
+    """Hears what happens; sockets turn it into frames."""
+
+    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
+        """Levels (is_bid, YES price) changed by a placement or a cancel."""
+
+    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
+        """A taker matched; the book changed too."""
+
+    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
+        """The price grid changed."""
+
+    def on_new_market(self, market: Market, now_ns: int) -> None:
+        """A market was listed."""
+
+    def on_resolved(self, market: Market, now_ns: int) -> None:
+        """A market ended."""
+
+    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
+        """An order of an API key changed: PLACEMENT, UPDATE or CANCELLATION."""
+
+    def on_trade(self, trade: Trade, now_ns: int) -> None:
+        """A trade with an API key in it changed its status."""
+
+
+class Exchange:
+    """All markets and orders. Written by its own methods only."""
+
+    def __init__(self, config: SimConfig, timers: Timers, rng: Random, faults: Faults) -> None:
+        self.config = config
+        self.accounts = Accounts()
+        self.markets: list[Market] = []
+        self.tokens: dict[str, tuple[Market, int]] = {}
+        self.conditions: dict[str, Market] = {}
+        self.orders: dict[str, Order] = {}
+        self.open_of: dict[str, dict[str, Order]] = {}
+        self.trades_of: dict[str, list[Trade]] = {}
+        self.listeners: list[Listener] = []
+        self._timers = timers
+        self._rng = rng
+        self.settlement = Settlement(config, self.accounts, timers, rng, faults, self._trade_moved)
+
+    # ----------------------------------------------------------------------------- markets
+    def list_market(self, market: Market, now_ns: int) -> None:
+        """Open a market for trading and announce it."""
+        assert market.index == len(self.markets), f"market {market.index} out of order"
+        self.markets.append(market)
+        self.conditions[market.condition_id] = market
+        for outcome, token in enumerate(market.tokens):
+            self.tokens[token] = (market, outcome)
+        for listener in self.listeners:
+            listener.on_new_market(market, now_ns)
+
+    def change_tick(self, market: Market, tick_e4: int, now_ns: int) -> None:
+        """Move a market to another grid; resting orders stay where they are."""
+        old_tick_e4 = market.tick_e4
+        market.set_tick(tick_e4)
+        for listener in self.listeners:
+            listener.on_tick(market, old_tick_e4, now_ns)
+
+    def resolve(self, market: Market, winner: int, now_ns: int) -> None:
+        """End a market: orders go, the winner is announced, tokens are paid once settled."""
+        market.accepting = False
+        market.closed = True
+        market.winner = winner
+        for order in market.ladder.orders():
+            self._close(order, "CANCELED_MARKET_RESOLVED", now_ns)
+        for listener in self.listeners:
+            listener.on_resolved(market, now_ns)
+        self._redeem(market, winner, now_ns)
+
+    def _redeem(self, market: Market, winner: int, now_ns: int) -> None:
+        if self.settlement.pending(market.index):
+            retry_ns = now_ns + 100 * MS
+            self._timers.at(retry_ns, lambda at_ns: self._redeem(market, winner, at_ns))
+            return
+        self.accounts.redeem(market.index, winner)
+        self.accounts.audit(market.index)
+
+    # ----------------------------------------------------------------------------- orders
+    def submit(self, order: Order, taker_amount_e6: int, now_ns: int, reply: Reply) -> None:
+        """Check an order and match, rest, hold or refuse it; reply exactly once, maybe later.
+
+        ``order.maker_amount_e6`` and ``taker_amount_e6`` are as signed.
+        """
+        market = self.markets[order.market]
+        error = self._check(order, market, taker_amount_e6, now_ns)
+        if error is not None:
+            reply(Placed(400, error))
+            return
+        order.created_ns = now_ns
+        self.orders[order.id] = order
+        crosses = market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4)
+        if not crosses or not (market.rules.itode or market.rules.sd_s):
+            reply(self._execute(order, market, now_ns))
+        elif market.rules.sd_s:
+            self._hold(order)
+            due_ns = now_ns + market.rules.sd_s * NS
+            self._timers.at(due_ns, lambda at_ns: self._after_delay(order, market, at_ns))
+            self._tell_order(order, "PLACEMENT", "DELAYED", now_ns)
+            reply(Placed(200, "", order.id, "delayed"))
+        else:
+            self._hold(order)
+            due_ns = now_ns + self.config.taker_delay_ms * MS
+            self._timers.at(due_ns, lambda at_ns: reply(self._after_hold(order, market, at_ns)))
+
+    def _check(self, order: Order, market: Market, taker_amount_e6: int, now_ns: int) -> str | None:
+        """Return the refusal, in the venue's order of checks, or None. Source: 18."""
+        if not market.accepting:
+            return "the market is not yet ready to process new orders"
+        is_market = order.is_market
+        maker_amount_e6 = order.maker_amount_e6
+        price_e4 = rules.limit_price(
+            order.side, maker_amount_e6, taker_amount_e6, market.tick_e4, is_market=is_market
+        )
+        error = rules.price_error(
+            order.id, order.side, maker_amount_e6, taker_amount_e6, market.tick_e4, price_e4
+        ) or rules.amounts_error(
+            order.id,
+            order.side,
+            maker_amount_e6,
+            taker_amount_e6,
+            is_market=is_market,
+            min_size_e6=market.rules.min_size_e6,
+            taker_decimals=self.config.market_taker_decimals,
+        )
+        if error is not None:
+            return error
+        crosses = market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4)
+        if order.side == BUY and (is_market or crosses):
+            error = rules.marketable_buy_error(maker_amount_e6)
+            if error is not None:
+                return error
+        if not self._expiration_ok(order, now_ns):
+            return "invalid expiration"
+        if order.id in self.orders:
+            return f"order {order.id} is invalid. Duplicated."
+        error = self._funds_error(order, market)
+        if error is not None:
+            return error
+        if order.post_only and is_market:
+            return "invalid post-only order: only GTC and GTD order types are allowed"
+        if order.post_only and crosses:
+            return "invalid post-only order: order crosses book"
+        return None
+
+    def _expiration_ok(self, order: Order, now_ns: int) -> bool:
+        if order.order_type != "GTD":
+            return order.expiration_s == 0
+        return order.expiration_s * NS >= now_ns + self.config.gtd_min_s * NS
+
+    def _funds_error(self, order: Order, market: Market) -> str | None:
+        """Refuse what the account cannot pay: amount, or cost now plus fee plus what would rest."""
+        account = self.accounts.by_wallet[order.account]
+        if order.side == SELL:
+            free_e6 = account.tokens_free_e6(2 * order.market + order.outcome)
+            if free_e6 < order.size_e6:
+                return rules.text_balance(free_e6, order.size_e6)
+            return None
+        need_e6 = order.maker_amount_e6
+        if market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4):
+            need_e6 += plan_match(market, order).fee_e6
+        if account.allowance_e6 < need_e6:
+            return rules.text_balance(account.allowance_e6, need_e6, allowance=True)
+        if account.cash_free_e6 < need_e6:
+            return rules.text_balance(account.cash_free_e6, need_e6)
+        return None
+
+    # ----------------------------------------------------------------------------- delays
+    def _hold(self, order: Order) -> None:
+        order.state = "DELAYED"
+        self._reserve(order, order.maker_amount_e6 if order.side == BUY else order.size_e6)
+
+    def _after_hold(self, order: Order, market: Market, now_ns: int) -> Placed:
+        """Validate again and match against the book of this moment. Source: 12.2."""
+        self._reserve(order, 0)
+        error = None if market.accepting else "the market is not yet ready to process new orders"
+        if order.price_e4 % market.tick_e4:
+            error = rules.price_error(
+                order.id, order.side, order.maker_amount_e6, order.size_e6, market.tick_e4, None
+            )
+        error = error or self._funds_error(order, market)
+        if error is not None:
+            order.state = "INVALID"
+            self._tell_order(order, "CANCELLATION", "INVALID", now_ns)
+            return Placed(400, error)
+        return self._execute(order, market, now_ns)
+
+    def _after_delay(self, order: Order, market: Market, now_ns: int) -> None:
+        placed = self._after_hold(order, market, now_ns)
+        if placed.status == "live" and not order.is_market:
+            self._tell_order(order, "UPDATE", "LIVE", now_ns)
+        elif placed.error and order.state != "INVALID":
+            self._tell_order(order, "CANCELLATION", "UNMATCHED", now_ns)
+
+    # ----------------------------------------------------------------------------- matching
+    def _execute(self, order: Order, market: Market, now_ns: int) -> Placed:
+        plan = plan_match(market, order)
+        delayed = order.state == "DELAYED"
+        if order.is_market and (not plan.fills or (order.order_type == "FOK" and not plan.full)):
+            text = rules.TEXT_FOK if order.order_type == "FOK" else rules.TEXT_FAK
+            order.state = "CANCELED"
+            self._tell_order(order, "CANCELLATION", f"CANCELED_{text}", now_ns)
+            return Placed(400, text)
+        trades = self._commit(order, market, plan, now_ns) if plan.fills else []
+        if not order.is_market and order.remaining_e6:
+            self._rest(order, market, now_ns)
+            if not delayed:
+                self._tell_order(order, "PLACEMENT", "LIVE", now_ns)
+        else:
+            order.state = "MATCHED"
+            self._tell_order(order, "UPDATE" if delayed else "PLACEMENT", "MATCHED", now_ns)
+        self._announce(market, trades, order, now_ns)
+        self.accounts.audit(market.index)
+        if not trades:
+            return Placed(200, "", order.id, "live")
+        making, taking = (
+            (plan.cost_e6, plan.size_e6)
+            if order.side == BUY
+            else (
+                plan.size_e6,
+                plan.cost_e6,
+            )
+        )
+        ids = tuple(trade.id for trade in trades)
+        return Placed(200, "", order.id, "matched", making, taking, ids)
+
+    def _commit(self, order: Order, market: Market, plan: Plan, now_ns: int) -> list[Trade]:
+        """Move money and orders for a plan; makers hear of it, the taker's placement follows."""
+        trades = commit(plan, market, order, self.accounts, self._uuid)
+        for trade in trades:
+            trade.match_ns = trade.updated_ns = now_ns
+            market.last_trade_e4 = trade.price_e4 if not order.outcome else 10_000 - trade.price_e4
+            market.last_trade_side = "BUY" if order.side == BUY else "SELL"
+            market.volume_e6 += trade.size_e6
+            order.trades.append(trade.id)
+            for fill in trade.fills:
+                maker = fill.order
+                maker.trades.append(trade.id)
+                self._reserve(maker, _claim_e6(maker))
+                if not maker.remaining_e6:
+                    market.ladder.remove(maker)
+                    self._forget(maker, "MATCHED")
+            for owner in trade.parties():
+                self.trades_of.setdefault(owner, []).append(trade)
+        for trade in trades:
+            self.settlement.take(trade, now_ns)
+            for fill in trade.fills:
+                status = "LIVE" if fill.order.remaining_e6 else "MATCHED"
+                self._tell_order(fill.order, "UPDATE", status, now_ns)
+        return trades
+
+    def _rest(self, order: Order, market: Market, now_ns: int) -> None:
+        assert not market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4), (
+            f"{order.id} would rest across the book"
+        )
+        order.state = "LIVE"
+        self._reserve(order, _claim_e6(order))
+        market.ladder.add(order)
+        self.open_of.setdefault(order.owner, {})[order.id] = order
+        if order.order_type == "GTD":
+            due_ns = (order.expiration_s - self.config.gtd_early_s) * NS
+            self._timers.at(max(due_ns, now_ns), lambda at_ns: self._expire(order, at_ns))
+
+    def _expire(self, order: Order, now_ns: int) -> None:
+        if order.state == "LIVE":
+            self._close(order, "CANCELED_EXPIRED_ORDER", now_ns)
+
+    def _announce(self, market: Market, trades: list[Trade], order: Order, now_ns: int) -> None:
+        """Tell the market sockets: trades bring a book, a plain placement brings its level."""
+        for listener in self.listeners:
+            if trades:
+                listener.on_trades(market, trades, now_ns)
+            elif order.state == "LIVE":
+                listener.on_levels(market, [(order.is_bid, order.yes_price_e4)], now_ns)
+
+    # ----------------------------------------------------------------------------- cancels
+    def cancel(self, order_id: str, owner: str, now_ns: int) -> str | None:
+        """Take a resting order out; return the reason when that is not possible."""
+        order = self.orders.get(order_id)
+        if order is None or order.owner != owner:
+            return "order not found"
+        if order.state == "DELAYED":
+            return "cannot cancel because the order is in delayed status"
+        if order.state != "LIVE":
+            return "already canceled or matched"
+        self._close(order, "CANCELED", now_ns)
+        return None
+
+    def cancel_many(self, orders: Iterable[Order], now_ns: int) -> list[str]:
+        """Take resting orders out (cancel-all, heartbeat, flow); return their ids."""
+        ids = []
+        levels: dict[int, list[tuple[bool, int]]] = {}
+        for order in list(orders):
+            if order.state == "LIVE":
+                self._take_out(order, "CANCELED", now_ns)
+                levels.setdefault(order.market, []).append((order.is_bid, order.yes_price_e4))
+                ids.append(order.id)
+        for index, changes in levels.items():
+            for listener in self.listeners:
+                listener.on_levels(self.markets[index], changes, now_ns)
+        return ids
+
+    def _close(self, order: Order, status: str, now_ns: int) -> None:
+        self._take_out(order, status, now_ns)
+        market = self.markets[order.market]
+        for listener in self.listeners:
+            listener.on_levels(market, [(order.is_bid, order.yes_price_e4)], now_ns)
+
+    def _take_out(self, order: Order, status: str, now_ns: int) -> None:
+        self.markets[order.market].ladder.remove(order)
+        self._reserve(order, 0)
+        self._forget(order, "CANCELED")
+        order.canceled = status
+        self._tell_order(order, "CANCELLATION", status, now_ns)
+
+    # ----------------------------------------------------------------------------- pieces
+    def _reserve(self, order: Order, claim_e6: int) -> None:
+        """Set what an order claims of its account: cash for a BUY, tokens for a SELL."""
+        account: Account = self.accounts.by_wallet[order.account]
+        change_e6 = claim_e6 - order.reserved_e6
+        order.reserved_e6 = claim_e6
+        if order.side == BUY:
+            account.cash_reserved_e6 += change_e6
+        else:
+            account.reserve_tokens(2 * order.market + order.outcome, change_e6)
+
+    def _forget(self, order: Order, state: str) -> None:
+        """Move an order out of the open ones; generated flow leaves no trace."""
+        order.state = state
+        self.open_of[order.owner].pop(order.id, None)
+        if not order.owner:
+            self.orders.pop(order.id, None)
+
+    def _tell_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
+        if order.owner:
+            for listener in self.listeners:
+                listener.on_order(order, kind, status, now_ns)
+        elif order.state in {"MATCHED", "CANCELED", "INVALID"}:
+            self.orders.pop(order.id, None)
+
+    def _trade_moved(self, trade: Trade, now_ns: int) -> None:
+        for listener in self.listeners:
+            listener.on_trade(trade, now_ns)
+
+    def _uuid(self) -> str:
+        raw = f"{self._rng.getrandbits(128):032x}"
+        return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-8{raw[17:20]}-{raw[20:]}"
+
+
+def _claim_e6(order: Order) -> int:
+    if order.side == BUY:
+        return ceil_cash_e6(order.price_e4, order.remaining_e6)
+    return order.remaining_e6

@@ -1,0 +1,136 @@
+"""A thin HTTP/1.1 server on httptools: keep-alive, pipelining in order, answers that may come late.
+
+Run by ``server``; it knows bytes and Requests, no venue words. Not for anything but loopback.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, cast
+from urllib.parse import parse_qs, unquote
+
+import httptools
+
+from lowlat.sim.wire import LOST, RESET, Request, Respond, Response
+
+__all__ = ["HttpProtocol"]
+
+BODY_MAX_BYTES: Final = 1 << 20
+_STATUS_LINES: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+Handler = Callable[[Request, Respond], None]
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection. Answers leave in the order of their requests."""
+
+    def __init__(self, handler: Handler, connections: set["HttpProtocol"]) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._slots: deque[list[Response | None]] = deque()
+        self._closing = False
+
+    # ----------------------------------------------------------------------------- asyncio
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        # uvloop's transports are Transports in shape, not in class.
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; late answers go nowhere."""
+        del exc
+        self._transport = None
+        self._connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; a malformed stream ends the connection with 400."""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._write(Response(400, b'{"error":"bad request"}'), keep_alive=False)
+            self.abort(graceful=True)
+
+    def abort(self, *, graceful: bool) -> None:
+        """Close after what is written, or reset at once."""
+        if self._transport is not None:
+            if graceful:
+                self._transport.close()
+            else:
+                self._transport.abort()
+
+    # ----------------------------------------------------------------------------- httptools
+    def on_message_begin(self) -> None:
+        """Start a request."""
+        self._url = b""
+        self._headers = {}
+        self._body = []
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body up to a bound."""
+        self._body_bytes += len(body)
+        if self._body_bytes > BODY_MAX_BYTES:
+            raise ValueError("body too large")
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Hand the request over; its answer takes a place in the queue."""
+        path, _, query = self._url.partition(b"?")
+        request = Request(
+            self._parser.get_method().decode(),
+            unquote(path.decode("latin-1")),
+            parse_qs(query.decode("latin-1")) if query else {},
+            self._headers,
+            b"".join(self._body),
+        )
+        slot: list[Response | None] = [None]
+        keep_alive = self._parser.should_keep_alive()
+        self._slots.append(slot)
+
+        def respond(response: Response) -> None:
+            slot[0] = response
+            self._flush(keep_alive=keep_alive)
+
+        self._handler(request, respond)
+
+    # ----------------------------------------------------------------------------- answers
+    def _flush(self, *, keep_alive: bool) -> None:
+        while self._slots and self._slots[0][0] is not None:
+            response = self._slots.popleft()[0]
+            assert response is not None
+            if response.status == RESET:
+                self.abort(graceful=False)
+                return
+            if response.status == LOST:
+                # The client waits for an answer that never comes until it gives up.
+                self._slots.clear()
+                return
+            self._write(response, keep_alive=keep_alive)
+
+    def _write(self, response: Response, *, keep_alive: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        head = bytearray(_STATUS_LINES[response.status])
+        head += b"Content-Type: application/json\r\nContent-Length: "
+        head += str(len(response.body)).encode()
+        for name, value in response.headers:
+            head += f"\r\n{name}: {value}".encode()
+        head += b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n"
+        self._transport.write(bytes(head) + response.body)
+        if not keep_alive:
+            self._transport.close()

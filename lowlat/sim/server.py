@@ -1,0 +1,217 @@
+"""One process that serves a simulated venue on loopback until told or until its time is up.
+
+Prints one JSON line with every address when it is ready. Run: ``python -m lowlat.sim --json``.
+"""
+
+import asyncio
+import contextlib
+import signal
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+import orjson
+import uvloop
+from picows import WSListener, WSUpgradeRequest, ws_create_server
+
+from lowlat.core.clock import RealClock
+from lowlat.core.errors import ConfigError
+from lowlat.core.ports import Clock
+from lowlat.sim.config import PORT_NAMES, SimConfig, load_config
+from lowlat.sim.control import Control
+from lowlat.sim.http_server import HttpProtocol
+from lowlat.sim.timers import NEVER_NS
+from lowlat.sim.tls import server_context
+from lowlat.sim.venue import Venue
+from lowlat.sim.wire import Request, Respond
+from lowlat.sim.ws_server import Feed, FeedListener
+
+__all__ = ["SimServer", "main", "parse_arguments"]
+
+NS: Final = 1_000_000_000
+IDLE_S: Final = 0.5
+"""The longest sleep without a timer."""
+
+
+class SimServer:
+    """Sockets around a venue. Start it inside a running loop; ``addresses`` says where it listens."""
+
+    def __init__(self, config: SimConfig, clock: Clock) -> None:
+        config.validate()
+        self.config = config
+        self._clock = clock
+        # Steps of the machine's wall clock never reach the venue.
+        self._offset_ns = clock.wall_ns() - clock.monotonic_ns()
+        self.venue = Venue(config, self.now_ns())
+        self.control = Control(self.venue)
+        self.addresses: dict[str, str] = {}
+        self.certificate = ""
+        self._folder = tempfile.TemporaryDirectory(prefix="lowlat-sim-")
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[HttpProtocol] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_ns = NEVER_NS
+
+    def now_ns(self) -> int:
+        """Return wall time that never steps."""
+        return self._clock.monotonic_ns() + self._offset_ns
+
+    def advance(self) -> int:
+        """Let the venue do what is due; return its time."""
+        now_ns = max(self.now_ns(), self.venue.now_ns)
+        self.venue.step(now_ns)
+        return now_ns
+
+    async def start(self) -> None:
+        """Listen on every port and begin to run timers."""
+        context: ssl.SSLContext | None = None
+        if self.config.tls:
+            context, self.certificate = server_context(self._folder.name)
+        for name in PORT_NAMES:
+            secure = context if name != "control" else None
+            port = self.config.ports.get(name, 0)
+            if name.endswith("_ws"):
+                server = await self._listen_ws(name, port, secure)
+            else:
+                server = await self._listen_http(name, port, secure)
+            self._servers.append(server)
+            scheme = ("ws" if name.endswith("_ws") else "http") + ("s" if secure else "")
+            bound = server.sockets[0].getsockname()[1]
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self.addresses[name] = f"{scheme}://{host}:{bound}"
+        self._on_timer()
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for name in ("market", "user"):
+            for session in self.venue.sessions(name):
+                session.close(1001, "going away")
+        for connection in list(self._connections):
+            connection.abort(graceful=False)
+        for server in self._servers:
+            server.close()
+        await asyncio.sleep(0)
+        self._folder.cleanup()
+
+    # ----------------------------------------------------------------------------- listening
+    async def _listen_http(
+        self, name: str, port: int, context: ssl.SSLContext | None
+    ) -> asyncio.Server:
+        handlers: dict[str, Callable[[Request, Respond], None]] = {
+            "clob": self.venue.clob_request,
+            "gamma": self.venue.gamma_request,
+            "data": self.venue.data_request,
+            "control": self.control.handle,
+        }
+        handler = handlers[name]
+
+        def handle(request: Request, respond: Respond) -> None:
+            self.advance()
+            handler(request, respond)
+            self._schedule()
+
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            lambda: HttpProtocol(handle, self._connections), self.config.host, port, ssl=context
+        )
+
+    async def _listen_ws(
+        self, name: str, port: int, context: ssl.SSLContext | None
+    ) -> asyncio.Server:
+        def now_ns() -> int:
+            now = self.advance()
+            self._schedule()
+            return now
+
+        def accept(request: WSUpgradeRequest) -> WSListener | None:
+            feed = self._feed(name, request.path.decode())
+            return None if feed is None else FeedListener(feed, now_ns)
+
+        return await ws_create_server(accept, self.config.host, port, ssl=context)
+
+    def _feed(self, name: str, path: str) -> Feed | None:
+        """Route a socket by port and path; None is answered 404."""
+        venue = self.venue
+        if name == "clob_ws":
+            feeds: dict[str, Feed] = {"/ws/market": venue.market_feed, "/ws/user": venue.user_feed}
+            return feeds.get(path)
+        return None
+
+    # ----------------------------------------------------------------------------- timers
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.advance()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Wake at the next due time; re-arm only when it moved."""
+        due_ns = self.venue.next_due_ns()
+        if self._timer is not None:
+            if self._timer_due_ns <= due_ns:
+                return
+            self._timer.cancel()
+        self._timer_due_ns = due_ns
+        wait_s = min(IDLE_S, max(0.0, (due_ns - self.now_ns()) / NS))
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._on_timer)
+
+
+def parse_arguments(arguments: Sequence[str]) -> SimConfig:
+    """Turn ``--key value`` pairs (and ``--json``) into a config; nested keys take JSON.
+
+    ``--config FILE.json`` reads the whole object first. Raises ConfigError.
+    """
+    values: dict[str, Any] = {}
+    rest = [each for each in arguments if each != "--json"]
+    if len(rest) % 2:
+        raise ConfigError(f"argument {rest[-1]!r} has no value")
+    for flag, text in zip(rest[::2], rest[1::2], strict=True):
+        if not flag.startswith("--"):
+            raise ConfigError(f"argument was {flag!r}, expected --key value")
+        key = flag[2:].replace("-", "_")
+        if key == "config":
+            with open(text, "rb") as file:
+                values |= msgspec.json.decode(file.read(), type=dict[str, Any])
+            continue
+        try:
+            values[key] = msgspec.json.decode(text.encode())
+        except msgspec.DecodeError:
+            values[key] = text
+    return load_config(values)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until the time is up, SIGTERM or SIGINT; return an exit code."""
+    try:
+        config = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    except (ConfigError, OSError, msgspec.DecodeError) as error:
+        sys.stderr.write(f"lowlat sim: {error}\n")
+        return 2
+    return uvloop.run(_serve(config))
+
+
+async def _serve(config: SimConfig) -> int:
+    server = SimServer(config, RealClock())
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    ready = {"ready": True, "seed": config.seed, "certificate": server.certificate}
+    _print({**ready, "urls": server.addresses})
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), config.seconds or None)
+    server.advance()
+    state = server.control.state()
+    await server.close()
+    _print({"done": True, **{k: v for k, v in state.items() if k != "accounts"}})
+    return 0 if state["audit"] == "ok" else 1
+
+
+def _print(value: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,284 @@
+"""Checks who signed: EIP-712 orders of types 0-3, L1 wallet signatures, L2 HMACs, wallet addresses.
+
+Written from the venue's rules with public libraries (coincurve, pycryptodome, stdlib hmac) and
+nothing of the engine, so that a mistake in its signer cannot hide here. Source: polymarket.md 2, 3.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Final, Literal, Protocol
+
+import msgspec
+from coincurve import PublicKey
+from Crypto.Hash import keccak as _keccak
+
+__all__ = [
+    "EXCHANGES",
+    "OrderVerifier",
+    "SignedOrder",
+    "checksum_address",
+    "hmac_signature",
+    "recover",
+    "recover_l1",
+    "wallets_of",
+]
+
+_ORDER_TYPE: Final = (
+    b"Order(uint256 salt,address maker,address signer,uint256 tokenId,uint256 makerAmount,"
+    b"uint256 takerAmount,uint8 side,uint8 signatureType,uint256 timestamp,bytes32 metadata,"
+    b"bytes32 builder)"
+)
+_TYPED_DATA_SIGN: Final = (
+    b"TypedDataSign(Order contents,string name,string version,uint256 chainId,"
+    b"address verifyingContract,bytes32 salt)" + _ORDER_TYPE
+)
+_DOMAIN_TYPE: Final = (
+    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+_AUTH_DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId)"
+_AUTH_TYPE: Final = b"ClobAuth(address address,string timestamp,uint256 nonce,string message)"
+_AUTH_MESSAGE: Final = b"This message attests that I control the given wallet"
+
+EXCHANGES: Final = {
+    "standard": ("2", "0xE111180000d2663C0091e4f400237545B87B996B"),
+    "neg_risk": ("2", "0xe2222d279d744050d28e00520010520000310F59"),
+}
+"""Version and contract of each exchange. Source: polymarket.md 3.1."""
+
+_SAFE_FACTORY: Final = "aacfeea03eb1561c4e67d661e40682bd20e3541b"
+_SAFE_INIT_HASH: Final = "2bce2127ff07fb632d16c8347c4ebf501f4841168bed00d9e6ef715ddb6fcecf"
+_PROXY_FACTORY: Final = "ab45c5a4b0c941a2f231c04c3f49182e1a254052"
+_PROXY_CODE: Final = (
+    "3d3d606380380380913d393d73" + _PROXY_FACTORY + "5af4602a57600080fd5b602d8060366000396000f3"
+    "363d3d373d3d3d363d7344e999d5c2f66ef0861317f9a4805ac2e90aeb4f5af43d82803e903d91602b57fd5bf3"
+    "52e831dd" + f"{32:064x}{0:064x}"
+)
+_DEPOSIT_FACTORY: Final = "00000000000fb5c9adea0298d729a0cb3823cc07"
+_DEPOSIT_BEACON: Final = "7a18edfe055488a3128f01f563e5b479d92ffc3a"
+_BEACON_CODE: Final = (
+    "b3582b35133d50545afa5036515af43d6000803e604d573d6000fd5b3d6000f3",
+    "1b60e01b36527fa3f0ad74e5423aebfd80d3ef4346578335a9a72aeaee59ff6c",
+    "60195155f3363d3d373d3d363d602036600436635c60da",
+)
+_BEACON_PREFIX: Final = 0x6100523D8160233D3973
+
+
+class SignedOrder(msgspec.Struct, gc=False):
+    """A V2 order as it stands on the wire."""
+
+    salt: int
+    maker: str
+    signer: str
+    tokenId: str  # noqa: N815 - the venue's spelling
+    makerAmount: str  # noqa: N815
+    takerAmount: str  # noqa: N815
+    side: Literal["BUY", "SELL"]
+    expiration: str
+    signatureType: int  # noqa: N815
+    timestamp: str
+    metadata: str
+    builder: str
+    signature: str
+
+
+class OwnerOf(Protocol):
+    """Looks up the EOA behind a wallet; None when unknown."""
+
+    def __call__(self, wallet: str) -> str | None:
+        """Return the owner's address."""
+        ...
+
+
+class OrderVerifier:
+    """Hashes and checks orders for the exchanges of one chain."""
+
+    def __init__(self, chain_id: int) -> None:
+        self._chain_id = chain_id
+        self._domains = {
+            name: _domain(b"Polymarket CTF Exchange", version.encode(), chain_id, contract)
+            for name, (version, contract) in EXCHANGES.items()
+        }
+        self._order_type_hash = keccak(_ORDER_TYPE)
+        self._nested_type_hash = keccak(_TYPED_DATA_SIGN)
+
+    def order_hash(self, order: SignedOrder, exchange: str) -> bytes:
+        """Return the EIP-712 hash: the order id. Raises ValueError for values out of range."""
+        return keccak(b"\x19\x01" + self._domains[exchange] + self._struct_hash(order))
+
+    def signed_by(self, order: SignedOrder, exchange: str) -> str | None:
+        """Recover the signing address (lower case), or None when the signature is malformed."""
+        signature = _hex_bytes(order.signature)
+        if signature is None:
+            return None
+        domain = self._domains[exchange]
+        struct = self._struct_hash(order)
+        if order.signatureType != 3:
+            return recover(keccak(b"\x19\x01" + domain + struct), signature)
+        tail = domain + struct + _ORDER_TYPE + len(_ORDER_TYPE).to_bytes(2, "big")
+        if signature[65:] != tail:
+            return None
+        nested = keccak(
+            self._nested_type_hash
+            + struct
+            + keccak(b"DepositWallet")
+            + keccak(b"1")
+            + self._chain_id.to_bytes(32, "big")
+            + _address_word(order.maker)
+            + bytes(32)
+        )
+        return recover(keccak(b"\x19\x01" + domain + nested), signature[:65])
+
+    def _struct_hash(self, order: SignedOrder) -> bytes:
+        return keccak(
+            self._order_type_hash
+            + _word(order.salt)
+            + _address_word(order.maker)
+            + _address_word(order.signer)
+            + _word(_number(order.tokenId))
+            + _word(_number(order.makerAmount))
+            + _word(_number(order.takerAmount))
+            + _word(0 if order.side == "BUY" else 1)
+            + _word(order.signatureType)
+            + _word(_number(order.timestamp))
+            + _bytes32(order.metadata)
+            + _bytes32(order.builder)
+        )
+
+
+def keccak(data: bytes) -> bytes:
+    """Hash with Keccak-256 (Ethereum's, not NIST SHA-3)."""
+    return _keccak.new(data=data, digest_bits=256).digest()
+
+
+def recover(digest: bytes, signature: bytes) -> str | None:
+    """Return the address whose key made a 65-byte signature, lower case; None when malformed."""
+    if len(signature) != 65 or signature[64] not in {27, 28}:
+        return None
+    try:
+        key = PublicKey.from_signature_and_message(
+            signature[:64] + bytes((signature[64] - 27,)), digest, hasher=None
+        )
+    except ValueError:
+        return None
+    except Exception as error:
+        # coincurve raises a bare Exception for a curve point that does not exist.
+        if type(error) is not Exception:
+            raise
+        return None
+    return "0x" + keccak(key.format(compressed=False)[1:])[12:].hex()
+
+
+def recover_l1(
+    chain_id: int, address: str, timestamp: str, nonce: str, signature: str
+) -> str | None:
+    """Return who signed an L1 header set, lower case; None when malformed. Source: 2.1."""
+    raw = _hex_bytes(signature)
+    if raw is None or not nonce.isdecimal() or not timestamp.isdecimal():
+        return None
+    try:
+        word = _address_word(address)
+    except ValueError:
+        return None
+    domain = keccak(
+        keccak(_AUTH_DOMAIN_TYPE) + keccak(b"ClobAuthDomain") + keccak(b"1") + _word(chain_id)
+    )
+    struct = keccak(
+        keccak(_AUTH_TYPE)
+        + word
+        + keccak(timestamp.encode())
+        + _word(int(nonce))
+        + keccak(_AUTH_MESSAGE)
+    )
+    return recover(keccak(b"\x19\x01" + domain + struct), raw)
+
+
+def hmac_signature(secret: str, timestamp: str, method: str, path: str, body: bytes) -> str | None:
+    """Return the L2 signature the venue expects, None when the secret is no base64. Source: 2.2."""
+    try:
+        key = base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    message = (timestamp + method + path).encode() + body
+    return base64.urlsafe_b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
+
+
+def wallets_of(owner: str) -> dict[int, str]:
+    """Return the wallet addresses of an EOA by signature type. Source: polymarket.md 3.2, 13."""
+    raw = bytes.fromhex(owner[2:])
+    word = bytes(12) + raw
+    factory = bytes(12) + bytes.fromhex(_DEPOSIT_FACTORY)
+    arguments = factory + word
+    prefix = (_BEACON_PREFIX + (len(arguments) << 56)).to_bytes(10, "big")
+    beacon_code = (
+        prefix
+        + bytes.fromhex(_DEPOSIT_BEACON)
+        + bytes.fromhex(_BEACON_CODE[2])
+        + bytes.fromhex(_BEACON_CODE[1])
+        + bytes.fromhex(_BEACON_CODE[0])
+        + arguments
+    )
+    return {
+        0: checksum_address(owner),
+        1: _create2(_PROXY_FACTORY, keccak(raw), keccak(bytes.fromhex(_PROXY_CODE))),
+        2: _create2(_SAFE_FACTORY, keccak(word), bytes.fromhex(_SAFE_INIT_HASH)),
+        3: _create2(_DEPOSIT_FACTORY, keccak(arguments), keccak(beacon_code)),
+    }
+
+
+def checksum_address(address: str) -> str:
+    """Write an address with EIP-55 capitals."""
+    plain = address[2:].lower()
+    digest = keccak(plain.encode()).hex()
+    return "0x" + "".join(c.upper() if int(digest[i], 16) >= 8 else c for i, c in enumerate(plain))
+
+
+def _create2(factory: str, salt: bytes, code_hash: bytes) -> str:
+    raw = keccak(b"\xff" + bytes.fromhex(factory) + salt + code_hash)
+    return checksum_address("0x" + raw[12:].hex())
+
+
+def _domain(name: bytes, version: bytes, chain_id: int, contract: str) -> bytes:
+    return keccak(
+        keccak(_DOMAIN_TYPE)
+        + keccak(name)
+        + keccak(version)
+        + _word(chain_id)
+        + _address_word(contract)
+    )
+
+
+def _word(value: int) -> bytes:
+    if not 0 <= value < 1 << 256:
+        raise ValueError(f"{value} does not fit in uint256")
+    return value.to_bytes(32, "big")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 78:
+        raise ValueError(f"{text!r} is not a decimal uint256")
+    return int(text)
+
+
+def _address_word(address: str) -> bytes:
+    raw = _hex_bytes(address)
+    if raw is None or len(raw) != 20:
+        raise ValueError(f"{address!r} is not an address")
+    return bytes(12) + raw
+
+
+def _bytes32(text: str) -> bytes:
+    raw = _hex_bytes(text)
+    if raw is None or len(raw) != 32:
+        raise ValueError(f"{text!r} is not bytes32")
+    return raw
+
+
+def _hex_bytes(text: str) -> bytes | None:
+    if not text.startswith("0x"):
+        return None
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        return None
