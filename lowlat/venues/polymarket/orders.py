@@ -98,7 +98,7 @@ def order_body(template: OrderTemplate, owner: str, params: PostParams) -> bytes
 def ready_order(
     requests: ClobRequests, template: OrderTemplate, params: PostParams, timestamp_s: int
 ) -> SignedRequest:
-    """Render POST /order for a template, signed for this second: ``renew`` and ``take`` it."""
+    """Render POST /order for a template, signed for this second."""
     _check_expiration(params, timestamp_s)
     request = requests.signed("POST", _ORDER_PATH, order_body(template, requests.api_key, params))
     request.renew(timestamp_s)
