@@ -150,7 +150,7 @@ class Books:
 
     def retire(self, state: MarketState, at_ns: int, recv_ns: int, decoded_ns: int) -> None:
         """Stop following a market; its row stays, empty and STALE."""
-        self._shards.drop(state)
+        self._shards.drop(state, recv_ns)
         del self.markets[state.row]
         for token in state.tokens:
             self.tokens.pop(token, None)

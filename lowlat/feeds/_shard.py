@@ -41,6 +41,8 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True):
     """A redundant socket that delivers copies this late is replaced."""
     first_book_ns: int = 5_000_000_000
     """A subscription without a book for so long is asked for by REST and renewed."""
+    step_ns: int = 5_000_000_000
+    """A change this much older than the last book is no late one: the venue's clock stepped."""
     resync_ns_min: int = 500_000_000
     resync_ns_max: int = 30_000_000_000
     resync_buffer_max: int = 512

@@ -68,7 +68,7 @@ class Shards:
             if link.connection is None:
                 link.connection = self._dial(self._listener, link.number)
 
-    def drop(self, state: MarketState) -> None:
+    def drop(self, state: MarketState, now_ns: int) -> None:
         """Unsubscribe a market; an empty shard closes its sockets."""
         shard = state.shard
         shard.markets.pop(state.row, None)
@@ -86,9 +86,7 @@ class Shards:
                 connection.send_text(session.unsubscribe(held))
         if not shard.markets:
             for link in shard.links:
-                if link.connection is not None:
-                    link.connection.close()
-                    link.connection = None
+                self._hang_up(link, now_ns)
 
     def renew(self, state: MarketState) -> None:
         """Subscribe again a market that never got its book (naming it twice does nothing)."""
@@ -149,6 +147,7 @@ class Shards:
                 shard.arrival = FirstArrival(len(shard.links))
             for state in shard.markets.values():
                 state.live = False
+                state.event_ns = state.book_event_ns = 0
                 state.book.clear()
                 self._resync.cancel(state)
             self._outputs.shard(shard)
@@ -156,15 +155,17 @@ class Shards:
         else:
             self._outputs.shard(shard)
 
-    def close(self) -> None:
+    def close(self, now_ns: int) -> None:
         """Close every socket and say so in the shard rows."""
         for link in self.links:
-            if link.connection is not None:
-                link.connection.close()
-                link.connection = None
-        for shard in self.all:
-            shard.alive = 0
-            self._outputs.shard(shard)
+            self._hang_up(link, now_ns)
+
+    def _hang_up(self, link: Link, now_ns: int) -> None:
+        connection, link.connection = link.connection, None
+        if connection is not None:
+            # Its own on_close may come after the next dial: from here on it is a stranger.
+            connection.close()
+            self.closed(link, now_ns)
 
     def _subscribe(self, link: Link, tokens: list[str], now_ns: int) -> None:
         session, connection = link.session, link.connection

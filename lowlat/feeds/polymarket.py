@@ -120,18 +120,22 @@ class PolymarketFeed:
 
     def close(self) -> None:
         """Close every socket."""
-        self._shards.close()
+        self._shards.close(self._now_ns())
 
     # ------------------------------------------------------------------ listener
     def on_open(self, connection: Connection) -> None:
         """Subscribe the shard of this socket."""
-        self._shards.opened(self._links[connection.number], self._now_ns())
+        link = self._links[connection.number]
+        if link.connection is connection:
+            self._shards.opened(link, self._now_ns())
 
     def on_close(self, connection: Connection, reason: str) -> None:
         """Take the shard down with its last socket."""
         now_ns = self._now_ns()
-        self._shards.closed(self._links[connection.number], now_ns)
         self._notes.add("socket closed", reason, now_ns)
+        link = self._links[connection.number]
+        if link.connection is connection:
+            self._shards.closed(link, now_ns)
 
     def on_frame(self, connection: Connection, payload: bytes, is_text: bool, recv_ns: int) -> None:
         """Decode, apply, publish, pump. Bad frames are counted and sampled, never raised."""
@@ -141,7 +145,7 @@ class PolymarketFeed:
         if len(payload) == 4 and payload == PONG:
             link.pong_ns = recv_ns
             return
-        if not is_text or link.session is None:
+        if not is_text or link.connection is not connection or link.session is None:
             self._fault("unexpected frame", payload[:40], recv_ns)
             return
         link.data_ns = recv_ns
@@ -173,68 +177,79 @@ class PolymarketFeed:
         at_ns = event_ns(event.timestamp)
         find = self._tokens.get
         state: MarketState | None = None
-        last: Change | None = None
+        touch: Change | None = None
         outcome = sides = 0
         for change in event.price_changes:
             found = find(change.asset_id)
             if found is None:
                 self._cells.unknown_tokens.add(1)
                 continue
-            if found[0] is not state:
-                if state is not None and last is not None:
-                    touch = (outcome, last) if compare else None
-                    self._settle(state, event, touch, sides, at_ns, recv_ns, decoded_ns)
-                state, last, sides = found[0], None, 0
-            if not state.live or at_ns < state.book_event_ns:
-                self._skip(state)
+            owner, side_of = found
+            if not owner.live or at_ns < owner.book_event_ns:
+                self._skip(owner, at_ns, recv_ns, decoded_ns)
                 continue
-            last, outcome = change, found[1]
+            if owner is not state:
+                if state is not None:
+                    self._settle(state, event, touch, outcome, sides, at_ns, recv_ns, decoded_ns)
+                state, sides = owner, 0
+            outcome = side_of
+            if compare:
+                touch = change
             try:
-                sides |= state.book.change(
-                    outcome, 0 if change.side == "BUY" else 1, change.price, change.size
+                sides |= owner.book.change(
+                    side_of, 0 if change.side == "BUY" else 1, change.price, change.size
                 )
             except RemoteProtocolError as error:
                 # The change is lost, so the ladder is wrong from here on.
                 self._fault("bad level", error, recv_ns)
-                self._books.diverge(state, recv_ns)
+                self._books.diverge(owner, recv_ns)
                 sides |= 3
-        if state is not None and last is not None:
-            touch = (outcome, last) if compare else None
-            self._settle(state, event, touch, sides, at_ns, recv_ns, decoded_ns)
+        if state is not None:
+            self._settle(state, event, touch, outcome, sides, at_ns, recv_ns, decoded_ns)
 
     def _settle(
         self,
         state: MarketState,
         event: PriceChange,
-        touch: tuple[int, Change] | None,
+        touch: Change | None,
+        outcome: int,
         sides: int,
         at_ns: int,
         recv_ns: int,
         decoded_ns: int,
     ) -> None:
         """Compare the touch after a message's last change of a market, then publish it once."""
+        book = state.book
         if at_ns > state.event_ns:  # noqa: PLR1730 - a third of the cost of max() on the hot path
             state.event_ns = at_ns
         if state.asked:
             self._resync.hold(state, event, recv_ns)
-        if touch is not None and not self._agrees(state, touch, recv_ns):
-            if not state.book.flags & _DIVERGED:
-                sides |= 3
-            self._books.diverge(state, recv_ns)
+        if touch is not None:
+            try:
+                agrees = book.touch_agrees(outcome, touch.best_bid, touch.best_ask)
+            except RemoteProtocolError as error:
+                self._fault("bad touch", error, recv_ns)
+                agrees = False
+            if not agrees:
+                if not book.flags & _DIVERGED:
+                    sides |= 3
+                self._books.diverge(state, recv_ns)
         if sides:
             self._publish(state, sides, at_ns, recv_ns, decoded_ns)
 
-    def _agrees(self, state: MarketState, touch: tuple[int, Change], recv_ns: int) -> bool:
-        outcome, change = touch
-        try:
-            return state.book.touch_agrees(outcome, change.best_bid, change.best_ask)
-        except RemoteProtocolError as error:
-            self._fault("bad touch", error, recv_ns)
-            return False
-
-    def _skip(self, state: MarketState) -> None:
+    def _skip(self, state: MarketState, at_ns: int, recv_ns: int, decoded_ns: int) -> None:
         """Count a change that came before the first book, or that the last book contains."""
-        (self._cells.outdated if state.live else self._cells.early).add(1)
+        if not state.live:
+            self._cells.early.add(1)
+            return
+        self._cells.outdated.add(1)
+        if self._is_step(state, at_ns) and not state.book.flags & _DIVERGED:
+            # No feed is that late: the venue's clock stepped, or the book's stamp was wrong.
+            self._books.diverge(state, recv_ns)
+            self._publish(state, 3, at_ns, recv_ns, decoded_ns)
+
+    def _is_step(self, state: MarketState, at_ns: int) -> bool:
+        return state.book_event_ns - at_ns > self._params.step_ns
 
     def _is_first(self, link: Link, event: Event) -> bool:
         """Tell a redundant socket's copy from news, and keep how far each socket has come."""
@@ -283,8 +298,11 @@ class PolymarketFeed:
         at_ns = event_ns(book.timestamp)
         held = [event for event in state.held if event_ns(event.timestamp) >= at_ns]
         state.held.clear()
-        if state.shard.alive == 0 or at_ns < state.book_event_ns:
+        stepped = self._is_step(state, at_ns)
+        if state.shard.alive == 0 or (at_ns < state.book_event_ns and not stepped):
             return
+        if stepped:
+            state.event_ns = at_ns
         try:
             self._books.load(state, 0, book, at_ns, recv_ns, recv_ns)
         except RemoteProtocolError as error:

@@ -148,12 +148,18 @@ class WsConnection:
                     "connect failed connection=%d url=%s error=%r", self.number, self.url, error
                 )
             else:
-                await transport.wait_disconnected()
+                await self._wait(transport)
             if self._closing:
                 return
             if monotonic_ns() - dialled_ns >= self.options.stable_ns:
                 self._backoff.reset()
             await asyncio.sleep(self._backoff.next_ns() / 1e9)
+
+    async def _wait(self, transport: WSTransport) -> None:
+        try:
+            await transport.wait_disconnected()
+        except Exception as error:  # noqa: BLE001 - whatever broke the link, the answer is a new one
+            _LOG.warning("link broke connection=%d error=%r", self.number, error)
 
     async def _dial(self) -> WSTransport:
         options = self.options
@@ -218,6 +224,7 @@ class _Link(WSListener):
         self._connection = connection
         self._deliver = listener.on_frame
         self._watch = connection.watch
+        self._bytes_max = connection.options.message_bytes_max
         self._pieces: list[bytes] = []
         self._pieces_bytes = 0
         self._pieces_text = False
@@ -233,7 +240,11 @@ class _Link(WSListener):
         try:
             if frame.fin and (kind is _TEXT or kind is _BINARY):
                 payload = frame.get_payload_as_bytes()
-                self._deliver(self._connection, payload, kind is _TEXT, recv_ns)
+                if len(payload) > self._bytes_max:
+                    # picows says MESSAGE_TOO_BIG, and may deliver the message all the same.
+                    self._connection.reconnect(f"message of {len(payload)} bytes")
+                else:
+                    self._deliver(self._connection, payload, kind is _TEXT, recv_ns)
             elif kind is _CLOSE:
                 transport.send_close(frame.get_close_code(), frame.get_close_message())
                 transport.disconnect()
@@ -252,7 +263,7 @@ class _Link(WSListener):
             self._pieces_text = kind is _TEXT
         self._pieces.append(frame.get_payload_as_bytes())
         self._pieces_bytes += frame.payload_size
-        if self._pieces_bytes > self._connection.options.message_bytes_max:
+        if self._pieces_bytes > self._bytes_max:
             self._pieces.clear()
             self._connection.reconnect(f"message over {self._pieces_bytes} bytes")
         elif frame.fin:

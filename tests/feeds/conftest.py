@@ -26,7 +26,6 @@ from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed, PolymarketFeedP
 from lowlat.shm import _core
 
 
-
 def unpack(record, buffer):
     """Read a record through its dtype: struct alone does not group array fields."""
     raw = np.frombuffer(buffer, record.dtype, 1)[0]
@@ -328,9 +327,7 @@ class Rig:
 
     def raw(self, payload, socket=0, is_text=True):
         self.clock.advance(1_000)
-        self.feed.on_frame(
-            self.connections[socket], payload, is_text, self.clock.monotonic_ns()
-        )
+        self.feed.on_frame(self.connections[socket], payload, is_text, self.clock.monotonic_ns())
 
     def dump(self, market=0, at_ms=0, bids=BIDS, asks=ASKS, socket=0):
         self.send(self.wire.book(market, 0, bids, asks, at_ms, tick_size="0.01"), socket=socket)

@@ -1,5 +1,6 @@
 """The Polymarket feed: books, publishing, divergence, ticks, prints, garbage."""
 
+import itertools
 import json
 
 import pytest
@@ -7,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.layout import (
-    BOOK_TOP,
     MARKET_STATE,
     RESET,
     TRADE,
@@ -147,9 +147,7 @@ def test_divergence_flags_the_row_and_rest_heals_it(rig):
     [(path, _)] = rig.fetch.asked
     assert path.startswith("/book?token_id=1000")
     # Arrives while the question is under way and is newer than the answer.
-    rig.send(
-        rig.wire.price_change(rig.wire.change("0.44", "7", "BUY", "0.45", "0.49"), at_ms=20)
-    )
+    rig.send(rig.wire.price_change(rig.wire.change("0.44", "7", "BUY", "0.45", "0.49"), at_ms=20))
     rig.fetch.answer(200, rig.wire.rest_book(bids=[("0.45", "9")], asks=[("0.49", "1")], at_ms=15))
     row = rig.books.row(0)
     assert row.book_flags == 0
@@ -168,9 +166,9 @@ def test_divergence_is_asked_again_with_growing_delay_until_answered(rig):
         if rig.fetch.asked:
             asked_ns.append(rig.clock.monotonic_ns())
             rig.fetch.answer(503, b"", rig.clock.monotonic_ns())
-    gaps = [later - earlier for earlier, later in zip(asked_ns, asked_ns[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked_ns)]
     assert len(gaps) >= 4
-    assert all(later > 1.5 * earlier for earlier, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(gaps))
     assert rig.counts["polymarket.resyncs_failed"] == len(asked_ns)
     assert rig.books.row(0).book_flags & BookFlag.DIVERGED
 
@@ -182,6 +180,17 @@ def test_rest_answer_older_than_the_book_changes_nothing(rig):
     before = rig.books.row(0)
     rig.fetch.answer(200, rig.wire.rest_book(bids=[("0.11", "9")], asks=[], at_ms=15))
     assert rig.books.row(0) == before
+
+
+def test_book_stamped_in_the_future_does_not_freeze_the_market(rig):
+    rig.dump(at_ms=3_600_000)
+    rig.send(both(rig, "0.48", "30", "BUY", "0.48", "0.49", at_ms=5))
+    assert rig.books.row(0).book_flags & BookFlag.DIVERGED
+    rig.turn()
+    rig.fetch.answer(200, rig.wire.rest_book(bids=[("0.45", "9")], asks=[("0.49", "1")], at_ms=6))
+    assert rig.books.row(0).book_flags == 0
+    rig.send(both(rig, "0.46", "30", "BUY", "0.46", "0.49", at_ms=7))
+    assert rig.tops()[-1].bid_price_e4[0] == 4600
 
 
 def test_off_grid_price_marks_divergence_and_trades_nothing_on_it(rig):
