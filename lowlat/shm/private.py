@@ -1,0 +1,55 @@
+"""The same streams and tables in one process's private memory: worlds, rehearsal, tests, benches."""
+
+from collections.abc import Sequence
+
+from lowlat.core.layout import STREAMS, TABLES
+from lowlat.shm import _core
+
+__all__ = ["PrivateStream", "PrivateTable"]
+
+_GATE_BYTES = 128
+
+
+class PrivateStream:
+    """One stream, its writer, its gates and as many readers as asked for."""
+
+    def __init__(
+        self, name: str, *, slots: int | None = None, epoch: int = 1, gates: Sequence[str] = ()
+    ) -> None:
+        """``gates`` names the readers that the writer may not lap (default: none)."""
+        stream = STREAMS[name]
+        self._shape = (0, stream.slot_bytes, slots or stream.slots)
+        self._cursor_at = stream.slot_bytes * self._shape[2]
+        memory = bytearray(self._cursor_at + _GATE_BYTES * (1 + len(gates)))
+        self._memory = memoryview(memory)
+        self._gate_at = {
+            gate: self._cursor_at + _GATE_BYTES * (1 + i) for i, gate in enumerate(gates)
+        }
+        self.writer = self.reopen(epoch)
+
+    def reopen(self, epoch: int) -> _core.StreamWriter:
+        """Take the stream over as a restarted writer would."""
+        gates = [(self._memory, at) for at in self._gate_at.values()]
+        self.writer = _core.StreamWriter(self._memory, *self._shape, self._cursor_at, epoch, gates)
+        return self.writer
+
+    def reader(self, position: int | None = None, *, gate: str = "") -> _core.StreamReader:
+        """Open a reader (default: from the next record on), as the gate of that name if given."""
+        own = (self._memory, self._gate_at[gate]) if gate else None
+        return _core.StreamReader(self._memory, *self._shape, self._cursor_at, position, own)
+
+
+class PrivateTable:
+    """One table, its writer and as many readers as asked for."""
+
+    def __init__(self, name: str, *, rows: int | None = None, epoch: int = 1) -> None:
+        table = TABLES[name]
+        record = table.record
+        self._shape = (0, record.size_bytes, rows or table.rows)
+        row_bytes = _core.TABLE_ROW_HEAD_BYTES + _core.TABLE_CELLS * record.size_bytes
+        self._memory = memoryview(bytearray(row_bytes * self._shape[2]))
+        self.writer = _core.TableWriter(self._memory, *self._shape, epoch, record.kind)
+
+    def reader(self) -> _core.TableReader:
+        """Open a reader."""
+        return _core.TableReader(self._memory, *self._shape)
