@@ -50,12 +50,11 @@ cdef inline void _fill(
     const side_t *side, int sign, int shown, int slots, int32_t *price, int64_t *size
 ) noexcept nogil:
     """Write the best levels first; what is left of the slots says that there is no level."""
-    cdef const int64_t *key = side.key + side.count - 1
-    cdef const int64_t *sizes = side.key + side.capacity + side.count - 1
-    cdef int at
+    cdef const int64_t *sizes = side.key + side.capacity
+    cdef int at, last = side.count - 1
     for at in range(shown):
-        price[at] = <int32_t>(sign * (key - at)[0])
-        size[at] = (sizes - at)[0]
+        price[at] = <int32_t>(sign * side.key[last - at])
+        size[at] = sizes[last - at]
     for at in range(shown, slots):
         price[at] = NO_PRICE
         size[at] = 0
@@ -174,8 +173,9 @@ cdef class MarketBook:
     def tick_e4(self):
         """Price grid, 0 while unknown.
 
-        Setting a finer tick keeps every level. Setting one that existing levels may be off clears
-        the book and marks it STALE: what stood on the old grid is gone. Source: polymarket.md 12.5.
+        Setting a finer tick keeps every level. A coarser one, or a first one that some level is
+        off, clears the book and marks it STALE: what stood there is gone. Source: polymarket.md
+        12.5.
         """
         return self._tick
 
@@ -187,7 +187,7 @@ cdef class MarketBook:
                 f"tick_e4 of market {self.market} was {tick_e4}, expected a divisor of {ONE}"
             )
         self._tick = tick_e4
-        if tick_e4 and tick_e4 != old and (old == 0 or old % tick_e4) and not self._on_grid():
+        if tick_e4 and (old % tick_e4 if old else not self._on_grid()):
             self._drop()
 
     cdef bint _on_grid(self) noexcept:

@@ -33,10 +33,11 @@ cdef inline int32_t level_price(const side_view *side, int at) noexcept nogil:
 
 cdef inline i128 fee_e14(int64_t price_e4, int64_t rate_e6, int exponent) noexcept nogil:
     """Fee of one share at price: rate * (p * (1 - p)) ** exponent, never below the exact value."""
-    cdef i128 fee = <i128>rate_e6 * SPREAD_UNIT
     cdef i128 spread = <i128>price_e4 * <i128>(ONE - price_e4)
+    cdef i128 fee = <i128>rate_e6 * (spread if exponent else SPREAD_UNIT)
     cdef int _power
-    for _power in range(exponent):
+    # The first power is exact without a 128-bit division, and it is what every market has today.
+    for _power in range(1, exponent):
         fee = up(fee * spread, SPREAD_UNIT)
     return fee
 

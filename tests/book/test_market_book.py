@@ -188,15 +188,30 @@ def test_price_off_the_tick_is_refused_and_unknown_tick_takes_any():
     assert book.change(NO, BUY, "0.45", "1") == 2
 
 
-def test_finer_tick_keeps_levels_and_coarser_clears_what_is_off_it():
+def test_finer_tick_keeps_levels():
     book = loaded()
     book.tick_e4 = 100
     book.tick_e4 = 10
     assert state(book) == state(loaded())
-    book.change(YES, BUY, "0.451", "1")
+    assert book.change(YES, BUY, "0.451", "1") == 1
+
+
+def test_coarser_tick_clears_the_book():
+    book = loaded()
+    book.tick_e4 = 10
+    assert book.flags == 0
     book.tick_e4 = 100
     assert state(book) == ([], [])
     assert book.flags == BookFlag.STALE
+
+
+def test_first_tick_clears_only_a_book_that_is_off_it():
+    book = loaded()
+    book.tick_e4 = 100
+    assert (state(book), book.flags) == (state(loaded()), 0)
+    book = loaded()
+    book.tick_e4 = 1000
+    assert (state(book), book.flags) == (([], []), BookFlag.STALE)
 
 
 @pytest.mark.parametrize("tick", [-1, 3, 10_000, 7000])
