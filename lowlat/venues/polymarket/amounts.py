@@ -149,16 +149,21 @@ def market_buy_amounts(cost_e6: int, worst_price_e4: int, tick_e4: int) -> Amoun
     ``cost_e6`` is what the book asks for the wished shares, level by level, and is floored to the
     cent: size times worst price would buy more shares than wished. ``worst_price_e4`` caps the
     price; the taker amount follows from it, floored, so that the implied price is never under the
-    worst level (which could not match) and always under the next grid price.
+    worst level (which could not match) and always under the next price of the finest grid.
+    Raises LocalProtocolError where that cannot be, and under one dollar.
     """
     check_price(worst_price_e4, tick_e4)
     maker_e6 = floor_to_step(cost_e6, CENT_E6)
     _check_notional(maker_e6)
     decimals = min(TICKS[tick_e4].amount_decimals, _TAKER_DECIMALS_MAX)
     taker_e6 = floor_to_step(maker_e6 * E4 // worst_price_e4, 10 ** (6 - decimals))
-    # From one dollar up, cutting shares to four decimals moves the implied price by less than
-    # 1e-4, and by less than the tick where that is coarser.
-    assert worst_price_e4 * taker_e6 <= maker_e6 * E4 < (worst_price_e4 + tick_e4) * taker_e6
+    # Ticks become finer while orders wait: the next price is one of the finest grid. From a
+    # dollar up only tick 0.1, with its three decimals, can reach it.
+    if maker_e6 * E4 >= (worst_price_e4 + 1) * taker_e6:
+        raise LocalProtocolError(
+            f"cost was ${format_fixed(maker_e6, 6)}, expected more: cutting the shares to "
+            f"{format_fixed(taker_e6, 6)} would pay over {format_fixed(worst_price_e4, 4)}"
+        )
     return Amounts(maker_e6, taker_e6)
 
 
