@@ -27,6 +27,7 @@ Why it looks like this: docs/adr/0001-layout.md. C view: lowlat/core/layout.h (g
 """
 
 import hashlib
+import itertools
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -404,14 +405,30 @@ class RecordType(Generic[R]):
     size_bytes: int
     codec: struct.Struct
     dtype: np.dtype[np.void]
+    counts: tuple[int, ...]
+    """Elements of each field when any is an array, else empty."""
 
     def pack(self, buffer: Any, record: R) -> None:
         """Write record behind the slot head of buffer."""
-        self.codec.pack_into(buffer, SLOT_HEAD_BYTES, *record)
+        flat: Any = record
+        if self.counts:
+            flat = [
+                item
+                for value, count in zip(record, self.counts, strict=True)
+                for item in (value if count > 1 else (value,))
+            ]
+        self.codec.pack_into(buffer, SLOT_HEAD_BYTES, *flat)
 
     def unpack(self, buffer: Any) -> R:
         """Read the record that a slot-sized buffer holds."""
-        return self.row._make(self.codec.unpack_from(buffer, SLOT_HEAD_BYTES))  # type: ignore[attr-defined,no-any-return]
+        flat = self.codec.unpack_from(buffer, SLOT_HEAD_BYTES)
+        if self.counts:
+            items = iter(flat)
+            flat = tuple(
+                tuple(itertools.islice(items, count)) if count > 1 else next(items)
+                for count in self.counts
+            )
+        return self.row._make(flat)  # type: ignore[attr-defined,no-any-return]
 
 
 def _record(row: type[R], name: str, kind: int, semantics: str, size_bytes: int) -> RecordType[R]:
@@ -438,7 +455,12 @@ def _record(row: type[R], name: str, kind: int, semantics: str, size_bytes: int)
         }
     )
     codec = struct.Struct("<" + "".join(code for _, code in fields))
-    return RecordType(name, kind, semantics, row, size_bytes, codec, dtype)
+    counts = tuple(
+        1 if code.endswith("s") or len(code) == 1 else int(code[:-1]) for _, code in fields
+    )
+    if max(counts) == 1:
+        counts = ()
+    return RecordType(name, kind, semantics, row, size_bytes, codec, dtype, counts)
 
 
 def _numpy_format(code: str) -> Any:

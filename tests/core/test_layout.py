@@ -31,6 +31,24 @@ def test_dtype_and_struct_agree_byte_for_byte(record):
     np.testing.assert_array_equal(np.array(flat, dtype=object), np.array(unpacked, dtype=object))
 
 
+@pytest.mark.parametrize("record", layout.RECORDS, ids=lambda record: record.name)
+def test_any_record_comes_back_equal_arrays_too(record):
+    fields = record.dtype.fields
+    values = []
+    for i, name in enumerate(record.row._fields):
+        dtype = fields[name][0]
+        if dtype.shape:
+            values.append(tuple(range(i, i + dtype.shape[0])))
+        elif dtype.kind == "V":
+            values.append(bytes([i + 1]) * dtype.itemsize)
+        else:
+            values.append(float(i) if dtype.kind == "f" else i)
+    row = record.row._make(values)
+    buffer = bytearray(record.size_bytes)
+    record.pack(buffer, row)
+    assert record.unpack(buffer) == row
+
+
 def test_packed_records_come_back_equal():
     record = layout.DECISION.row(
         *range(8), 8, 9, 0.5, 1, 2, 3, 4, 1, 0, 6, 7, b"m".ljust(16, b"\0")
