@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.errors import RemoteProtocolError
@@ -95,6 +95,7 @@ def test_anything_unusual_is_left_to_msgspec(change):
     assert scan_price_change(payload) is None
 
 
+@settings(max_examples=60)
 @given(document=DOCUMENT, ascii_only=st.booleans())
 def test_any_price_change_reads_as_msgspec_reads_it(document, ascii_only):
     payload = json.dumps(document, ensure_ascii=ascii_only).encode()
