@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, binding=False, autotestdict=False
-"""Scan the one frame that is most of the traffic: a price_change, in a third of msgspec's time.
+"""Scan the one frame that is most of the traffic: a price_change, in half of msgspec's time.
 
 Run by market.decode before msgspec. It accepts only plain JSON of exactly that kind: printable
 ASCII strings without escapes, no key twice, every field there. On anything else, broken or merely
@@ -350,7 +350,7 @@ cdef PriceChange _frame(Scan *scan):
 
 
 def scan_price_change(payload):
-    """Return the PriceChange that a frame is, or None if msgspec must decide. About 0.4 us."""
+    """Return the PriceChange that a frame is, or None if msgspec must decide. About 0.5 us."""
     cdef Scan scan
     cdef Py_buffer view
     if PyBytes_CheckExact(payload):
