@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, binding=False, autotestdict=False
-"""Decimal text to integers in compiled code: lowlat.core.units.parse_fixed at a twentieth of its cost.
+"""Decimal text to integers in compiled code: core.units.parse_fixed at a twentieth of its cost.
 
 Run by codecs on the hot path. The Python function is the oracle in the tests: same values, same
 refusals. No floats anywhere.
