@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from lowlat.core.errors import LocalProtocolError
 from lowlat.core.layout import Exchange, OrderType
+from lowlat.venues.polymarket.replies import Sent
 from lowlat.venues.polymarket.requests import ClobRequests, SignedRequest
 from lowlat.venues.polymarket.signing import OrderFields, OrderSigner
 
@@ -21,6 +22,7 @@ __all__ = [
     "order_body",
     "ready_batch",
     "ready_order",
+    "sent_of",
     "sign_template",
 ]
 
@@ -44,6 +46,10 @@ class OrderTemplate(NamedTuple):
     order: OrderFields
     head: bytes
     tail: bytes
+
+    def __repr__(self) -> str:
+        """Leave the signature out: whoever has it can execute the order."""
+        return f"OrderTemplate(0x{self.order_id.hex()}, {self.order}, signature=***)"
 
 
 class PostParams(NamedTuple):
@@ -122,6 +128,12 @@ def ready_batch(
     request = requests.signed("POST", _BATCH_PATH, b"[" + b",".join(bodies) + b"]")
     request.renew(timestamp_s)
     return request
+
+
+def sent_of(template: OrderTemplate, params: PostParams) -> Sent:
+    """Return what the answer to this post is read against."""
+    order = template.order
+    return Sent(template.order_id, order.action, order.maker_e6, order.taker_e6, params.order_type)
 
 
 def _check_expiration(params: PostParams, timestamp_s: int) -> None:

@@ -218,3 +218,6 @@ def test_minimums_are_five_shares_and_a_dollar_or_what_the_market_says():
             odd_lot_amounts(Action.BUY, 5_000, size, 100)
     with pytest.raises(LocalProtocolError):
         floor_to_ladder(-1, 100)
+    for size, price in ((-1, 5_000), (1, 0), (1, 10_000)):
+        with pytest.raises(LocalProtocolError):
+            floor_to_whole_cent(size, price)

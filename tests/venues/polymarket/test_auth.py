@@ -7,7 +7,7 @@ import hmac
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lowlat.core.errors import ConfigError
@@ -39,6 +39,8 @@ def test_every_l1_vector_is_signed(vectors, private_key):
     assert len(vectors["l1_auth"]) == 4
 
 
+@example(b"k" * 64, b"m", True)
+@example(b"k" * 65, b"m", False)
 @given(st.binary(min_size=1, max_size=100), st.binary(max_size=300), st.booleans())
 def test_hmac_is_the_standard_librarys_for_any_key(key, message, padded):
     secret = base64.urlsafe_b64encode(key).decode()
@@ -84,6 +86,11 @@ def test_credentials_never_show(credentials, vectors):
         for leak in (pickle.dumps, copy.copy, copy.deepcopy):
             with pytest.raises(TypeError):
                 leak(holder)
+
+
+def test_secrets_decode_by_either_alphabet_only():
+    for text in ("-_-_", "+/+/"):
+        assert ApiCredentials(UUID, text, "p").secret_bytes() == b"\xfb\xff\xbf"
 
 
 def test_the_address_header_is_checksummed(credentials, vectors):

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import pickle
 from urllib.parse import parse_qs, urlsplit
 
 import httptools
@@ -20,6 +21,7 @@ from lowlat.venues.polymarket.orders import (
     order_body,
     ready_batch,
     ready_order,
+    sent_of,
     sign_template,
 )
 from lowlat.venues.polymarket.requests import AssetType, ClobRequests
@@ -376,6 +378,21 @@ def test_no_request_object_shows_what_it_signs_with(requests, template, credenti
         assert credentials.secret not in repr(holder)
         assert credentials.passphrase not in repr(holder)
         assert not hasattr(holder, "__dict__")
+    with pytest.raises(TypeError):
+        pickle.dumps(ready)
+    signature = json.loads(ready.wire.partition(b"\r\n\r\n")[2])["order"]["signature"]
+    assert signature[2:] not in repr(template)
+    assert template.order_id.hex() in repr(template)
+
+
+def test_an_answer_is_read_against_what_was_sent(template):
+    assert sent_of(template, PostParams(OrderType.FAK)) == (
+        template.order_id,
+        Action.BUY,
+        5_000_000,
+        10_000_000,
+        OrderType.FAK,
+    )
 
 
 def test_salts_make_ids(signer):

@@ -254,6 +254,9 @@ def test_every_code_that_words_can_give_is_tested():
         (200, {}, RejectCode.TRANSPORT_STATUS, A),
         (403, {}, RejectCode.FORBIDDEN, H),
         (401, {"error": "words never seen"}, RejectCode.UNAUTHORIZED, H),
+        # The order was not even looked at, whatever the words say of it.
+        (403, {"error": "invalid signature"}, RejectCode.INVALID_SIGNATURE, H),
+        (425, {"error": "could not insert order"}, RejectCode.NOT_INSERTED, L),
     ],
 )
 def test_words_never_seen_are_a_no_only_where_the_status_says_so(status, body, code, policy):
@@ -336,6 +339,11 @@ def test_amounts_are_read_in_either_unit(sent, making, taking, size, cash):
 def test_amounts_that_cannot_be_are_unknown_and_the_order_is_still_taken(making, taking):
     reply = read(ok(status="matched", makingAmount=making, takingAmount=taking))
     assert reply.policy == Policy.ACCEPTED
+    assert (reply.size_e6, reply.cash_e6) == (NO_SIZE_E6, NO_SIZE_E6)
+
+
+def test_no_share_sells_for_more_than_a_dollar():
+    reply = read(ok(status="matched", makingAmount="1", takingAmount="2"), SELL)
     assert (reply.size_e6, reply.cash_e6) == (NO_SIZE_E6, NO_SIZE_E6)
 
 

@@ -200,6 +200,14 @@ def test_a_signer_never_shows_its_key(private_key):
             copy.deepcopy(holder)
 
 
+def test_a_signature_is_not_shown_and_the_key_names_its_address(private_key, vectors):
+    signer = OrderSigner(private_key, 0, vectors["eoa"])
+    signature = signer.sign(Exchange.STANDARD, ORDER)
+    assert signature.text[2:] not in repr(signature)
+    assert signature.order_id.hex() in repr(signature)
+    assert signer.key_address == signer.maker == signer.signer == vectors["eoa"]
+
+
 def test_keccak_is_ethereums_and_not_nists():
     empty = "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
     assert keccak256(b"").hex() == empty

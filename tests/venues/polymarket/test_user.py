@@ -302,6 +302,10 @@ def test_ours_is_by_key_or_by_wallet_in_any_case():
     assert one(strangers | {"trader_side": "MAKER"}).fills == ()
 
 
+def test_a_maker_message_that_names_us_above_only_is_not_our_fill():
+    assert one(trade_event(trader_side="MAKER", maker_orders=[maker()])).fills == ()
+
+
 def test_without_a_trader_side_our_maker_entry_wins_over_the_receivers_name():
     event = trade_event(maker_orders=[maker(owner=US)])
     del event["trader_side"]
