@@ -12,6 +12,7 @@ fee is symmetric. Source: feeds.md 6.1; design 7.
 
 from array import array
 from collections.abc import Sequence
+from math import lcm
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -288,9 +289,7 @@ class Arbitrage(Module):
         """Walk all books together, on the coarsest ladder; else only what rests at the touches."""
         rates = [leg.rate_e6 for leg in legs]
         exponents = [leg.exponent for leg in legs]
-        step_e6 = max(leg.step_e6 for leg in legs)
-        # Steps are 1, 10 and 100 shares (or divide 100): a multiple of the largest fits all.
-        step_e6 *= 1 if all(step_e6 % leg.step_e6 == 0 for leg in legs) else 5
+        step_e6 = lcm(*(leg.step_e6 for leg in legs))
         least_e6 = max(leg.min_size_e6 for leg in legs)
         sets_e6 = self.params.sets_cash_e6_max * E4 // payout_e4
         for _ in range(3):

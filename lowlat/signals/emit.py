@@ -11,7 +11,15 @@ from typing import Final, Protocol
 import msgspec
 
 from lowlat.core.instruments import Instruments
-from lowlat.core.layout import SIGNAL, SIGNAL_METADATA_BYTES, SLOT_HEAD_BYTES, Writer, record_id
+from lowlat.core.layout import (
+    SIGNAL,
+    SIGNAL_METADATA_BYTES,
+    SLOT_HEAD_BYTES,
+    Action,
+    Urgency,
+    Writer,
+    record_id,
+)
 from lowlat.core.ports import Cell, Clock, Recorder, StreamWriter
 from lowlat.core.signal import Signal
 from lowlat.core.units import NO_PRICE_E4, ONE_E4
@@ -21,6 +29,8 @@ __all__ = ["Emitter", "Source"]
 _EMPTY: Final = b"{}"
 _encode: Final = msgspec.json.Encoder().encode
 _KIND: Final = SIGNAL.kind
+_ACTIONS: Final = frozenset(map(int, Action))
+_URGENCIES: Final = frozenset(map(int, Urgency))
 
 
 class Source(Protocol):
@@ -71,14 +81,14 @@ class Emitter:
         self._emitted = cell("signals.emitted")
         self._dropped = cell("signals.dropped_gate_full")
         self._names: dict[str, bytes] = {}
-        self._groups = 0
+        self._seq = 0
         self.source: Source | None = None
         self.mode = 0
 
-    def next_group(self) -> int:
-        """Return a name that no other group of this boot has."""
-        self._groups += 1
-        return record_id(Writer.SIGNALS, self._signals.epoch, self._groups)
+    def next_id(self) -> int:
+        """Return a name that no other record or group of this writer has."""
+        self._seq += 1
+        return record_id(Writer.SIGNALS, self._signals.epoch, self._seq)
 
     def emit(self, signal: Signal) -> bool:
         """Publish one signal; False (counted) when the gate is full."""
@@ -117,6 +127,13 @@ class Emitter:
             raise ValueError(f"confidence was {signal.confidence!r}, expected 0 to 1")
         if not math.isfinite(signal.expected_value):
             raise ValueError(f"expected_value was {signal.expected_value!r}, expected finite")
+        if signal.action not in _ACTIONS or signal.urgency not in _URGENCIES:
+            raise ValueError(
+                f"action, urgency were {signal.action!r}, {signal.urgency!r}, "
+                f"expected an Action and an Urgency"
+            )
+        if signal.expires_ns <= 0:
+            raise ValueError(f"expires_ns was {signal.expires_ns}, expected a monotonic deadline")
         if signal.size_suggestion <= 0:
             raise ValueError(f"size_suggestion was {signal.size_suggestion!r}, expected above 0")
         if not 0 < signal.limit_price_e4 < ONE_E4:
@@ -140,7 +157,7 @@ class Emitter:
         self._pack(
             stream.buffer,
             SLOT_HEAD_BYTES,
-            record_id(Writer.SIGNALS, stream.epoch, stream.cursor),
+            self.next_id(),
             signal.cause or source.id,
             source.event_ns,
             recv_ns,

@@ -28,7 +28,6 @@ from lowlat.core.layout import (
     Settle,
     SpotTop,
     Writer,
-    record_id,
 )
 from lowlat.core.ports import (
     EMPTY,
@@ -222,7 +221,7 @@ class SignalsEngine:
 
     def next_group(self) -> int:
         """Return a fresh name for a group of legs."""
-        return self._emitter.next_group()
+        return self._emitter.next_id()
 
     def emit(self, signal: Signal) -> bool:
         """Publish a signal (see Context.emit)."""
@@ -475,7 +474,7 @@ class SignalsEngine:
         TURN.codec.pack_into(
             turns.buffer,
             SLOT_HEAD_BYTES,
-            record_id(Writer.SIGNALS, turns.epoch, turns.cursor),
+            self._emitter.next_id(),
             now_ns,
             ports.market.position,
             ports.spot.position,

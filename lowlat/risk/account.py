@@ -1,0 +1,409 @@
+"""The account as the executor's tables and reports tell it: positions, cash, orders, groups.
+
+Run by RiskEngine. The tables are the truth (the executor writes them before it reports); a report
+says which row to look at. At a restart: the tables, then the reports from their position.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lowlat.core.layout import (
+    CASH_ROW,
+    EXPOSURE_ROW,
+    GROUP_ROW,
+    ORDER_ROW,
+    POSITION_ROW,
+    REPORT,
+    SLOT_HEAD_BYTES,
+    Action,
+    GroupState,
+    OrderRow,
+    ReportKind,
+    Writer,
+    record_id,
+)
+from lowlat.core.ports import (
+    EMPTY,
+    OVERRUN,
+    READ_BUSY,
+    Cell,
+    StreamReader,
+    TableReader,
+    TableWriter,
+)
+from lowlat.risk.equity import Equity
+from lowlat.risk.exposure import Holding
+from lowlat.risk.facts import MarketFacts
+from lowlat.risk.reservations import TERMINAL, OwnOrder
+from lowlat.risk.state import RiskState
+
+__all__ = ["Account", "AccountPorts"]
+
+_REPORTS_A_TURN: Final = 128
+_ROWS_A_TURN: Final = 4
+_HEAD: Final = struct.Struct("<QQQQ8x32x16xiIIHBBqqqqqqqBBBBI")
+"""REPORT up to its module name; at_ns and the venue's ids are skipped."""
+assert _HEAD.size + SLOT_HEAD_BYTES == REPORT.dtype.fields["module"][1]  # type: ignore[index]
+
+_MOVES_SHARES: Final = frozenset(
+    {
+        ReportKind.FILL,
+        ReportKind.MINED,
+        ReportKind.CONFIRMED,
+        ReportKind.FAILED,
+        ReportKind.REDEEMED,
+    }
+)
+_ABOUT_ORDERS: Final = frozenset(
+    {
+        ReportKind.SENDING,
+        ReportKind.ACK,
+        ReportKind.REJECT,
+        ReportKind.FILL,
+        ReportKind.MINED,
+        ReportKind.CONFIRMED,
+        ReportKind.FAILED,
+        ReportKind.CANCELED,
+        ReportKind.UNKNOWN,
+        ReportKind.RESOLVED_UNKNOWN,
+    }
+)
+_GROUP_ENDED: Final = frozenset(
+    {GroupState.COMPLETE, GroupState.UNWOUND, GroupState.FLAT, GroupState.NAKED}
+)
+_DUST_E6: Final = 10_000
+
+
+class AccountPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """The executor's output, and the one table that risk writes."""
+
+    reports: StreamReader
+    positions: TableReader
+    cash: TableReader
+    orders: TableReader
+    groups: TableReader
+    exposure: TableWriter
+    cell: Callable[[str], Cell]
+
+
+class Account:
+    """Keeps RiskState's money in step with the executor."""
+
+    def __init__(self, state: RiskState, ports: AccountPorts) -> None:
+        self._state = state
+        self._ports = ports
+        self._cash_version = 0
+        self._unplaced: dict[int, None] = {}
+        """Instruments whose market is not known yet, and rows that were busy."""
+        self._rows: dict[int, int] = {}
+        """Market -> row of the exposure table."""
+        self._free_rows = list(range(ports.exposure.rows - 1, 0, -1))
+        self._total_due = True
+        self._lost = ports.cell("risk.intents_never_sent")
+        self._foreign = ports.cell("risk.orders_not_from_risk")
+        self._gaps = ports.cell("risk.reports_lost")
+        self._no_row = ports.cell("risk.exposure_rows_full")
+        self.reconciled = False
+        self.epoch_seen = False
+
+    # ------------------------------------------------------------------------------- start
+    def restore(self, now_ns: int) -> None:
+        """Read every table of the executor."""
+        ports = self._ports
+        self._read_cash()
+        for row in range(ports.positions.rows):
+            if ports.positions.version(row):
+                self._read_position(row)
+        for row in range(ports.orders.rows):
+            if ports.orders.version(row) and ports.orders.read(row) > 0:
+                order = ORDER_ROW.unpack(ports.orders.buffer)
+                if order.state not in TERMINAL or order.reserved_e6:
+                    self._adopt(order, now_ns)
+        for row in range(ports.groups.rows):
+            if ports.groups.version(row) and ports.groups.read(row) > 0:
+                group = GROUP_ROW.unpack(ports.groups.buffer)
+                if group.state and group.state not in _GROUP_ENDED:
+                    self._state.own.open_group(group.id, group.legs, group.unwind_reserve_e6)
+
+    def _adopt(self, order: OrderRow, now_ns: int) -> None:
+        """Count an order in that this life of risk has not sent."""
+        own = OwnOrder(
+            order.id,
+            order.instrument,
+            order.action,
+            order.price_e4,
+            max(0, order.size_e6 - order.filled_e6),
+            order.reserved_e6,
+            order.group,
+            now_ns,
+        )
+        own.sent = True
+        own.filled = order.filled_e6 > 0
+        self._place(own)
+
+    # ------------------------------------------------------------------------------- reports
+    def take_reports(self, now_ns: int) -> int:
+        """Take what the executor said; return how many reports there were."""
+        reports = self._ports.reports
+        kind = reports.poll()
+        if kind == EMPTY:
+            return 0
+        done = 0
+        while kind != EMPTY:
+            done += 1
+            if kind == REPORT.kind:
+                self._take_report(reports.buffer, now_ns)
+            elif kind == OVERRUN:
+                # Reports are gated by us, so only a wrong topology loses one: the tables decide.
+                self._gaps.add(1)
+                self._resync(now_ns)
+            if done == _REPORTS_A_TURN:
+                break
+            kind = reports.poll()
+        self._read_cash()
+        reports.release()
+        self._total_due = True
+        return done
+
+    def _take_report(self, buffer: memoryview, now_ns: int) -> None:
+        (
+            _id,
+            _cause,
+            intent,
+            group,
+            price_e4,
+            instrument,
+            _generation,
+            _reason,
+            kind,
+            order_state,
+            size_e6,
+            _cash_e6,
+            _fee_e6,
+            filled_e6,
+            _position_e6,
+            _cash_after_e6,
+            reserved_e6,
+            action,
+            _order_type,
+            _leg,
+            _legs,
+            group_state,
+        ) = _HEAD.unpack_from(buffer, SLOT_HEAD_BYTES)
+        if kind in _MOVES_SHARES:
+            self._read_position(instrument)
+        own = self._state.own.by_intent.get(intent) if intent else None
+        if kind == ReportKind.DROPPED:
+            if own is not None:
+                self._land(own)
+        elif kind in _ABOUT_ORDERS and intent:
+            if own is None and order_state not in TERMINAL:
+                # An order the executor made by itself: an unwind.
+                self._foreign.add(1)
+                own = OwnOrder(intent, instrument, action, price_e4, size_e6, 0, group, now_ns)
+                self._place(own)
+            if own is not None:
+                self._hear(own, order_state, reserved_e6, filled_e6)
+        elif kind == ReportKind.EPOCH_SEEN:
+            self.epoch_seen = True
+            self.look_for_lost(now_ns)
+        if group and group_state in _GROUP_ENDED:
+            self._state.own.close_group(group)
+
+    def _hear(self, own: OwnOrder, order_state: int, reserved_e6: int, filled_e6: int) -> None:
+        """Follow the executor's own count of what the order holds."""
+        own.sent = True
+        if filled_e6 > 0 and not own.filled:
+            own.filled = True
+            hold = self._state.own.groups.get(own.group)
+            if hold is not None:
+                hold.filled = True
+        if order_state in TERMINAL and not reserved_e6:
+            self._land(own)
+            return
+        holding = self._state.exposure.holdings.get(own.market)
+        if own.action == Action.BUY and holding is not None:
+            self._state.exposure.fly(holding, reserved_e6 - own.held_e6)
+            own.held_e6 = reserved_e6
+
+    # ------------------------------------------------------------------------------- orders
+    def fly(self, own: OwnOrder, holding: Holding) -> None:
+        """Count a new intent in: its cash is gone until a report says otherwise."""
+        self._state.own.add(own)
+        if own.held_e6:
+            self._state.exposure.fly(holding, own.held_e6)
+        if own.action == Action.SELL:
+            holding.selling_e6[own.outcome] += own.size_e6
+
+    def _place(self, own: OwnOrder) -> None:
+        facts = self._state.facts.get(own.market)
+        if facts is None:
+            # Its market row has not come yet: the order is kept for self-cross, and its cash
+            # with it, under a market that checks will refuse anyway.
+            facts = MarketFacts.unknown(own.market)
+            self._state.facts[own.market] = facts
+        self.fly(own, self._state.exposure.holding(facts))
+
+    def _land(self, own: OwnOrder) -> None:
+        """Count an order out and give back what it still held."""
+        state = self._state
+        state.own.remove(own)
+        holding = state.exposure.holdings.get(own.market)
+        if holding is not None:
+            if own.held_e6:
+                state.exposure.fly(holding, -own.held_e6)
+            if own.action == Action.SELL:
+                holding.selling_e6[own.outcome] -= own.size_e6
+        hold = state.own.groups.get(own.group)
+        if hold is not None:
+            hold.legs_open -= 1
+            if hold.legs_open <= 0 and not hold.filled:
+                state.own.close_group(own.group)
+
+    def look_for_lost(self, now_ns: int) -> None:
+        """Count out intents that can no longer be sent and have no order row.
+
+        The executor refuses what is expired and writes the row before bytes leave, so an intent
+        without a row some seconds after its deadline was never sent (its life ended with it).
+        """
+        lag_ns = self._state.limits.reports_lag_ns_max
+        late = [
+            own
+            for own in self._state.own.by_intent.values()
+            if not own.sent and now_ns - own.expires_ns > lag_ns
+        ]
+        if not late:
+            return
+        rows = self._order_rows()
+        for own in late:
+            order = rows.get(own.intent)
+            if order is None:
+                self._lost.add(1)
+                self._land(own)
+            else:
+                self._hear(own, order.state, order.reserved_e6, order.filled_e6)
+
+    def _resync(self, now_ns: int) -> None:
+        """Believe the tables after reports were lost."""
+        rows = self._order_rows()
+        for own in list(self._state.own.by_intent.values()):
+            order = rows.get(own.intent)
+            if order is not None:
+                self._hear(own, order.state, order.reserved_e6, order.filled_e6)
+        for order in rows.values():
+            if order.id not in self._state.own.by_intent and order.state not in TERMINAL:
+                self._adopt(order, now_ns)
+        for row in range(self._ports.positions.rows):
+            if self._ports.positions.version(row):
+                self._read_position(row)
+
+    def _order_rows(self) -> dict[int, OrderRow]:
+        orders = self._ports.orders
+        found = {}
+        for row in range(orders.rows):
+            if orders.version(row) and orders.read(row) > 0:
+                order = ORDER_ROW.unpack(orders.buffer)
+                found[order.id] = order
+        return found
+
+    # ------------------------------------------------------------------------------- tables
+    def take_market(self, facts: MarketFacts) -> None:
+        """Place what was waiting for this market's row."""
+        self._state.exposure.rebase(facts)
+        for instrument in (2 * facts.market, 2 * facts.market + 1):
+            if instrument in self._unplaced:
+                del self._unplaced[instrument]
+                self._read_position(instrument)
+
+    def _read_position(self, instrument: int) -> None:
+        positions = self._ports.positions
+        version = positions.read(instrument)
+        if version == READ_BUSY:
+            self._unplaced[instrument] = None
+            return
+        if version <= 0:
+            return
+        row = POSITION_ROW.unpack(positions.buffer)
+        state = self._state
+        facts = state.facts.get(instrument >> 1)
+        if facts is None or facts.generation != row.generation or state.exposure.occupied(facts):
+            if row.size_e6:
+                self._unplaced[instrument] = None
+            return
+        holding = state.exposure.holding(facts)
+        state.exposure.hold(
+            holding,
+            instrument & 1,
+            row.size_e6,
+            row.confirmed_e6,
+            row.cost_e6 if row.size_e6 else 0,
+        )
+
+    def _read_cash(self) -> None:
+        cash = self._ports.cash
+        version = cash.version(0)
+        if version == self._cash_version:
+            return
+        read = cash.read(0)
+        if read <= 0:
+            return
+        self._cash_version = read
+        row = CASH_ROW.unpack(cash.buffer)
+        self._state.cash_e6 = row.cash_e6
+        self.reconciled = row.reconciled_ns > 0
+
+    # ------------------------------------------------------------------------------- exposure
+    def publish_exposure(self, now_ns: int, equity: Equity) -> int:
+        """Write a few changed rows; row 0 is the total. Return how many are still old."""
+        state = self._state
+        exposure = state.exposure
+        changed = exposure.changed
+        if not changed and not self._total_due:
+            return 0
+        limits = state.limits
+        market_limit_e6 = state.bankroll_e6 * limits.market_loss_max_ppm // 1_000_000
+        for market in list(changed)[:_ROWS_A_TURN]:
+            del changed[market]
+            row = self._rows.get(market)
+            if row is None:
+                if not self._free_rows:
+                    self._no_row.add(1)
+                    continue
+                row = self._rows[market] = self._free_rows.pop()
+            holding = exposure.holdings.get(market)
+            loss_e6 = holding.loss_e6 if holding is not None else 0
+            generation = holding.generation if holding is not None else 0
+            self._write(row, loss_e6, market_limit_e6, now_ns, market, generation, equity)
+        total_limit_e6 = state.bankroll_e6 * limits.total_loss_max_ppm // 1_000_000
+        self._write(0, exposure.total_e6, total_limit_e6, now_ns, 0, 0, equity)
+        self._total_due = False
+        return len(changed)
+
+    def _write(
+        self,
+        row: int,
+        loss_e6: int,
+        limit_e6: int,
+        now_ns: int,
+        market: int,
+        generation: int,
+        equity: Equity,
+    ) -> None:
+        table = self._ports.exposure
+        EXPOSURE_ROW.codec.pack_into(
+            table.buffer,
+            SLOT_HEAD_BYTES,
+            record_id(Writer.RISK, 0, row),
+            loss_e6,
+            limit_e6,
+            self._state.bankroll_e6,
+            equity.equity_e6,
+            equity.peak_e6,
+            now_ns,
+            market,
+            generation,
+        )
+        table.write(row)

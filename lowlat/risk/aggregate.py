@@ -1,0 +1,145 @@
+"""Put the turn's signals together: whole groups, each wish once, dearest first.
+
+Run by RiskEngine before any check. A signal leaves here in a unit to be checked or refused with a
+rule; none is forgotten. Deterministic: ties go by arrival.
+"""
+
+from lowlat.core.layout import Rule
+from lowlat.risk.case import Case, Unit, usd_e6
+from lowlat.risk.limits import LimitsParams
+
+__all__ = ["Aggregator"]
+
+_RECENT_MAX = 4_096
+_Key = tuple[bytes, int, int]
+
+
+class Aggregator:
+    """Signals in, ranked units out."""
+
+    def __init__(self) -> None:
+        self.refused: list[Case] = []
+        """Cases that ended here; their rule says why. Emptied by the engine."""
+        self._ready: list[Unit] = []
+        self._waiting: dict[int, Unit] = {}
+        self._recent: dict[_Key, int] = {}
+        """When a wish was last approved."""
+        self._taken: dict[int, float] = {}
+        """Instruments approved this turn, with the value of their unit."""
+        self._directions: dict[int, int] = {}
+        """Which way each market was approved this turn, 0 = both (a set)."""
+        self._count = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether legs are held back for the rest of their group."""
+        return bool(self._waiting)
+
+    @property
+    def held(self) -> int:
+        """Return how many signals are in here without a decision."""
+        return sum(len(unit.cases) for unit in self._waiting.values()) + len(self._ready)
+
+    def take(self, case: Case, now_ns: int) -> None:
+        """Take a signal; legs wait for their group."""
+        self._count += 1
+        if case.legs == 1:
+            self._ready.append(Unit(case, self._count, now_ns))
+            return
+        if not case.group or case.leg >= case.legs:
+            case.refuse(Rule.GROUP_INCOMPLETE, case.legs, case.leg)
+            self.refused.append(case)
+            return
+        unit = self._waiting.get(case.group)
+        if unit is None:
+            unit = self._waiting[case.group] = Unit(case, self._count, now_ns)
+        elif unit.cases[0].legs != case.legs or unit.cases[0].module != case.module:
+            case.refuse(Rule.GROUP_INCOMPLETE, unit.cases[0].legs, case.legs)
+            self.refused.append(case)
+            return
+        else:
+            unit.add(case)
+        if len(unit.cases) == case.legs:
+            del self._waiting[case.group]
+            if unit.complete:
+                self._ready.append(unit)
+            else:
+                self._refuse(unit, Rule.GROUP_INCOMPLETE, case.legs, len(unit.cases))
+
+    def drop_epochs(self, epoch: int) -> None:
+        """Refuse what another life of the signals writer left behind."""
+        for unit in self._ready:
+            if unit.cases[0].epoch != epoch:
+                self._refuse(unit, Rule.DROPPED_EPOCH, epoch, unit.cases[0].epoch)
+        self._ready = [unit for unit in self._ready if unit.cases[0].epoch == epoch]
+        for group, unit in list(self._waiting.items()):
+            if any(case.epoch != epoch for case in unit.cases):
+                del self._waiting[group]
+                self._refuse(unit, Rule.DROPPED_EPOCH, epoch, unit.cases[0].epoch)
+
+    def ranked(self, now_ns: int, limits: LimitsParams) -> list[Unit]:
+        """Return what is whole and in time, dearest first; refuse what waited too long."""
+        for group, unit in list(self._waiting.items()):
+            if now_ns - unit.seen_ns > limits.group_wait_ns or now_ns >= unit.expires_ns:
+                del self._waiting[group]
+                self._refuse(unit, Rule.GROUP_INCOMPLETE, unit.cases[0].legs, len(unit.cases))
+        ready = self._ready
+        if not ready:
+            return ready
+        self._ready = []
+        self._taken.clear()
+        self._directions.clear()
+        if len(ready) > 1:
+            ready.sort(key=_rank)
+        return ready
+
+    def veto(self, unit: Unit, now_ns: int, limits: LimitsParams) -> bool:
+        """Refuse a unit that is spent, a duplicate, or behind a better one of this turn."""
+        if now_ns >= unit.expires_ns:
+            self._refuse(unit, Rule.EXPIRED, unit.expires_ns, now_ns)
+            return True
+        window_ns = limits.duplicate_window_ns
+        recent = self._recent
+        for case in unit.cases:
+            before_ns = recent.get((case.module, case.instrument, case.action))
+            if before_ns is not None and now_ns - before_ns < window_ns:
+                self._refuse(unit, Rule.DUPLICATE, window_ns, now_ns - before_ns)
+                return True
+            if not self._taken:
+                continue
+            better = self._taken.get(case.instrument)
+            if better is not None:
+                own = usd_e6(unit.expected_value)
+                self._refuse(unit, Rule.OUTRANKED, usd_e6(better), own)
+                return True
+            direction = self._directions.get(case.market)
+            if direction is not None and direction != case.direction:
+                self._refuse(unit, Rule.CONFLICT, direction, case.direction)
+                return True
+        return False
+
+    def approved(self, unit: Unit, now_ns: int) -> None:
+        """Remember what was sent, so that it is not sent twice."""
+        recent = self._recent
+        if len(recent) > _RECENT_MAX:
+            for key in list(recent)[: _RECENT_MAX // 2]:
+                del recent[key]
+        for case in unit.cases:
+            key = (case.module, case.instrument, case.action)
+            # Taken out first: the dict stays in order of age and its oldest half can go.
+            recent.pop(key, None)
+            recent[key] = now_ns
+            self._taken[case.instrument] = unit.expected_value
+            direction = case.direction
+            known = self._directions.setdefault(case.market, direction)
+            if known != direction:
+                self._directions[case.market] = 0
+
+    def _refuse(self, unit: Unit, rule: Rule, limit: int, was: int) -> None:
+        for case in unit.cases:
+            case.refuse(rule, limit, was)
+        self.refused.extend(unit.cases)
+
+
+def _rank(unit: Unit) -> tuple[float, int]:
+    return -unit.expected_value, unit.order

@@ -1,0 +1,104 @@
+"""Against the bankroll: what may be lost, in a market, together, in all; and the cash itself."""
+
+from lowlat.core.layout import Rule
+from lowlat.core.units import E6
+from lowlat.risk.case import Case, Unit
+from lowlat.risk.state import RiskState
+
+__all__ = ["check_cash", "check_exposure"]
+
+_MARKET_LIMIT = int(Rule.MARKET_LIMIT)
+_CORRELATED_LIMIT = int(Rule.CORRELATED_LIMIT)
+_TOTAL_LIMIT = int(Rule.TOTAL_LIMIT)
+_CASH = int(Rule.CASH)
+_RESERVE = int(Rule.RESERVE)
+_PPM = 1_000_000
+
+
+def check_exposure(unit: Unit, state: RiskState) -> int:
+    """Cut to the room under the three loss limits; refuse when the room is below the minimum.
+
+    Cash in flight counts as lost in full. A SELL takes no cash and adds no loss.
+    """
+    cases = unit.cases
+    limits = state.limits
+    bankroll_e6 = state.bankroll_e6
+    exposure = state.exposure
+    total_unit_e6 = 0
+    for case in cases:
+        total_unit_e6 += case.unit_cost_e6
+    if not total_unit_e6:
+        return 0
+    market_most_e6 = bankroll_e6 * limits.market_loss_max_ppm // _PPM
+    correlated_most_e6 = bankroll_e6 * limits.correlated_loss_max_ppm // _PPM
+    for case in cases:
+        unit_cost_e6 = case.unit_cost_e6
+        if not unit_cost_e6:
+            continue
+        holding = case.holding
+        together_e6 = unit_cost_e6
+        same_e6 = unit_cost_e6
+        if len(cases) > 1:
+            bucket, market = holding.bucket, case.market
+            same_e6 = sum(each.unit_cost_e6 for each in cases if each.market == market)
+            together_e6 = sum(
+                each.unit_cost_e6
+                for each in cases
+                if each.holding.bucket is bucket
+                or (bucket.correlation and each.holding.bucket.correlation == bucket.correlation)
+            )
+        rule = _fit(case, state, _MARKET_LIMIT, market_most_e6, holding.loss_e6, same_e6) or _fit(
+            case,
+            state,
+            _CORRELATED_LIMIT,
+            correlated_most_e6,
+            exposure.correlated_loss_e6(holding.bucket),
+            together_e6,
+        )
+        if rule:
+            return rule
+    total_most_e6 = bankroll_e6 * limits.total_loss_max_ppm // _PPM
+    return _fit(cases[0], state, _TOTAL_LIMIT, total_most_e6, exposure.total_e6, total_unit_e6)
+
+
+def check_cash(unit: Unit, state: RiskState) -> int:
+    """Cut to the cash that nothing else holds, unwind reserves included; keep some unlocked."""
+    cases = unit.cases
+    unit_e6 = unwind_e6 = 0
+    for case in cases:
+        unit_e6 += case.unit_cost_e6
+        if unit.group:
+            if not case.buys:
+                # A leg that sold can not be undone by buying its complement.
+                return case.refuse(_RESERVE, 0, case.action)
+            unwind_e6 += state.unwind_unit_e6(case)
+    if not unit_e6:
+        return 0
+    first = cases[0]
+    free_e6 = state.cash_e6 - state.held_e6
+    rule = _fit(first, state, _CASH, state.cash_e6, state.held_e6, unit_e6)
+    if rule:
+        return rule
+    if unwind_e6:
+        rule = _fit(first, state, _RESERVE, free_e6, 0, unit_e6 + unwind_e6)
+        if rule:
+            return rule
+    locked_most_e6 = state.bankroll_e6 * state.limits.cash_locked_max_ppm // _PPM
+    locked_e6 = state.exposure.cost_e6 + state.held_e6
+    return _fit(first, state, _CASH, locked_most_e6, locked_e6, unit_e6)
+
+
+def _fit(
+    case: Case, state: RiskState, rule: int, most_e6: int, used_e6: int, unit_cost_e6: int
+) -> int:
+    """Cut the case to the room that is left at this cost a share; refuse below the minimum."""
+    size_e6 = case.size_e6
+    need_e6 = -(-size_e6 * unit_cost_e6 // E6)
+    if used_e6 + need_e6 <= most_e6:
+        return 0
+    room_e6 = max(0, most_e6 - used_e6)
+    smaller_e6 = state.floor_size(room_e6 * E6 // unit_cost_e6, state.common_step_e6)
+    if smaller_e6 < state.common_min_e6 or not smaller_e6:
+        return case.refuse(rule, most_e6, used_e6 + need_e6)
+    case.cut(smaller_e6, rule, most_e6, used_e6 + need_e6)
+    return 0

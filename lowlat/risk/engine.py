@@ -1,0 +1,486 @@
+"""Turn signals into checked intents, and every signal into exactly one decision.
+
+Run by the risk process, or fused between signals and executor. Per turn: market rows, reports,
+then the signals there are: aggregated, ranked, checked in fixed order, sized, published. Never
+waits; while the ledger is too far behind to take decisions, signals stay where they are.
+"""
+
+from collections.abc import Callable
+from math import lcm
+from typing import Final
+
+import msgspec
+
+from lowlat.core.directory import MarketDirectory
+from lowlat.core.layout import (
+    INTENT,
+    SIGNAL,
+    SLOT_HEAD_BYTES,
+    STREAMS,
+    TURN,
+    IntentFlag,
+    MarketRow,
+    OrderType,
+    Rule,
+    Writer,
+    record_id,
+)
+from lowlat.core.ports import (
+    EMPTY,
+    Cell,
+    Clock,
+    Recorder,
+    StreamReader,
+    StreamWriter,
+    TableReader,
+    TableWriter,
+)
+from lowlat.core.units import E4, E6
+from lowlat.risk.account import Account, AccountPorts
+from lowlat.risk.aggregate import Aggregator
+from lowlat.risk.case import Case, Unit
+from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
+from lowlat.risk.decisions import DecisionWriter
+from lowlat.risk.equity import Equity
+from lowlat.risk.facts import MarketFacts
+from lowlat.risk.limits import LimitsParams
+from lowlat.risk.reservations import OwnOrder
+from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
+
+__all__ = ["RiskEngine", "RiskPorts"]
+
+_SIGNALS_A_TURN: Final = 32
+_CENT_E6: Final = 10_000
+_BUSY_TURNS_MAX: Final = 32
+"""Marks, exposure rows and look-ups wait for an idle turn, but not for more turns than this."""
+_S_NS: Final = 1_000_000_000
+_SIGNAL_KIND: Final = SIGNAL.kind
+_INTENT_KIND: Final = INTENT.kind
+_FOK: Final = int(OrderType.FOK)
+_FAK: Final = int(OrderType.FAK)
+_GTC: Final = int(OrderType.GTC)
+_POST_ONLY: Final = int(IntentFlag.POST_ONLY)
+_REDUCE_ONLY: Final = int(IntentFlag.REDUCE_ONLY)
+_HALT_DRAWDOWN: Final = int(Rule.DRAWDOWN)
+
+
+class RiskPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the engine touches."""
+
+    signals: StreamReader
+    reports: StreamReader
+    metadata: StreamReader
+    books: TableReader
+    shards: TableReader
+    markets: TableReader
+    positions: TableReader
+    cash: TableReader
+    orders: TableReader
+    groups: TableReader
+    intents: StreamWriter
+    decisions: StreamWriter
+    exposure: TableWriter
+    clock: Clock
+    halted: Callable[[], int]
+    """Code of a halt cell that is set, 0 while none is."""
+    pull_halt: Callable[[int, bytes], None]
+    """Set risk's own halt cell: (code, reason)."""
+    cell: Callable[[str], Cell]
+    recorder: Callable[[str], Recorder]
+    decisions_reserve: int = STREAMS["decisions"].slots // 2
+
+
+class RiskEngine:
+    """Signals in, intents and decisions out."""
+
+    name = "risk"
+
+    def __init__(self, ports: RiskPorts, limits: LimitsParams, config_generation: int = 0) -> None:
+        limits.validate()
+        self._ports = ports
+        self._limits = limits
+        self._generation = config_generation
+        self._directory = MarketDirectory(ports.markets, ports.metadata)
+        self._aggregator = Aggregator()
+        self.state = RiskState(
+            limits,
+            ports.books,
+            ports.shards,
+            ports.intents.free,
+            ports.decisions.free,
+            ports.decisions_reserve,
+        )
+        self._account = Account(
+            self.state,
+            AccountPorts(
+                reports=ports.reports,
+                positions=ports.positions,
+                cash=ports.cash,
+                orders=ports.orders,
+                groups=ports.groups,
+                exposure=ports.exposure,
+                cell=ports.cell,
+            ),
+        )
+        self.equity = Equity(self.state)
+        self._decisions = DecisionWriter(ports.decisions, self._next_id, ports.cell)
+        self._clock = ports.clock
+        self._pack_intent = INTENT.codec.pack_into
+        self._seq = 0
+        self._offset_ns = 0
+        self._second_ns = 0
+        self._restarted = False
+        self._busy_turns = 0
+        self._started_ns = 0
+        self._latency = ports.recorder("risk.check_ns")
+        self._backlog = ports.cell("risk.decisions_full")
+        self._intents_sent = ports.cell("risk.intents")
+
+    # ------------------------------------------------------------------------------- engine
+    def start(self) -> None:
+        """Rebuild from the tables, then take the reports; what was left in the ring is dropped."""
+        now_ns = self._clock.monotonic_ns()
+        self._started_ns = self._second_ns = self.state.now_ns = now_ns
+        self._offset_ns = self._clock.wall_ns() - now_ns
+        self.state.halt_code = self._ports.halted()
+        for row in self._directory.start():
+            self._take_market(row)
+        # Intents of an older life may still be on their way: hear of them before adding to them.
+        self._restarted = self._ports.intents.epoch > 1
+        self._account.restore(now_ns)
+        while self._account.take_reports(now_ns):
+            pass
+        self._drop_left_overs()
+        self._watch(now_ns, whole=True)
+
+    def turn(self, now_ns: int) -> int:
+        """Take what is new and decide on it; return how much was done."""
+        state = self.state
+        state.now_ns = now_ns
+        done = 0
+        for row in self._directory.poll():
+            self._take_market(row)
+            done += 1
+        done += self._account.take_reports(now_ns)
+        done += self._take_signals(now_ns)
+        if done:
+            self._record_turn(now_ns)
+            self._busy_turns += 1
+            if self._busy_turns < _BUSY_TURNS_MAX and not self.state.waiting:
+                return done
+        self._busy_turns = 0
+        self._watch(now_ns)
+        return done
+
+    def close(self) -> None:
+        """Publish the exposure as it stands."""
+        while self._account.publish_exposure(self.state.now_ns, self.equity):
+            pass
+
+    def reload(self, limits: LimitsParams, config_generation: int) -> None:
+        """Swap every limit at once; decisions carry the generation they were made under."""
+        limits.validate()
+        self._limits = self.state.limits = limits
+        self._generation = config_generation
+        self.equity.cap()
+
+    # ------------------------------------------------------------------------------- inputs
+    def _take_market(self, row: MarketRow) -> None:
+        facts = MarketFacts(row)
+        self.state.facts[row.market] = facts
+        self._account.take_market(facts)
+
+    def _take_signals(self, now_ns: int) -> int:
+        """Poll, aggregate, decide. Slots are given back once their signals are decided."""
+        signals = self._ports.signals
+        aggregator = self._aggregator
+        done = self._poll_signals(now_ns)
+        if not done and not aggregator.waiting:
+            return 0
+        limits = self._limits
+        units = aggregator.ranked(now_ns, limits)
+        if units:
+            self.state.halt_code = self._ports.halted()
+            for unit in units:
+                if not aggregator.veto(unit, now_ns, limits):
+                    self._decide(unit, now_ns)
+        if aggregator.refused:
+            for case in aggregator.refused:
+                self._decisions.refuse(case, now_ns, self._generation)
+                done += 1
+            aggregator.refused.clear()
+        if not aggregator.waiting:
+            signals.release()
+        return done
+
+    def _poll_signals(self, now_ns: int) -> int:
+        """Hand signals to the aggregator while each is sure of a decision slot."""
+        # One slot more is kept for the turn's own record.
+        room = min(_SIGNALS_A_TURN, self._ports.decisions.free() - self._aggregator.held - 1)
+        if room <= 0:
+            self._backlog.add(1)
+            return 0
+        signals = self._ports.signals
+        take = self._aggregator.take
+        done = 0
+        kind = signals.poll()
+        while kind != EMPTY:
+            done += 1
+            if kind == _SIGNAL_KIND:
+                take(Case(signals.buffer, signals.epoch), now_ns)
+            if done == room:
+                break
+            kind = signals.poll()
+        if done:
+            self._aggregator.drop_epochs(signals.epoch)
+        return done
+
+    def _drop_left_overs(self) -> None:
+        """End every signal that came before this life of risk."""
+        signals = self._ports.signals
+        now_ns = self.state.now_ns
+        while self._ports.decisions.free() > 1 and signals.poll() == _SIGNAL_KIND:
+            case = Case(signals.buffer, signals.epoch)
+            case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
+            self._decisions.refuse(case, now_ns, self._generation)
+        signals.release()
+
+    # ------------------------------------------------------------------------------- deciding
+    def _decide(self, unit: Unit, now_ns: int) -> None:
+        """Run every check in order; send the unit or refuse all of it."""
+        state = self.state
+        cases = unit.cases
+        for case in cases:
+            for check in LEG_CHECKS:
+                if check(case, state):
+                    self._refuse(unit, case, now_ns)
+                    return
+        refused = self._size(unit)
+        if refused is None:
+            for final in FINAL_CHECKS:
+                if final(unit, state):
+                    refused = next(case for case in cases if case.rule)
+                    break
+        if refused is not None:
+            self._refuse(unit, refused, now_ns)
+            return
+        self._send(unit, now_ns)
+
+    def _size(self, unit: Unit) -> Case | None:
+        """Bring all legs to one size that the money allows, and walk it; a refused leg or None."""
+        state = self.state
+        cases = unit.cases
+        first = cases[0]
+        state.common_step_e6 = first.facts.step_e6
+        state.common_min_e6 = first.facts.min_size_e6
+        if len(cases) > 1:
+            if len(cases) > LEGS_MAX:
+                first.refuse(Rule.GROUP_INCOMPLETE, LEGS_MAX, len(cases))
+                return first
+            state.common_step_e6 = _common_step(cases)
+            state.common_min_e6 = max(case.facts.min_size_e6 for case in cases)
+            self._level(cases)
+        for check in UNIT_CHECKS:
+            if check(unit, state):
+                return next(case for case in cases if case.rule)
+        if len(cases) > 1:
+            self._level(cases)
+        for case in cases:
+            if self._settle_size(case):
+                return case
+        return None
+
+    def _settle_size(self, case: Case) -> int:
+        """Walk the leg at its final size; refuse what became too small."""
+        state = self.state
+        if case.size_e6 < state.common_min_e6 or not case.size_e6:
+            return case.refuse(Rule.MIN_SIZE, state.common_min_e6, case.size_e6)
+        walk = case.walk
+        if walk is not None and walk.filled_e6 != case.size_e6:
+            walk = case.walk = state.walk(case, case.size_e6)
+            if not walk.complete:
+                return case.refuse(Rule.DEPTH, walk.filled_e6, case.size_e6)
+        least_e6 = self._limits.order_notional_e6_min
+        if case.buys and _spend_e6(case) < least_e6:
+            return case.refuse(Rule.MIN_SIZE, least_e6, _spend_e6(case))
+        return 0
+
+    def _level(self, cases: list[Case]) -> None:
+        """Give all legs the size of the smallest; each keeps the rule that cut it most."""
+        smallest = min(cases, key=_size)
+        size_e6 = self.state.floor_size(smallest.size_e6, self.state.common_step_e6)
+        for case in cases:
+            if case.size_e6 > size_e6:
+                rule = smallest.cut_rule or Rule.CUT
+                case.cut(size_e6, rule, smallest.cut_limit, smallest.cut_was)
+
+    def _refuse(self, unit: Unit, refused: Case, now_ns: int) -> None:
+        """End every leg: the refused one by its rule, its siblings with it."""
+        for case in unit.cases:
+            if case is not refused:
+                case.refuse(Rule.GROUP_INCOMPLETE, case.legs, refused.leg)
+            self._decisions.refuse(case, now_ns, self._generation)
+
+    # ------------------------------------------------------------------------------- sending
+    def _send(self, unit: Unit, now_ns: int) -> None:
+        """Hold the cash, publish the intents, then their decisions."""
+        state = self.state
+        checked_ns = self._clock.monotonic_ns()
+        cases = unit.cases
+        if unit.group:
+            reserve_e6 = 0
+            for case in cases:
+                case.unwind_price_e4 = state.unwind_price_e4(case)
+                reserve_e6 += -(-state.unwind_unit_e6(case) * case.size_e6 // E6)
+            state.own.open_group(unit.group, len(cases), reserve_e6)
+        intents = [self._publish_intent(case, unit.group, checked_ns) for case in cases]
+        self._aggregator.approved(unit, now_ns)
+        for case, intent in zip(cases, intents, strict=True):
+            self._decisions.approve(case, intent, checked_ns, self._generation)
+            self._latency.record(max(1, checked_ns - case.decided_ns))
+
+    def _publish_intent(self, case: Case, group: int, checked_ns: int) -> int:
+        state = self.state
+        limits = self._limits
+        intent = self._next_id()
+        size_e6 = case.size_e6
+        spend_e6 = 0
+        flags = 0 if case.buys else _REDUCE_ONLY
+        if case.immediate:
+            walk = case.walk
+            assert walk is not None, "an immediate order was not walked"
+            price_e4 = walk.worst_price_e4
+            touch_e4 = walk.touch_price_e4
+            order_type = _FOK if group or limits.single_fill_or_kill else _FAK
+            if case.buys:
+                spend_e6 = _spend_e6(case)
+        else:
+            price_e4 = case.limit_price_e4
+            touch_e4 = (
+                case.view.best_ask_e4(case.outcome)
+                if case.buys
+                else case.view.best_bid_e4(case.outcome)
+            )
+            order_type = _GTC
+            flags |= 0 if case.urgency else _POST_ONLY
+        expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
+        unwind_e6 = -(-state.unwind_unit_e6(case) * size_e6 // E6) if group else 0
+        stream = self._ports.intents
+        self._pack_intent(
+            stream.buffer,
+            SLOT_HEAD_BYTES,
+            intent,
+            case.cause,
+            case.id,
+            group,
+            0,
+            case.event_ns,
+            case.recv_ns,
+            case.decoded_ns,
+            case.published_ns,
+            case.decided_ns,
+            checked_ns,
+            expires_ns,
+            size_e6,
+            spend_e6,
+            unwind_e6,
+            case.unwind_price_e4,
+            price_e4,
+            touch_e4,
+            case.instrument,
+            case.generation,
+            self._generation,
+            0,
+            case.action,
+            order_type,
+            case.urgency,
+            flags,
+            case.leg,
+            case.legs,
+            case.mode,
+            case.module,
+        )
+        published = stream.publish(_INTENT_KIND)
+        assert published, "the intents gate closed between its check and the write"
+        self._intents_sent.add(1)
+        held_e6 = 0
+        if case.buys:
+            cash_e6 = spend_e6 or -(-price_e4 * size_e6 // E4)
+            held_e6 = cash_e6 + fee_bound_e6(cash_e6, case.facts.rate_e6)
+        self._account.fly(
+            OwnOrder(
+                intent, case.instrument, case.action, price_e4, size_e6, held_e6, group, expires_ns
+            ),
+            case.holding,
+        )
+        return intent
+
+    # ------------------------------------------------------------------------------- the rest
+    def _watch(self, now_ns: int, *, whole: bool = False) -> None:
+        """Do what time asks for: marks, drawdown, orders nobody mentioned, exposure rows."""
+        state = self.state
+        account = self._account
+        if state.waiting and account.reconciled:
+            self._open_gate(now_ns)
+        if now_ns - self._second_ns >= _S_NS:
+            self._second_ns = now_ns
+            self._offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+            account.look_for_lost(now_ns)
+        if (
+            account.reconciled
+            and self.equity.step(
+                now_ns, now_ns + self._offset_ns, whole=whole or not self.equity.passes
+            )
+            and not state.drawdown_halted
+        ):
+            state.drawdown_halted = True
+            self._ports.pull_halt(_HALT_DRAWDOWN, b"drawdown")
+        account.publish_exposure(now_ns, self.equity)
+
+    def _open_gate(self, now_ns: int) -> None:
+        """Open the gate once the account is known and old intents can no longer be sent."""
+        heard = self._account.epoch_seen
+        over = now_ns - self._started_ns > self._limits.intent_life_ns_max
+        if not self._restarted or heard or over:
+            self.state.waiting = False
+
+    def _next_id(self) -> int:
+        """Name the next record; one sequence for all that risk writes."""
+        self._seq += 1
+        return record_id(Writer.RISK, self._ports.decisions.epoch, self._seq)
+
+    def _record_turn(self, now_ns: int) -> None:
+        """Say which inputs this turn had taken, so that a capture replays."""
+        ports = self._ports
+        stream = ports.decisions
+        TURN.codec.pack_into(
+            stream.buffer,
+            SLOT_HEAD_BYTES,
+            self._next_id(),
+            now_ns,
+            0,
+            0,
+            ports.signals.position,
+            self._directory.position,
+            ports.reports.position,
+            self._offset_ns,
+            Writer.RISK,
+        )
+        stream.publish(TURN.kind)
+
+
+def _spend_e6(case: Case) -> int:
+    """Return the dollars a BUY signs: walked cost floored to the cent, or size times limit."""
+    walk = case.walk
+    cost_e6: int = case.limit_price_e4 * case.size_e6 // E4 if walk is None else walk.cost_e6
+    return cost_e6 - cost_e6 % _CENT_E6
+
+
+def _common_step(cases: list[Case]) -> int:
+    """Return the ladder step that suits every leg."""
+    return lcm(*(case.facts.step_e6 for case in cases))
+
+
+def _size(case: Case) -> int:
+    size_e6: int = case.size_e6
+    return size_e6

@@ -1,0 +1,75 @@
+"""What a check needs of a market, worked out once when its row changes.
+
+Owned by risk; built from MARKET_ROW. Unknown is never zero: what is not known blocks trading.
+"""
+
+from lowlat.core.layout import Coin, Exchange, Known, MarketRow, MarketStatus, SettleRule
+from lowlat.venues.polymarket.amounts import TICKS
+
+__all__ = ["UNKNOWN_GENERATION", "MarketFacts"]
+
+UNKNOWN_GENERATION = -1
+
+_NO_EVENT = bytes(32)
+
+
+class MarketFacts:
+    """One market's rules in the form that checks compare with."""
+
+    __slots__ = (
+        "bucket",
+        "correlation",
+        "event_markets",
+        "exhaustive",
+        "exponent",
+        "generation",
+        "market",
+        "min_size_e6",
+        "rate_e6",
+        "start_known",
+        "step_e6",
+        "tick_e4",
+        "tradeable",
+    )
+
+    def __init__(self, row: MarketRow) -> None:
+        self.market = row.market
+        self.generation = row.generation
+        rule = TICKS.get(row.tick_e4)
+        self.tradeable = (
+            row.known & Known.TRADEABLE == Known.TRADEABLE
+            and row.status == MarketStatus.ACTIVE
+            and row.exchange != Exchange.UNKNOWN
+            and rule is not None
+        )
+        self.tick_e4 = row.tick_e4
+        self.step_e6 = rule.ladder_step_e6 if rule is not None else 0
+        self.min_size_e6 = row.min_size_e6
+        self.rate_e6 = row.fee_rate_e6
+        self.exponent = row.fee_exponent
+        self.correlation = row.correlation_id
+        # Only a market that settles on the averages needs its start price to be known exactly
+        # (issue, feeds); a crypto market whose rule is unknown could be one.
+        self.start_known = bool(row.known & Known.START_PRICE) or not (
+            row.settle_rule == SettleRule.TWAP_60_UP
+            or (row.coin != Coin.NONE and row.settle_rule == SettleRule.UNKNOWN)
+        )
+        grouped = row.neg_risk == 1 and row.event_id != _NO_EVENT
+        self.bucket: bytes | int = row.event_id if grouped else row.market
+        """States of the world are listed per bucket: an exclusive event, or one market."""
+        self.event_markets = row.event_market_count if grouped else 1
+        self.exhaustive = not grouped or row.neg_risk_augmented == 0
+        """Whether one of the listed outcomes must happen."""
+
+    @classmethod
+    def unknown(cls, market: int) -> "MarketFacts":
+        """Return facts of a market whose row has not come: nothing may trade there."""
+        facts = cls.__new__(cls)
+        facts.market = facts.bucket = market
+        facts.generation = UNKNOWN_GENERATION
+        facts.tradeable = facts.start_known = False
+        facts.tick_e4 = facts.step_e6 = facts.min_size_e6 = 0
+        facts.rate_e6 = facts.exponent = facts.correlation = 0
+        facts.event_markets = 1
+        facts.exhaustive = False
+        return facts

@@ -1,0 +1,149 @@
+"""What the checks compare with: limits, facts, exposure, own orders, cash, pace, halts.
+
+One object, written by RiskEngine and read by the checks. Pure; time is ``now_ns`` of the turn.
+"""
+
+from collections.abc import Callable
+
+from lowlat.book._view import BookView, Walk
+from lowlat.core.freshness import Shards
+from lowlat.core.ports import TableReader
+from lowlat.core.units import E6, ONE_E4
+from lowlat.risk.case import Case
+from lowlat.risk.exposure import Exposure
+from lowlat.risk.facts import MarketFacts
+from lowlat.risk.limits import LimitsParams
+from lowlat.risk.reservations import OwnOrders
+
+__all__ = ["LEGS_MAX", "RiskState", "fee_bound_e6"]
+
+LEGS_MAX = 32
+_S_NS = 1_000_000_000
+
+
+class RiskState:
+    """State that checks read. Only RiskEngine changes it."""
+
+    def __init__(
+        self,
+        limits: LimitsParams,
+        books: TableReader,
+        shards: TableReader,
+        intents_free: Callable[[], int],
+        decisions_free: Callable[[], int],
+        decisions_reserve: int,
+    ) -> None:
+        self.limits = limits
+        self.facts: dict[int, MarketFacts] = {}
+        self.exposure = Exposure()
+        self.own = OwnOrders()
+        self.shards = Shards(shards, limits.shard_silent_ns_max)
+        self.intents_free = intents_free
+        self.decisions_free = decisions_free
+        self.decisions_reserve = decisions_reserve
+        """Decision slots below which new orders stop; what is left is for refusals and turns."""
+        self.now_ns = 0
+        self.cash_e6 = 0
+        self.bankroll_e6 = 0
+        self.halt_code = 0
+        self.waiting = True
+        """Until the account is reconciled and a restart has heard of every old intent."""
+        self.drawdown_halted = False
+        self.drawdown_ppm = 0
+        self.common_step_e6 = E6
+        self.common_min_e6 = 0
+        """Ladder step and least size that fit all legs of the unit in hand."""
+        self._books = books
+        self._view = BookView(books.buffer)
+        self._leg_views: list[BookView] = []
+        self._tokens_e9 = limits.orders_burst * _S_NS
+        self._tokens_ns = 0
+
+    @property
+    def held_e6(self) -> int:
+        """Cash that orders in flight, resting orders and unwind reserves hold."""
+        return self.exposure.in_flight_e6 + self.own.reserve_e6
+
+    def read_book(self, case: Case) -> BookView | None:
+        """Return the market's newest book; legs of a group get a copy each."""
+        if self._books.read(case.market) <= 0:
+            return None
+        if case.legs == 1:
+            return self._view
+        views = self._leg_views
+        leg: int = case.leg
+        while len(views) <= leg:
+            views.append(self._view.copy())
+        views[leg].assign(self._view)
+        return views[leg]
+
+    def book(self, market: int) -> BookView | None:
+        """Return a market's newest book, valid until the next read."""
+        return self._view if self._books.read(market) > 0 else None
+
+    def walk(self, case: Case, size_e6: int) -> Walk:
+        """Walk the leg's book up to its limit, with the market's fee."""
+        facts = case.facts
+        return case.view.walk_size(
+            case.outcome,
+            case.action,
+            size_e6,
+            case.limit_price_e4,
+            facts.rate_e6,
+            facts.exponent,
+        )
+
+    def floor_size(self, size_e6: int, step_e6: int) -> int:
+        """Round a size down onto the ladder, and onto a template's rung where there are rungs."""
+        rungs = self.limits.size_rungs_e6
+        if not rungs:
+            return size_e6 - size_e6 % step_e6
+        fitting = [rung for rung in rungs if rung <= size_e6 and not rung % step_e6]
+        return fitting[-1] if fitting else 0
+
+    def order_price_e4(self, case: Case) -> int:
+        """Return the limit that will be sent: of a taker, the worst level it walks."""
+        walk = case.walk
+        return case.limit_price_e4 if walk is None else walk.worst_price_e4
+
+    def unit_cost_e6(self, case: Case) -> int:
+        """Return the most cash one share can take, fee included; 0 for a SELL."""
+        if not case.buys:
+            return 0
+        cost_e6 = self.order_price_e4(case) * 100
+        return cost_e6 + fee_bound_e6(cost_e6, case.facts.rate_e6)
+
+    def unwind_price_e4(self, case: Case) -> int:
+        """Return the worst price for the complement should this leg have to be undone."""
+        bid_e4 = case.view.best_bid_e4(case.outcome)
+        tick_e4 = case.facts.tick_e4
+        dearest_e4 = ONE_E4 - tick_e4
+        if bid_e4 < 0:
+            return dearest_e4
+        price_e4 = ONE_E4 - bid_e4 + self.limits.unwind_slip_e4
+        return min(dearest_e4, price_e4 - price_e4 % tick_e4)
+
+    def unwind_unit_e6(self, case: Case) -> int:
+        """Return the cash that undoing one share may take, fee included."""
+        cost_e6 = self.unwind_price_e4(case) * 100
+        return cost_e6 + fee_bound_e6(cost_e6, case.facts.rate_e6)
+
+    def take_tokens(self, count: int) -> bool:
+        """Spend order tokens; False, and none spent, when they are not there."""
+        limits = self.limits
+        grown_ns = self.now_ns - self._tokens_ns
+        if grown_ns > 0:
+            self._tokens_ns = self.now_ns
+            self._tokens_e9 = min(
+                limits.orders_burst * _S_NS,
+                self._tokens_e9 + min(grown_ns, 60 * _S_NS) * limits.orders_per_s,
+            )
+        if self._tokens_e9 < count * _S_NS:
+            return False
+        self._tokens_e9 -= count * _S_NS
+        return True
+
+
+def fee_bound_e6(cash_e6: int, rate_e6: int) -> int:
+    """Return the most that trading this much cash can cost in fees: at low prices, the rate."""
+    return -(-cash_e6 * rate_e6 // E6)
