@@ -1,0 +1,500 @@
+"""All orders of the account: what is said about them becomes rows first, then reports.
+
+Owned by the executor, the only caller. Whoever learns something about an order (HTTP answer, user
+channel, look-up, reconciliation) calls ``hear`` and ``fill``; both are idempotent and may come in
+any order. Orders that moved are collected in ``touched`` for the groups.
+
+An order's row stays until nothing more is expected of it and the row is needed, the oldest first.
+"""
+
+from collections import deque
+from typing import Final
+
+from lowlat.core.layout import (
+    ORDER_ROW,
+    REPORT,
+    SLOT_HEAD_BYTES,
+    Action,
+    OrderState,
+    ReportKind,
+    ReportRecord,
+    Writer,
+    record_id,
+)
+from lowlat.core.ports import StreamWriter, TableWriter
+from lowlat.execution.accounts import Accounts
+from lowlat.execution.limits import OpenOrders
+from lowlat.execution.meters import ExecutorMeters
+from lowlat.execution.orders import (
+    REST_DUST_E6,
+    TERMINAL,
+    Fill,
+    FillState,
+    Heard,
+    Order,
+    advance_fill,
+    hear,
+)
+from lowlat.execution.trade_ids import trade_digest, trade_text_of
+
+__all__ = ["NO_TRADE", "VENUE_REASON", "FillNews", "OrderDesk"]
+
+VENUE_REASON: Final = 1_000
+"""A report's reason from here on is the venue's RejectCode plus this; below it is a Rule."""
+NO_TRADE: Final = bytes(16)
+_NO_ORDER: Final = bytes(32)
+_NO_MODULE: Final = bytes(16)
+_KIND_OF_FILL: Final = {
+    FillState.MATCHED: ReportKind.FILL,
+    FillState.MINED: ReportKind.MINED,
+    FillState.CONFIRMED: ReportKind.CONFIRMED,
+    FillState.FAILED: ReportKind.FAILED,
+}
+_KIND_OF_STATE: Final = {
+    OrderState.LIVE: ReportKind.ACK,
+    OrderState.MATCHED: ReportKind.ACK,
+    OrderState.DELAYED: ReportKind.ACK,
+    OrderState.UNMATCHED: ReportKind.REJECT,
+    OrderState.REJECTED: ReportKind.REJECT,
+    OrderState.CANCELED: ReportKind.CANCELED,
+    OrderState.EXPIRED: ReportKind.CANCELED,
+    OrderState.UNKNOWN: ReportKind.UNKNOWN,
+}
+
+
+class FillNews:
+    """What one message says about one trade's part in one of our orders."""
+
+    __slots__ = ("cash_e6", "fee_e6", "final", "maker", "price_e4", "size_e6", "state", "trade_id")
+
+    def __init__(
+        self,
+        trade_id: str,
+        state: FillState,
+        size_e6: int,
+        cash_e6: int,
+        fee_e6: int,
+        price_e4: int,
+        *,
+        maker: bool = False,
+        final: bool = True,
+    ) -> None:
+        self.trade_id = trade_id
+        self.state = state
+        self.size_e6 = size_e6
+        self.cash_e6 = cash_e6
+        self.fee_e6 = fee_e6
+        self.price_e4 = price_e4
+        self.maker = maker
+        self.final = final
+        """False for what an HTTP answer sums up: a trade message corrects its amounts."""
+
+
+class OrderDesk:
+    """The account's orders by id, and the only way to change them."""
+
+    def __init__(
+        self,
+        accounts_tables: tuple[TableWriter, TableWriter, TableWriter],
+        reports: StreamWriter,
+        meters: ExecutorMeters,
+    ) -> None:
+        """``accounts_tables``: orders, positions, cash."""
+        self._reports = reports
+        self._report_buffer = reports.buffer
+        self._orders_table = accounts_tables[0]
+        self._meters = meters
+        self._seq = 0
+        self.accounts = Accounts(*accounts_tables, next_report=self._next_report)
+        self.by_id: dict[int, Order] = {}
+        self.by_order_id: dict[bytes, Order] = {}
+        self.open = OpenOrders()
+        self.unsettled: dict[int, Order] = {}
+        """Orders of which something is still expected, open ones included."""
+        self.touched: dict[int, Order] = {}
+        self._free_rows = deque(range(self._orders_table.rows))
+        self._retired: deque[Order] = deque()
+        self.bookings = 0
+        """Grows with every change of positions and cash."""
+        self.ledger_gap = False
+        self.slots = reports.free()
+
+    # --------------------------------------------------------------------------- names, rows
+    def new_id(self) -> int:
+        """Name a record of the executor: a report, or an order no intent asked for."""
+        self._seq += 1
+        return record_id(Writer.EXECUTOR, self._reports.epoch, self._seq)
+
+    def _next_report(self) -> tuple[int, int]:
+        return self.new_id(), self._reports.cursor
+
+    def room(self) -> bool:
+        """Whether new orders may start: a free row, and reports less than half full."""
+        return bool(self._free_rows or self._retired) and self._reports.free() * 2 > self.slots
+
+    def rows_free(self, count: int) -> bool:
+        """Whether that many orders could get a row."""
+        if len(self._free_rows) >= count:
+            return True
+        return len(self._free_rows) + sum(order.done for order in self._retired) >= count
+
+    def take_row(self) -> int:
+        """Return a free row; the oldest finished order gives up its own. -1 when there is none."""
+        if self._free_rows:
+            return self._free_rows.popleft()
+        while self._retired:
+            order = self._retired.popleft()
+            if order.done and self.by_id.get(order.id) is order:
+                self.forget(order)
+                return order.row
+        return -1
+
+    def forget(self, order: Order) -> None:
+        """Drop an order nothing more is expected of."""
+        del self.by_id[order.id]
+        del self.by_order_id[order.order_id]
+        self.touched.pop(order.id, None)
+
+    def add(self, order: Order) -> None:
+        """Take an order in: indexes and the cash it holds. The caller writes row and report."""
+        assert order.order_id not in self.by_order_id, "an order id is used once"
+        self.by_id[order.id] = order
+        self.by_order_id[order.order_id] = order
+        self.unsettled[order.id] = order
+        if order.open:
+            self.open.add(order)
+        self.accounts.hold(order)
+        self._retire(order)
+
+    def readmit(self, order: Order) -> None:
+        """Take a restored order in; what it holds is counted by Accounts.restore or anew here."""
+        self.by_id[order.id] = order
+        self.by_order_id[order.order_id] = order
+        if order.open:
+            self.open.add(order)
+        self.unsettled[order.id] = order
+        self.accounts.hold(order)
+        self._retire(order)
+
+    def restore_rows(self) -> list[Order]:
+        """Read the orders table back after a restart; the caller adds what it wants to keep."""
+        table, orders, free = self._orders_table, [], []
+        for row in range(table.rows):
+            if not table.read(row):
+                free.append(row)
+                continue
+            fields = ORDER_ROW.codec.unpack_from(table.buffer, SLOT_HEAD_BYTES)
+            order = Order(row, fields)
+            if order.state == OrderState.NONE:
+                free.append(row)
+            else:
+                orders.append(order)
+        self._free_rows = deque(free)
+        return orders
+
+    # --------------------------------------------------------------------------- state
+    def hear(
+        self,
+        order: Order,
+        heard: Heard,
+        now_ns: int,
+        *,
+        reason: int = 0,
+        claimed_e6: int = 0,
+        kind: ReportKind | None = None,
+    ) -> None:
+        """Take in what a message says of an order's state and of how much was matched.
+
+        ``kind`` names the report when it is not the state's usual one.
+        """
+        before, claimed_before = order.state, order.claimed_e6
+        if heard == Heard.MATCHED and not order.immediate:
+            # Partly matched with the rest resting is said with the same word. Source: 5.1.
+            matched_e6 = max(claimed_e6, order.matched_e6)
+            if matched_e6 + REST_DUST_E6 < order.size_e6:
+                heard = Heard.LIVE
+        elif heard == Heard.MATCHED and not max(claimed_e6, claimed_before, order.matched_e6):
+            # Matched, nobody says how much: all of it is awaited until the trades are listed.
+            claimed_e6 = order.size_e6
+        if not hear(order, heard):
+            self._meters.illegal.add(1)
+        order.claimed_e6 = max(claimed_before, claimed_e6)
+        if order.state == before and order.claimed_e6 == claimed_before:
+            return
+        if reason:
+            order.reason = reason
+        if not order.acked_ns and order.state not in (OrderState.SENDING, OrderState.UNKNOWN):
+            order.acked_ns = now_ns
+            self._meters.sent_to_acked.record(now_ns - order.sent_ns)
+        self._settle(order)
+        self.accounts.write_order(order)
+        self.accounts.write_cash()
+        if order.state != before:
+            if kind is None:
+                kind = _KIND_OF_STATE[OrderState(order.state)]
+                if before == OrderState.UNKNOWN:
+                    kind = ReportKind.RESOLVED_UNKNOWN
+            self._count(kind)
+            self.report(kind, order, now_ns, reason=reason)
+
+    def _count(self, kind: ReportKind) -> None:
+        if kind == ReportKind.REJECT:
+            self._meters.rejects.add(1)
+        elif kind == ReportKind.UNKNOWN:
+            self._meters.unknown.add(1)
+
+    def fill(self, order: Order, news: FillNews, now_ns: int) -> None:
+        """Take in what a message says of a trade: book it once, settle or reverse it."""
+        if order.sealed:
+            return
+        fill = order.fills.get(news.trade_id)
+        if fill is None:
+            fill = self._book_new(order, news, now_ns)
+        elif news.final and not fill.final:
+            self._correct(order, fill, news, now_ns)
+        steps, legal = advance_fill(fill, news.state)
+        if not legal:
+            self._meters.illegal.add(1)
+        for step in steps:
+            self._settle_fill(order, fill, step, now_ns)
+
+    def rebase(self, order: Order, listed: list[FillNews], now_ns: int) -> bool:
+        """Give a restored order its fills back from the venue's listing; False when it lists less.
+
+        What we booked before the restart is in the order's totals; only the difference is booked.
+        """
+        kept = [news for news in listed if news.state != FillState.FAILED]
+        size_e6 = sum(news.size_e6 for news in kept)
+        if size_e6 < order.filled_e6 and len(kept) == len(listed):
+            return False
+        last = listed[-1]
+        delta = Fill(
+            last.trade_id,
+            size_e6 - order.filled_e6,
+            sum(news.cash_e6 for news in kept) - order.cash_e6,
+            sum(news.fee_e6 for news in kept) - order.fee_e6,
+            last.price_e4,
+            maker=last.maker,
+            final=True,
+        )
+        order.matched_e6 = sum(news.size_e6 for news in listed)
+        for news in listed:
+            amounts = (news.size_e6, news.cash_e6, news.fee_e6, news.price_e4)
+            fill = Fill(news.trade_id, *amounts, maker=news.maker, final=True)
+            fill.state = news.state
+            order.fills[news.trade_id] = fill
+        whole = order.immediate or order.matched_e6 + REST_DUST_E6 >= order.size_e6
+        if not hear(order, Heard.FILL_ALL if whole else Heard.FILL_PART):
+            self._meters.illegal.add(1)
+        if delta.size_e6 or delta.cash_e6 or delta.fee_e6:
+            self._book(order, delta, 1, now_ns)
+        confirmed_e6 = sum(news.size_e6 for news in kept if news.state == FillState.CONFIRMED)
+        if confirmed_e6 != order.confirmed_e6:
+            self.accounts.confirm(order, confirmed_e6 - order.confirmed_e6)
+            self._settle(order)
+            self._report_fill(ReportKind.CONFIRMED, order, order.fills[last.trade_id], now_ns)
+        self._settle(order)
+        self.accounts.write_order(order)
+        return True
+
+    def trades_listed(self, order: Order) -> None:
+        """Believe a whole listing of trades: of a finished order nothing else was matched."""
+        if not order.open and order.claimed_e6 > order.matched_e6:
+            order.claimed_e6 = order.matched_e6
+            self._settle(order)
+            self.accounts.write_order(order)
+            self.accounts.write_cash()
+
+    def _book_new(self, order: Order, news: FillNews, now_ns: int) -> Fill:
+        fill = Fill(
+            news.trade_id,
+            news.size_e6,
+            news.cash_e6,
+            news.fee_e6,
+            news.price_e4,
+            maker=news.maker,
+            final=news.final,
+        )
+        order.fills[news.trade_id] = fill
+        order.matched_e6 += fill.size_e6
+        if not order.filled_ns:
+            order.filled_ns = now_ns
+            if order.sent_ns:
+                self._meters.sent_to_filled.record(now_ns - order.sent_ns)
+        before = order.state
+        whole = order.immediate or order.matched_e6 + REST_DUST_E6 >= order.size_e6
+        if not hear(order, Heard.FILL_ALL if whole else Heard.FILL_PART):
+            self._meters.illegal.add(1)
+        if not order.acked_ns:
+            order.acked_ns = now_ns
+        self._meters.fills.add(1)
+        self._book(order, fill, 1, now_ns)
+        if before == OrderState.UNKNOWN and order.state != before:
+            self.report(ReportKind.RESOLVED_UNKNOWN, order, now_ns)
+        return fill
+
+    def _correct(self, order: Order, fill: Fill, news: FillNews, now_ns: int) -> None:
+        """Replace amounts that an answer summed up by the trade's own."""
+        difference = (
+            news.size_e6 - fill.size_e6,
+            news.cash_e6 - fill.cash_e6,
+            news.fee_e6 - fill.fee_e6,
+        )
+        fill.final = True
+        fill.size_e6, fill.cash_e6, fill.fee_e6 = news.size_e6, news.cash_e6, news.fee_e6
+        fill.price_e4, fill.maker = news.price_e4, news.maker
+        if not any(difference):
+            return
+        order.matched_e6 += difference[0]
+        delta = Fill(fill.trade_id, *difference, fill.price_e4, maker=fill.maker, final=True)
+        self._book(order, delta, 1, now_ns)
+
+    def _settle_fill(self, order: Order, fill: Fill, step: FillState, now_ns: int) -> None:
+        if step == FillState.FAILED:
+            self._book(order, fill, -1, now_ns)
+            return
+        if step == FillState.CONFIRMED:
+            self.accounts.confirm(order, fill.size_e6)
+        self._settle(order)
+        self._report_fill(_KIND_OF_FILL[step], order, fill, now_ns)
+
+    def _book(self, order: Order, fill: Fill, sign: int, now_ns: int) -> None:
+        self._settle(order)
+        self.bookings += 1
+        self.accounts.book(
+            order,
+            sign * fill.size_e6,
+            sign * fill.cash_e6,
+            sign * fill.fee_e6,
+        )
+        # Once more: what was booked may have been the last that was awaited.
+        self._settle(order)
+        kind = ReportKind.FILL if sign > 0 else ReportKind.FAILED
+        self._report_fill(kind, order, fill, now_ns)
+
+    def _settle(self, order: Order) -> None:
+        """Bring what the order holds and the indexes in line with its state."""
+        self.accounts.hold(order)
+        self.touched[order.id] = order
+        if order.open:
+            self.open.add(order)
+        else:
+            self.open.discard(order)
+        self._retire(order)
+
+    def _retire(self, order: Order) -> None:
+        if not order.done:
+            self.unsettled[order.id] = order
+        elif self.unsettled.pop(order.id, None) is not None:
+            self._retired.append(order)
+
+    # --------------------------------------------------------------------------- reports
+    def report(
+        self,
+        kind: ReportKind,
+        order: Order,
+        now_ns: int,
+        *,
+        reason: int = 0,
+        amounts: tuple[int, int, int] = (0, 0, 0),
+        fill: Fill | None = None,
+        group_state: int = 0,
+    ) -> None:
+        """Publish a report about an order; its rows are already written."""
+        held = self.accounts.positions.get(order.instrument)
+        trade_id, trade_text, price_e4 = NO_TRADE, b"", order.price_e4
+        if fill is not None:
+            trade_id, trade_text = trade_digest(fill.trade_id), trade_text_of(fill.trade_id)
+            price_e4 = fill.price_e4
+        self._publish(
+            self.new_id(),
+            order.cause,
+            order.id,
+            order.group,
+            now_ns,
+            order.order_id,
+            trade_id,
+            price_e4,
+            order.instrument,
+            order.generation,
+            reason,
+            kind,
+            order.state,
+            *amounts,
+            order.filled_e6,
+            held.size_e6 if held is not None else 0,
+            self.accounts.cash_e6,
+            order.reserved_e6,
+            order.action,
+            order.order_type,
+            order.leg,
+            order.legs,
+            group_state,
+            order.module,
+            trade_text,
+            order.row,
+        )
+
+    def _report_fill(self, kind: ReportKind, order: Order, fill: Fill, now_ns: int) -> None:
+        amounts = (fill.size_e6, fill.cash_e6, fill.fee_e6)
+        self.report(kind, order, now_ns, amounts=amounts, fill=fill)
+
+    def say(
+        self,
+        kind: ReportKind,
+        now_ns: int,
+        *,
+        intent: int = 0,
+        group: int = 0,
+        reason: int = 0,
+        instrument: int = 0,
+        generation: int = 0,
+        amounts: tuple[int, int, int] = (0, 0, 0),
+        group_state: int = 0,
+        legs: int = 0,
+        module: bytes = _NO_MODULE,
+        cause: int = 0,
+        leg: int = 0,
+        action: int = Action.BUY,
+    ) -> None:
+        """Publish a report that is about no order: drops, groups, halts, epochs, corrections."""
+        held = self.accounts.positions.get(instrument)
+        self._publish(
+            self.new_id(),
+            cause,
+            intent,
+            group,
+            now_ns,
+            _NO_ORDER,
+            NO_TRADE,
+            0,
+            instrument,
+            generation,
+            reason,
+            kind,
+            OrderState.NONE,
+            *amounts,
+            0,
+            held.size_e6 if held is not None else 0,
+            self.accounts.cash_e6,
+            0,
+            action,
+            0,
+            leg,
+            legs,
+            group_state,
+            module,
+            b"",
+            0,
+        )
+
+    def _publish(self, *fields: int | bytes) -> None:
+        REPORT.codec.pack_into(self._report_buffer, SLOT_HEAD_BYTES, *fields)
+        if not self._reports.publish(REPORT.kind):
+            # The reserve is spent: rows stay true, the ledger refills from the venue.
+            self.ledger_gap = True
+            self._meters.ledger_gap.add(1)
+
+
+assert len(ReportRecord._fields) == 28, "report() and say() pack every field by hand"
+assert OrderState.REJECTED in TERMINAL

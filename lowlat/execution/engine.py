@@ -1,0 +1,460 @@
+"""The executor: intents in, signed orders out, and every word of the venue booked and reported.
+
+Runs in the executor's process (spread), or with the rest (fused, inline). Sole writer of the
+tables *orders*, *groups*, *positions*, *cash* and of the stream *reports*. Its parts::
+
+    OrderSender    last checks, template, row, SENDING, write      GroupDesk   legs that belong together
+    VenueListener  answers and user frames → OrderDesk             Lookups     what nobody told us
+    Reconciler     start-up: tables, journal, venue; then intents  Heartbeat   the dead-man switch
+
+``turn``: reconciliation first; then intents, groups, look-ups, cancels, heartbeat; when all that is
+idle, one piece of template work. Nothing here sleeps, blocks or reads a clock but through ports.
+"""
+
+from collections import deque
+from typing import Final
+
+from lowlat.core.errors import RemoteProtocolError
+from lowlat.core.layout import (
+    INTENT,
+    IntentFlag,
+    IntentRecord,
+    ReportKind,
+    Rule,
+    Writer,
+    record_id,
+)
+from lowlat.core.ports import (
+    EMPTY,
+    OVERRUN,
+    SEND_PARTIAL,
+    SENT,
+    Clock,
+    Salts,
+    StreamReader,
+    StreamWriter,
+    TableWriter,
+    Transport,
+)
+from lowlat.core.units import NO_PRICE_E4
+from lowlat.execution.answers import Headers, VenueListener, sent_of
+from lowlat.execution.books import MarketReader
+from lowlat.execution.desk import OrderDesk
+from lowlat.execution.groups import GroupDesk
+from lowlat.execution.heartbeat import Heartbeat
+from lowlat.execution.in_flight import Asked, InFlight, Question
+from lowlat.execution.lookups import Lookups
+from lowlat.execution.meters import ExecutorMeters
+from lowlat.execution.params import ExecutorParams
+from lowlat.execution.reconcile import Reconciler
+from lowlat.execution.recovered import Recovered
+from lowlat.execution.retries import Retries
+from lowlat.execution.sender import OrderSender, Refused
+from lowlat.execution.templates import TemplatePool
+from lowlat.venues.polymarket.account import Account
+from lowlat.venues.polymarket.lookups import decode_heartbeat_reply
+from lowlat.venues.polymarket.replies import decode_batch_reply, decode_order_reply
+from lowlat.venues.polymarket.requests import ClobRequests
+from lowlat.venues.polymarket.signing import OrderSigner
+from lowlat.venues.polymarket.user import UserCodec
+
+__all__ = ["ExecutorEngine", "ExecutorPorts"]
+
+_SECOND_NS: Final = 1_000_000_000
+
+
+class ExecutorPorts:
+    """Everything the executor is given. Tables are writing ends of tables only it writes."""
+
+    __slots__ = (
+        "cash",
+        "clock",
+        "groups",
+        "intents",
+        "markets",
+        "meters",
+        "orders",
+        "positions",
+        "reports",
+        "salts",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        *,
+        intents: StreamReader,
+        reports: StreamWriter,
+        orders: TableWriter,
+        groups: TableWriter,
+        positions: TableWriter,
+        cash: TableWriter,
+        markets: MarketReader,
+        transport: Transport,
+        clock: Clock,
+        salts: Salts,
+        meters: ExecutorMeters,
+    ) -> None:
+        self.intents = intents
+        self.reports = reports
+        self.orders = orders
+        self.groups = groups
+        self.positions = positions
+        self.cash = cash
+        self.markets = markets
+        self.transport = transport
+        self.clock = clock
+        self.salts = salts
+        self.meters = meters
+
+
+class ExecutorEngine:
+    """State machine of the executor process. One account, one venue."""
+
+    name: Final = "executor"
+
+    def __init__(
+        self,
+        ports: ExecutorPorts,
+        signer: OrderSigner,
+        requests: ClobRequests,
+        account: Account,
+        params: ExecutorParams,
+        recovered: Recovered | None = None,
+    ) -> None:
+        """``recovered`` is what the journal says, for a start without shared memory."""
+        self._intents = ports.intents
+        self._reports = ports.reports
+        self._clock = ports.clock
+        self._transport = ports.transport
+        self._markets = ports.markets
+        self._meters = ports.meters
+        self._params = params
+        self._requests = requests
+        self._in_flight = InFlight()
+        tables = (ports.orders, ports.positions, ports.cash)
+        self.desk = OrderDesk(tables, ports.reports, ports.meters)
+        self.pool = TemplatePool(ports.markets, signer, requests, ports.salts, ports.clock, params)
+        self.sender = OrderSender(
+            self.desk,
+            ports.markets,
+            self.pool,
+            requests,
+            ports.transport,
+            self._in_flight,
+            ports.clock,
+            params,
+            ports.meters,
+        )
+        self.listener = VenueListener(
+            self.desk,
+            UserCodec(account),
+            self.sender.bucket,
+            self.sender.breaker,
+            params,
+            ports.meters,
+            self.halt,
+        )
+        self.lookups = Lookups(
+            self.desk,
+            self.listener,
+            requests,
+            account,
+            ports.transport,
+            self._in_flight,
+            ports.clock,
+            params,
+            ports.meters,
+        )
+        self.groups = GroupDesk(
+            self.desk, self.sender, self.lookups, ports.markets, ports.groups, params, self.drop
+        )
+        self.retries = Retries(ports.salts, params)
+        self.heartbeat = Heartbeat(params.heartbeat_every_ns)
+        self.reconciler = Reconciler(
+            self.desk,
+            self.groups,
+            self.listener,
+            ports.markets,
+            requests,
+            signer.signature_type,
+            account,
+            ports.transport,
+            self._in_flight,
+            ports.clock,
+            params,
+            ports.meters,
+            recovered,
+        )
+        self._cancels: deque[int] = deque()
+        self._risk_epoch = 0
+        self._halted = recovered.halted if recovered is not None else ""
+        self.user_connected = False
+
+    # --------------------------------------------------------------------------- life
+    def start(self) -> None:
+        """Load tables or journal and begin to ask the venue; intents wait until it answered."""
+        now_ns = self._clock.monotonic_ns()
+        self._markets.sweep()
+        self.reconciler.start(now_ns)
+        if self._halted:
+            self.desk.say(ReportKind.HALT, now_ns, reason=Rule.HALTED)
+
+    def turn(self, now_ns: int) -> int:
+        """Do what is due; return how much was done, 0 when idle."""
+        if not self.reconciler.done:
+            worked = self._drain(now_ns) + self.reconciler.turn(now_ns)
+            worked += self.lookups.turn(now_ns) if self.reconciler.listed else 0
+            if self.reconciler.done:
+                self._accept(now_ns)
+            return worked
+        worked = self._take_intents(now_ns)
+        if self.desk.touched:
+            worked += self.groups.touched(now_ns)
+        worked += self.groups.turn(now_ns) + self._retry(now_ns) + self._send_cancels(now_ns)
+        if worked:
+            return worked
+        worked = self._housekeeping(now_ns)
+        return worked or self.pool.refresh(now_ns)
+
+    def close(self) -> None:
+        """Publish last state. Open orders are left to the venue's dead-man switch."""
+        self.desk.accounts.write_cash()
+        self._intents.release()
+
+    @property
+    def ready(self) -> bool:
+        """Whether reconciliation is done and intents are taken."""
+        return self.reconciler.done
+
+    # --------------------------------------------------------------------------- halts
+    def halt(self, reason: str, now_ns: int) -> None:
+        """Stop new orders until ``resume``; look-ups, cancels and unwinds go on."""
+        if not self._halted:
+            self._halted = reason
+            self.desk.say(
+                ReportKind.HALT,
+                now_ns,
+                reason=Rule.HALTED,
+                module=reason.encode("ascii", "replace")[:16],
+            )
+
+    def resume(self, now_ns: int) -> None:
+        """Lift a halt; only ever called because a person asked."""
+        if self._halted:
+            self._halted = ""
+            self.desk.say(ReportKind.RESUME, now_ns)
+
+    @property
+    def halted(self) -> str:
+        """Why new orders are stopped, "" when they are not."""
+        return self._halted
+
+    # --------------------------------------------------------------------------- intents
+    def nominate(self, instrument: int, action: int, price_e4: int = NO_PRICE_E4) -> bool:
+        """Keep orders of this side ready; False when the hot set is full."""
+        return self.pool.nominate(instrument, action, self._clock.monotonic_ns(), price_e4)
+
+    def cancel(self, order_id: int) -> None:
+        """Cancel an order by our id of it, in the next turn."""
+        self._cancels.append(order_id)
+
+    def _drain(self, now_ns: int) -> int:
+        """Refuse what was wished before we knew the account. Source: design 10."""
+        drained = 0
+        while drained < self._params.intents_per_turn:
+            kind = self._intents.poll()
+            if kind == EMPTY:
+                break
+            drained += 1
+            if kind == INTENT.kind:
+                intent = INTENT.unpack(self._intents.buffer)
+                self.drop(intent, Refused(Rule.DROPPED_EPOCH), now_ns)
+        self._intents.release()
+        return drained
+
+    def _accept(self, now_ns: int) -> None:
+        """Refuse the last intents of before, then say that from here on they count."""
+        while self._drain(now_ns) == self._params.intents_per_turn:
+            pass
+        self._risk_epoch = self._intents.epoch
+        self._epoch_seen(now_ns)
+
+    def _epoch_seen(self, now_ns: int) -> None:
+        # ``intent`` names risk's epoch in the form of its record ids, with sequence 0.
+        self.desk.say(
+            ReportKind.EPOCH_SEEN, now_ns, intent=record_id(Writer.RISK, self._risk_epoch, 0)
+        )
+
+    def _take_intents(self, now_ns: int) -> int:
+        reader, taken = self._intents, 0
+        while taken < self._params.intents_per_turn:
+            kind = reader.poll()
+            if kind == EMPTY:
+                break
+            taken += 1
+            if kind == OVERRUN:
+                # Cannot be on a gated stream; if it is, somebody bypassed the gate.
+                self.halt("intents overrun", now_ns)
+                continue
+            if reader.epoch != self._risk_epoch:
+                self._risk_epoch = reader.epoch
+                self._epoch_seen(now_ns)
+            if kind == INTENT.kind:
+                self._take(INTENT.unpack(reader.buffer), now_ns)
+        if taken:
+            reader.release()
+        return taken
+
+    def _take(self, intent: IntentRecord, now_ns: int) -> None:
+        self._meters.intent_wait.record(now_ns - intent.checked_ns)
+        if intent.intent_flags & IntentFlag.CANCEL:
+            self._cancels.append(intent.target)
+            return
+        if self._halted or self.desk.ledger_gap:
+            self.drop(intent, Refused(Rule.HALTED), now_ns)
+            return
+        if intent.group and intent.legs > 1:
+            self.groups.take(intent, now_ns)
+            return
+        cleared = self.sender.check(intent, now_ns)
+        if not isinstance(cleared, Refused):
+            result = self.sender.send(cleared, now_ns)
+            if not isinstance(result, Refused):
+                self.pool.nominate(intent.instrument, intent.action, now_ns)
+                return
+            cleared = result
+        self.drop(intent, cleared, now_ns)
+
+    def drop(self, intent: IntentRecord, refused: Refused, now_ns: int) -> None:
+        """Say that an intent was not sent, unless its order's report already did."""
+        self._meters.dropped.add(1)
+        if intent.id in self.desk.by_id and refused.rule != Rule.DUPLICATE:
+            return
+        self.desk.say(
+            ReportKind.DROPPED,
+            now_ns,
+            intent=intent.id,
+            group=intent.group,
+            reason=refused.rule,
+            instrument=intent.instrument,
+            generation=intent.generation,
+            amounts=(intent.size_e6, refused.bound, refused.was),
+            legs=intent.legs,
+            leg=intent.leg,
+            module=intent.module,
+            cause=intent.cause,
+            action=intent.action,
+        )
+
+    # --------------------------------------------------------------------------- the rest of a turn
+    def _retry(self, now_ns: int) -> int:
+        for order in self.listener.retryable:
+            self.retries.offer(order, now_ns)
+        self.listener.retryable.clear()
+        done = 0
+        for intent, count in self.retries.due(now_ns):
+            done += 1
+            if self._halted:
+                continue
+            cleared = self.sender.check(intent, now_ns)
+            if not isinstance(cleared, Refused):
+                self.sender.send(cleared, now_ns, retries=count)
+                self._meters.retries.add(1)
+        return done
+
+    def _send_cancels(self, now_ns: int) -> int:
+        if not self._cancels:
+            return 0
+        wanted = [self.desk.by_id.get(each) for each in self._cancels]
+        orders = [order for order in wanted if order is not None and order.open]
+        if orders and not self.lookups.cancel(orders[:100], now_ns):
+            return 0
+        for _ in range(len(self._cancels)):
+            self._cancels.popleft()
+        for order in orders[100:]:
+            self._cancels.append(order.id)
+        return 1
+
+    def _housekeeping(self, now_ns: int) -> int:
+        worked = self.lookups.turn(now_ns) + self.reconciler.turn(now_ns)
+        if self.heartbeat.due(now_ns):
+            second = self._clock.wall_ns() // _SECOND_NS
+            request = self._requests.heartbeat(second, self.heartbeat.heartbeat_id)
+            key = self._in_flight.add(Asked.HEARTBEAT, (), now_ns)
+            if self._transport.send(request, key, urgent=False) in (SENT, SEND_PARTIAL):
+                self.heartbeat.sent(now_ns)
+                worked += 1
+            else:
+                self._in_flight.discard(key)
+        return worked
+
+    # --------------------------------------------------------------------------- from the transport
+    def on_answer(self, key: int, status: int, headers: Headers, body: bytes, recv_ns: int) -> None:
+        """Take in the answer to a request; called by the transport between turns."""
+        question = self._in_flight.take(key)
+        if question is None:
+            self._meters.remote_errors.add(1)
+            return
+        if question.asked == Asked.ORDER:
+            order = question.orders[0]
+            reply = decode_order_reply(status, body, sent_of(order))
+            self.listener.order_reply(order, reply, recv_ns)
+            self.listener.rate_headers(headers, recv_ns)
+        elif question.asked == Asked.BATCH:
+            sent = [sent_of(order) for order in question.orders]
+            replies = decode_batch_reply(status, body, sent)
+            for order, reply in zip(question.orders, replies, strict=True):
+                self.listener.order_reply(order, reply, recv_ns)
+            self.listener.rate_headers(headers, recv_ns)
+        elif question.asked == Asked.HEARTBEAT:
+            self._heartbeat_answer(question, status, body, recv_ns)
+        elif question.asked == Asked.RECONCILE:
+            self.reconciler.answer(question, status, body, recv_ns)
+        else:
+            self.lookups.answer(question, status, body, recv_ns)
+
+    def on_lost(self, key: int, recv_ns: int) -> None:
+        """Take in that a request will never be answered."""
+        question = self._in_flight.take(key)
+        if question is None:
+            self._meters.remote_errors.add(1)
+        elif question.asked in (Asked.ORDER, Asked.BATCH):
+            for order in question.orders:
+                self.listener.lost(order, recv_ns)
+        elif question.asked == Asked.HEARTBEAT:
+            self.heartbeat.lost(recv_ns)
+        elif question.asked == Asked.RECONCILE:
+            self.reconciler.lost(question, recv_ns)
+        else:
+            self.lookups.lost(question, recv_ns)
+
+    def _heartbeat_answer(self, question: Question, status: int, body: bytes, now_ns: int) -> None:
+        try:
+            reply = decode_heartbeat_reply(status, body)
+        except RemoteProtocolError:
+            self._meters.remote_errors.add(1)
+            self.heartbeat.lost(now_ns)
+            return
+        if reply.accepted:
+            if self.heartbeat.may_have_fired(now_ns):
+                self.reconciler.check_orders(now_ns)
+            self.heartbeat.accepted(reply.heartbeat_id, question.at_ns)
+        else:
+            self.heartbeat.corrected_to(reply.heartbeat_id, now_ns)
+
+    # --------------------------------------------------------------------------- the user channel
+    def on_user_frame(self, data: bytes | bytearray | memoryview, recv_ns: int) -> None:
+        """Take in one frame of the user channel."""
+        self.listener.frame(data, recv_ns)
+
+    def on_user_connected(self, now_ns: int) -> None:
+        """Read what was missed: there is no replay. Source: polymarket.md 9."""
+        self.user_connected = True
+        self.reconciler.check_orders(now_ns)
+
+    def on_user_disconnected(self, now_ns: int) -> None:
+        """Note that fills now come late: through answers and look-ups only."""
+        self.user_connected = False
+        for order in self.desk.unsettled.values():
+            order.lookup_ns = order.lookup_ns or now_ns + self._params.lookup_every_ns

@@ -1,0 +1,345 @@
+r"""One order: the table of its states, its fills, and what it still holds of the account.
+
+Used by the executor's books; pure. HTTP answers, order events and trade events come in any order
+and more than once, so a state only ever rises in RANK: every order of the same evidence ends in
+the same state. What the table calls illegal is counted and, where it is better evidence, obeyed.
+
+::
+
+    state \ heard  LIVE  MATCHED DELAYED UNMATCHED REJECTED CANCELED EXPIRED LOST  PART  ALL   GONE
+    SENDING        LIVE  MATCHED DELAYED UNMATCHED REJECTED CANCELED EXPIRED UNKN. LIVE  MATCH =!
+    UNKNOWN        LIVE  MATCHED DELAYED UNMATCHED REJECTED CANCELED EXPIRED =     LIVE  MATCH CANC.
+    DELAYED        LIVE  MATCHED =       UNMATCHED REJECTED CANCELED EXPIRED =     LIVE  MATCH CANC.
+    REJECTED       LIVE! MATCH!  =       UNMATCHED =        CANCELED EXPIRED =     LIVE! MATCH! =
+    LIVE           =     MATCHED =       UNMATCHED =!       CANCELED EXPIRED =     =     MATCH CANC.
+    UNMATCHED      =     MATCH!  =       =         =        CANCELED EXPIRED =     =!    MATCH! =
+    EXPIRED        =     MATCHED =       =         =!       CANCELED =       =     =     MATCH =
+    CANCELED       =     MATCHED =       =         =!       =        =       =     =     MATCH =
+    MATCHED        =     =       =       =!        =!       =        =       =     =     =     =!
+
+    =  stays    !  illegal: counted    PART/ALL  a fill that leaves / does not leave a rest
+
+A fill goes MATCHED → MINED → CONFIRMED, or from the first two to FAILED, which reverses it; it is
+booked once, at whichever status is heard first. Source: polymarket.md 5.6, 9; design 9.
+"""
+
+from enum import IntEnum
+from operator import attrgetter
+from typing import Any, Final
+
+from lowlat.book.fees import FeeSchedule
+from lowlat.core.layout import ORDER_ROW, SLOT_HEAD_BYTES, Action, OrderRow, OrderState, OrderType
+from lowlat.core.units import E6
+
+__all__ = [
+    "ILLEGAL",
+    "NEXT",
+    "RANK",
+    "REST_DUST_E6",
+    "TERMINAL",
+    "Fill",
+    "FillState",
+    "Heard",
+    "Order",
+    "advance_fill",
+    "fee_bound_e6",
+    "hear",
+]
+
+_RATE_UNKNOWN_E6: Final = 70_000
+"""Crypto's, the highest. Source: polymarket.md 7.1."""
+REST_DUST_E6: Final = 10_000
+"""A rest below a hundredth of a share cannot trade: it is done. Source: polymarket.md 4.2."""
+
+
+class Heard(IntEnum):
+    """What an answer, an event or a look-up says about an order."""
+
+    LIVE = 0
+    MATCHED = 1
+    DELAYED = 2
+    UNMATCHED = 3
+    REJECTED = 4
+    CANCELED = 5
+    EXPIRED = 6
+    LOST = 7
+    """No usable answer: connection lost, partial write, 5xx, garbage."""
+    FILL_PART = 8
+    FILL_ALL = 9
+    GONE = 10
+    """Canceled by id and not found for the whole look-up window."""
+
+
+class FillState(IntEnum):
+    """Settlement of one fill. Source: polymarket.md 5.6."""
+
+    MATCHED = 1
+    MINED = 2
+    CONFIRMED = 3
+    FAILED = 4
+
+
+RANK: Final = (
+    OrderState.NONE,
+    OrderState.SENDING,
+    OrderState.UNKNOWN,
+    OrderState.DELAYED,
+    OrderState.REJECTED,
+    OrderState.LIVE,
+    OrderState.UNMATCHED,
+    OrderState.EXPIRED,
+    OrderState.CANCELED,
+    OrderState.MATCHED,
+)
+"""States by strength of evidence. REJECTED is below LIVE: an order seen resting was not refused."""
+TERMINAL: Final = frozenset(
+    {
+        OrderState.REJECTED,
+        OrderState.UNMATCHED,
+        OrderState.EXPIRED,
+        OrderState.CANCELED,
+        OrderState.MATCHED,
+    }
+)
+_SAYS: Final = {
+    Heard.LIVE: OrderState.LIVE,
+    Heard.MATCHED: OrderState.MATCHED,
+    Heard.DELAYED: OrderState.DELAYED,
+    Heard.UNMATCHED: OrderState.UNMATCHED,
+    Heard.REJECTED: OrderState.REJECTED,
+    Heard.CANCELED: OrderState.CANCELED,
+    Heard.EXPIRED: OrderState.EXPIRED,
+    Heard.LOST: OrderState.UNKNOWN,
+    Heard.FILL_PART: OrderState.LIVE,
+    Heard.FILL_ALL: OrderState.MATCHED,
+    Heard.GONE: OrderState.CANCELED,
+}
+ILLEGAL: Final = frozenset(
+    {
+        (OrderState.SENDING, Heard.GONE),
+        (OrderState.MATCHED, Heard.GONE),
+        (OrderState.REJECTED, Heard.LIVE),
+        (OrderState.REJECTED, Heard.MATCHED),
+        (OrderState.REJECTED, Heard.FILL_PART),
+        (OrderState.REJECTED, Heard.FILL_ALL),
+        (OrderState.UNMATCHED, Heard.MATCHED),
+        (OrderState.UNMATCHED, Heard.FILL_PART),
+        (OrderState.UNMATCHED, Heard.FILL_ALL),
+        (OrderState.LIVE, Heard.REJECTED),
+        (OrderState.EXPIRED, Heard.REJECTED),
+        (OrderState.CANCELED, Heard.REJECTED),
+        (OrderState.MATCHED, Heard.REJECTED),
+        (OrderState.MATCHED, Heard.UNMATCHED),
+    }
+)
+
+
+def _next(state: OrderState, heard: Heard) -> OrderState:
+    if heard == Heard.GONE and (state == OrderState.SENDING or state in TERMINAL):
+        return state
+    said = _SAYS[heard]
+    return said if RANK.index(said) > RANK.index(state) else state
+
+
+NEXT: Final = {(state, heard): _next(state, heard) for state in RANK[1:] for heard in Heard}
+"""The table above: where each state goes on what is heard."""
+
+
+class Fill:
+    """One trade's part in one of our orders, keyed by (trade id, order id)."""
+
+    __slots__ = ("cash_e6", "fee_e6", "final", "maker", "price_e4", "size_e6", "state", "trade_id")
+
+    def __init__(
+        self,
+        trade_id: str,
+        size_e6: int,
+        cash_e6: int,
+        fee_e6: int,
+        price_e4: int,
+        *,
+        maker: bool,
+        final: bool,
+    ) -> None:
+        self.trade_id = trade_id
+        self.size_e6 = size_e6
+        self.cash_e6 = cash_e6
+        self.fee_e6 = fee_e6
+        self.price_e4 = price_e4
+        self.maker = maker
+        self.state = FillState.MATCHED
+        self.final = final
+        """False while only an answer vouches for it: the trade event may correct the amounts."""
+
+
+class Order:
+    """An order as its row has it, field by field, plus what need not survive a restart.
+
+    Mutable; owned by the executor. ``generation`` and the like are the intent's.
+    """
+
+    __slots__ = (
+        *OrderRow._fields,
+        "asking",
+        "claimed_e6",
+        "expires_ns",
+        "fees",
+        "fills",
+        "lookup_ns",
+        "market",
+        "matched_e6",
+        "row",
+        "sealed",
+        "unknown_ns",
+    )
+
+    def __init__(self, row: int, fields: tuple[Any, ...]) -> None:
+        (
+            self.id,
+            self.cause,
+            self.signal,
+            self.group,
+            self.order_id,
+            self.token_id,
+            self.event_ns,
+            self.recv_ns,
+            self.decoded_ns,
+            self.published_ns,
+            self.decided_ns,
+            self.checked_ns,
+            self.sent_ns,
+            self.acked_ns,
+            self.filled_ns,
+            self.size_e6,
+            self.maker_amount_e6,
+            self.taker_amount_e6,
+            self.filled_e6,
+            self.cash_e6,
+            self.fee_e6,
+            self.reserved_e6,
+            self.price_e4,
+            self.instrument,
+            self.generation,
+            self.config_generation,
+            self.reason,
+            self.state,
+            self.action,
+            self.order_type,
+            self.order_flags,
+            self.leg,
+            self.legs,
+            self.module,
+            self.confirmed_e6,
+            self.expiration_s,
+            self.lookups,
+            self.created_wall_ms,
+            self.salt,
+            self.unwind_price_e4,
+            self.retries,
+        ) = fields
+        self.row = row
+        self.market = self.instrument >> 1
+        self.fills: dict[str, Fill] = {}
+        self.matched_e6 = self.filled_e6
+        """Shares of every fill ever heard of, failed ones too."""
+        self.claimed_e6 = self.filled_e6
+        """The most that an answer or an order event said was matched."""
+        self.fees: FeeSchedule | None = None
+        """The market's fee rule when it was sent; None after a restart without the market."""
+        self.expires_ns = 0
+        """The intent's deadline; 0 after a restart: nothing of it may be sent again."""
+        self.asking = False
+        """A look-up is in flight."""
+        self.sealed = False
+        """Restored with all its fills final: nothing about them can be news."""
+        self.lookup_ns = 0
+        """When to ask the venue about it; 0 = not at all."""
+        self.unknown_ns = 0
+        """When the venue first said, after a cancel, that it knows no such order; 0 = never."""
+
+    @property
+    def immediate(self) -> bool:
+        """Whether it can not rest: FOK or FAK."""
+        return self.order_type in (OrderType.FOK, OrderType.FAK)
+
+    @property
+    def open(self) -> bool:
+        """Whether more can still happen to the unfilled part."""
+        return self.state not in TERMINAL
+
+    @property
+    def rest_e6(self) -> int:
+        """Shares that could still fill, never negative."""
+        return int(max(0, self.size_e6 - self.matched_e6)) if self.open else 0
+
+    @property
+    def awaited_e6(self) -> int:
+        """Shares the venue says were matched and whose trade has not been heard of."""
+        return int(max(0, self.claimed_e6 - self.matched_e6))
+
+    @property
+    def settling(self) -> bool:
+        """Whether a fill is known that is neither final nor reversed, or one is awaited."""
+        return bool(self.awaited_e6 > REST_DUST_E6 or self.confirmed_e6 != self.filled_e6)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is expected: its row may be used again."""
+        return not self.open and not self.settling
+
+    def pack(self, buffer: Any) -> None:
+        """Write the row behind the slot head of buffer."""
+        ORDER_ROW.codec.pack_into(buffer, SLOT_HEAD_BYTES, *_row_fields(self))
+
+    def hold_e6(self) -> int:
+        """Return the cash it may still take: the unspent part of a BUY and its worst fee."""
+        if self.action != Action.BUY:
+            return 0
+        left_e6 = int(max(0, self.maker_amount_e6 - self.cash_e6))
+        if self.open:
+            if not self.immediate:
+                share_e6 = int(-(-self.maker_amount_e6 * self.rest_e6 // max(1, self.size_e6)))
+                left_e6 = min(left_e6, share_e6)
+        elif self.awaited_e6 <= REST_DUST_E6:
+            return 0
+        return left_e6 + fee_bound_e6(left_e6, self.fees)
+
+
+def fee_bound_e6(spend_e6: int, fees: FeeSchedule | None) -> int:
+    """Return the most that spending this much can cost in fees: near price 0, the rate itself.
+
+    An unknown schedule is bounded by the dearest one there is. Source: polymarket.md 7.1.
+    """
+    rate_e6 = _RATE_UNKNOWN_E6 if fees is None else fees.rate_e6
+    return -(-spend_e6 * rate_e6 // E6)
+
+
+_row_fields = attrgetter(*OrderRow._fields)
+
+
+def hear(order: Order, heard: Heard) -> bool:
+    """Move the order by the table; False when the table calls it illegal (count it)."""
+    state = OrderState(order.state)
+    order.state = NEXT[state, heard]
+    return (state, heard) not in ILLEGAL
+
+
+def advance_fill(fill: Fill, state: FillState) -> tuple[list[FillState], bool]:
+    """Return the settlement steps that lead to ``state`` and whether the move is legal.
+
+    Statuses that come late or again give no steps. CONFIRMED and FAILED end a fill: one after the
+    other is illegal and ignored.
+    """
+    before = fill.state
+    if before in (FillState.CONFIRMED, FillState.FAILED):
+        contradicts = state in (FillState.CONFIRMED, FillState.FAILED) and state != before
+        return [], not contradicts
+    if state <= before:
+        return [], True
+    steps = (
+        [FillState.FAILED]
+        if state == FillState.FAILED
+        else [FillState(value) for value in range(before + 1, state + 1)]
+    )
+    fill.state = state
+    return steps, True

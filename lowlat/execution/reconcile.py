@@ -1,0 +1,455 @@
+"""Make our books and the venue's agree: at start before any intent, and whenever in doubt.
+
+Owned by the executor; a sans-IO state machine, one request in flight::
+
+    load tables, or the journal → open orders → trades since → balances → done, intents may come
+
+The venue's trades decide what our orders filled; its open orders what rests. Orders in SENDING may
+have left: they become UNKNOWN and are canceled by id (lookups.py). Resting orders of our key that
+no book knows are canceled. After a reboot, trades of orders the journal never got to write are
+adopted. Balances are compared only while nothing is on its way, and believed when they differ
+twice: the venue caches them. Nothing here ever sends an order. Source: design 10.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+from lowlat.book.fees import schedule_of
+from lowlat.core.errors import RemoteProtocolError
+from lowlat.core.layout import OrderRow, OrderState, OrderType, ReportKind
+from lowlat.core.ports import SEND_PARTIAL, SENT, Clock, Transport
+from lowlat.execution.answers import VenueListener
+from lowlat.execution.books import MarketReader
+from lowlat.execution.desk import OrderDesk
+from lowlat.execution.groups import GroupDesk
+from lowlat.execution.in_flight import Asked, InFlight, Question
+from lowlat.execution.meters import ExecutorMeters
+from lowlat.execution.orders import FillState, Heard, Order
+from lowlat.execution.params import ExecutorParams
+from lowlat.execution.recovered import Recovered
+from lowlat.venues.polymarket.account import Account, Fill, OrderUpdate, TradeUpdate
+from lowlat.venues.polymarket.lookups import (
+    decode_balance,
+    decode_orders_page,
+    decode_trades_page,
+)
+from lowlat.venues.polymarket.requests import FIRST_CURSOR, AssetType, ClobRequests
+from lowlat.venues.polymarket.signing import is_v3
+
+__all__ = ["Reconciler"]
+
+_SECOND_NS: Final = 1_000_000_000
+_RETRY_NS: Final = 200_000_000
+_PAGES_MAX: Final = 500
+_CANCELS_MAX: Final = 1_000
+
+
+class _Step(IntEnum):
+    IDLE = 0
+    ORDERS = 1
+    TRADES = 2
+    CANCEL = 3
+    REFRESH = 4
+    CASH = 5
+    TOKENS = 6
+
+
+class Reconciler:
+    """Compares the account with the venue's word for it."""
+
+    def __init__(
+        self,
+        desk: OrderDesk,
+        groups: GroupDesk,
+        listener: VenueListener,
+        markets: MarketReader,
+        requests: ClobRequests,
+        signature_type: int,
+        account: Account,
+        transport: Transport,
+        in_flight: InFlight,
+        clock: Clock,
+        params: ExecutorParams,
+        meters: ExecutorMeters,
+        recovered: Recovered | None,
+    ) -> None:
+        self._desk = desk
+        self._groups = groups
+        self._listener = listener
+        self._markets = markets
+        self._requests = requests
+        self._signature_type = signature_type
+        self._account = account
+        self._transport = transport
+        self._in_flight = in_flight
+        self._clock = clock
+        self._params = params
+        self._meters = meters
+        self._recovered = recovered
+        self._step = _Step.IDLE
+        self._cursor = FIRST_CURSOR
+        self._pages = 0
+        self._wait_ns = 0
+        self._asking = False
+        self._after_s: int | None = None
+        self._seen_open: dict[bytes, OrderUpdate] = {}
+        self._seen_trades: list[TradeUpdate] = []
+        self._tokens: list[int] = []
+        self._balances: dict[int, int] = {}
+        self._booked_at_ask = 0
+        self._differed: dict[int, int] = {}
+        self._balance_due_ns = 0
+        self._fresh = False
+        self._again = False
+        self.listed = False
+        """Orders and trades were read once: look-ups may begin."""
+        self.done = False
+
+    # --------------------------------------------------------------------------- start
+    def start(self, now_ns: int) -> None:
+        """Load what we know of the account and begin to ask."""
+        orders = self._desk.restore_rows()
+        cash = self._desk.accounts.restore(orders)
+        if cash is not None:
+            for order in orders:
+                self._readmit(order, now_ns)
+        elif self._recovered is not None:
+            orders = self._from_journal(self._recovered, now_ns)
+        else:
+            # Nothing is known at all: the venue's balances are the books.
+            self._fresh = True
+        self._groups.restore(orders, now_ns)
+        self._desk.accounts.write_cash()
+        self._begin(now_ns)
+
+    def _readmit(self, order: Order, now_ns: int) -> None:
+        row = self._markets.market(order.market)
+        if row is not None and row.generation == order.generation:
+            order.fees = schedule_of(row)
+        order.sealed = order.done
+        reserved_e6 = order.reserved_e6
+        self._desk.readmit(order)
+        assert order.reserved_e6 >= 0 or reserved_e6 < 0
+        if order.state == OrderState.SENDING:
+            # Written before the bytes left, if they did: nobody knows.
+            self._desk.hear(order, Heard.LOST, now_ns)
+        if not order.done:
+            order.lookup_ns = now_ns
+
+    def _from_journal(self, recovered: Recovered, now_ns: int) -> list[Order]:
+        """Put orders and positions back under this boot's instruments and ids."""
+        accounts = self._desk.accounts
+        by_token = {
+            each.identity.token_id: each for each in self._markets.instruments.by_index.values()
+        }
+        if recovered.cash is not None:
+            accounts.cash_e6 = recovered.cash.cash_e6
+            accounts.fees_e6 = recovered.cash.fees_e6
+            accounts.realized_e6 = recovered.cash.realized_e6
+        for row in recovered.positions:
+            token = by_token.get(row.token_id)
+            if token is None:
+                self._listener.in_doubt = True
+                self._meters.foreign.add(1)
+                continue
+            accounts.put_position(row._replace(instrument=token.index, generation=token.generation))
+        orders = []
+        for old in recovered.orders:
+            token = by_token.get(old.token_id)
+            index = self._desk.take_row() if token is not None else -1
+            if token is None or index < 0:
+                self._listener.in_doubt = True
+                self._meters.foreign.add(1)
+                continue
+            # Ids of an earlier boot may be given again in this one.
+            fields = old._replace(
+                id=self._desk.new_id(),
+                instrument=token.index,
+                generation=token.generation,
+                sent_ns=0,
+                acked_ns=0,
+                filled_ns=0,
+                reserved_e6=0,
+            )
+            order = Order(index, fields)
+            self._readmit(order, now_ns)
+            accounts.write_order(order)
+            orders.append(order)
+        return orders
+
+    def check_orders(self, now_ns: int) -> None:
+        """Read open orders and trades again: something may have been missed."""
+        if self._step == _Step.IDLE and self.done:
+            self._begin(now_ns)
+        else:
+            self._again = True
+
+    def _begin(self, now_ns: int) -> None:
+        self._step = _Step.ORDERS
+        self._cursor, self._pages = FIRST_CURSOR, 0
+        self._seen_open, self._seen_trades = {}, []
+        self._wait_ns = now_ns
+        created = [
+            order.created_wall_ms for order in self._desk.unsettled.values() if not order.done
+        ]
+        if self._fresh:
+            self._after_s = None
+            return
+        since_ms = self._clock.wall_ns() // 1_000_000
+        if self._recovered is not None and not self.done:
+            since_ms = self._recovered.last_wall_ms
+        self._after_s = max(0, min([since_ms, *created]) // 1_000 - self._params.trades_overlap_s)
+
+    # --------------------------------------------------------------------------- asking
+    def turn(self, now_ns: int) -> int:
+        """Ask the next question when the last is answered; return 1 when one left."""
+        if self._step == _Step.IDLE:
+            return self._consider_balances(now_ns)
+        if self._asking or now_ns < self._wait_ns:
+            return 0
+        request = self._request()
+        key = self._in_flight.add(Asked.RECONCILE, (), now_ns, self._step)
+        if self._transport.send(request, key, urgent=False) in (SENT, SEND_PARTIAL):
+            self._asking = True
+            return 1
+        self._in_flight.discard(key)
+        self._wait_ns = now_ns + _RETRY_NS
+        return 0
+
+    def _request(self) -> bytes:
+        second = self._clock.wall_ns() // _SECOND_NS
+        requests = self._requests
+        if self._step == _Step.ORDERS:
+            return requests.orders(second, cursor=self._cursor)
+        if self._step == _Step.TRADES:
+            return requests.trades(second, after_s=self._after_s, cursor=self._cursor)
+        if self._step == _Step.CANCEL:
+            return requests.cancel_orders(second, self._foreign()[:_CANCELS_MAX])
+        refresh = self._step == _Step.REFRESH
+        if self._step != _Step.TOKENS:
+            return requests.balance(second, self._signature_type, refresh=refresh)
+        token = self._tokens[-1]
+        kind = AssetType.CONDITIONAL_V2 if is_v3(token) else AssetType.CONDITIONAL
+        return requests.balance(second, self._signature_type, kind, token)
+
+    def lost(self, question: Question, now_ns: int) -> None:
+        """Ask again a little later."""
+        del question
+        self._asking = False
+        self._wait_ns = now_ns + _RETRY_NS
+
+    def answer(self, question: Question, status: int, body: bytes, now_ns: int) -> None:
+        """Take in an answer; one that cannot be read is asked for again."""
+        self._asking = False
+        if question.detail != self._step:
+            return
+        try:
+            self._take(status, body, now_ns)
+        except RemoteProtocolError:
+            self._meters.remote_errors.add(1)
+            self._wait_ns = now_ns + _RETRY_NS
+
+    def _take(self, status: int, body: bytes, now_ns: int) -> None:
+        if self._step == _Step.ORDERS:
+            orders = decode_orders_page(status, body)
+            self._seen_open.update({row.order_id: row for row in orders.rows})
+            if not self._next_page(orders.next_cursor):
+                self._step, self._cursor, self._pages = _Step.TRADES, FIRST_CURSOR, 0
+        elif self._step == _Step.TRADES:
+            trades = decode_trades_page(status, body, self._account)
+            self._seen_trades.extend(trades.rows)
+            if not self._next_page(trades.next_cursor):
+                self._compare(now_ns)
+        elif self._step == _Step.CANCEL:
+            self._after_orders(now_ns)
+        elif self._step == _Step.REFRESH:
+            # Only asks the venue to look at the chain; its answer carries nothing we need.
+            self._step = _Step.CASH
+        elif self._step == _Step.CASH:
+            self._balances = {0: decode_balance(status, body).balance_e6}
+            self._step = _Step.TOKENS
+            self._tokens_left(now_ns)
+        else:
+            self._balances[self._tokens.pop()] = decode_balance(status, body).balance_e6
+            self._tokens_left(now_ns)
+
+    def _next_page(self, cursor: str) -> bool:
+        self._pages += 1
+        self._cursor = cursor
+        if self._pages > _PAGES_MAX:
+            raise RemoteProtocolError(f"a listing of more than {_PAGES_MAX} pages")
+        return bool(cursor)
+
+    # --------------------------------------------------------------------------- comparing
+    def _compare(self, now_ns: int) -> None:
+        """Bring our orders in line with both listings."""
+        for update in self._seen_open.values():
+            if update.order_id in self._desk.by_order_id:
+                self._listener.order_update(update, now_ns)
+        if not self._fresh:
+            self._compare_trades(now_ns)
+        for order in list(self._desk.unsettled.values()):
+            if order.order_id not in self._seen_open and order.open:
+                # Not resting: filled, canceled, or still on its way. Its own id tells.
+                order.lookup_ns = now_ns
+        self.listed = True
+        if self._params.cancel_foreign and self._foreign():
+            self._meters.foreign.add(len(self._foreign()))
+            self._step = _Step.CANCEL
+        else:
+            self._after_orders(now_ns)
+
+    def _foreign(self) -> list[bytes]:
+        known = self._desk.by_order_id
+        return [order_id for order_id in self._seen_open if order_id not in known]
+
+    def _compare_trades(self, now_ns: int) -> None:
+        rebased: dict[int, list[tuple[Fill, FillState]]] = {}
+        for trade in self._seen_trades:
+            for fill in trade.fills:
+                order = self._desk.by_order_id.get(fill.order_id)
+                if order is None:
+                    order = self._adopt(trade, fill, now_ns)
+                if order is None:
+                    continue
+                if order.filled_e6 and not order.fills and not order.sealed:
+                    rebased.setdefault(order.id, [])
+        for trade in self._seen_trades:
+            self._listener.trade_listed(trade, rebased, now_ns)
+        for order_id, fills in rebased.items():
+            order = self._desk.by_id[order_id]
+            self._listener.rebase(order, fills, now_ns)
+
+    def _adopt(self, trade: TradeUpdate, fill: Fill, now_ns: int) -> Order | None:
+        """Make an order of a fill that the journal never heard of; None when it is not news."""
+        recovered = self._recovered
+        if recovered is None or self.done or fill.order_id in recovered.known_ids:
+            return None
+        since_ns = (recovered.last_wall_ms - 60_000) * 1_000_000
+        token = self._markets.instruments.by_token.get(str(fill.token_id))
+        if trade.match_ns < since_ns or token is None:
+            self._listener.in_doubt = self._listener.in_doubt or token is None
+            return None
+        index = self._desk.take_row()
+        if index < 0:
+            self._listener.in_doubt = True
+            return None
+        self._meters.foreign.add(1)
+        maker_e6 = fill.cash_e6 if fill.action == 0 else fill.size_e6
+        taker_e6 = fill.size_e6 if fill.action == 0 else fill.cash_e6
+        fields = dict.fromkeys(OrderRow._fields, 0) | {
+            "id": self._desk.new_id(),
+            "order_id": fill.order_id,
+            "token_id": token.identity.token_id,
+            "size_e6": fill.size_e6,
+            "maker_amount_e6": maker_e6,
+            "taker_amount_e6": taker_e6,
+            "price_e4": fill.price_e4,
+            "instrument": token.index,
+            "generation": token.generation,
+            "state": int(OrderState.UNKNOWN),
+            "action": int(fill.action),
+            "order_type": int(OrderType.FAK),
+            "legs": 1,
+            "module": bytes(16),
+            "created_wall_ms": max(0, trade.match_ns // 1_000_000),
+        }
+        order = Order(index, OrderRow(**fields))  # type: ignore[arg-type]
+        row = self._markets.market(order.market)
+        order.fees = schedule_of(row) if row is not None else None
+        self._desk.add(order)
+        self._desk.accounts.write_order(order)
+        return order
+
+    def _after_orders(self, now_ns: int) -> None:
+        if self._fresh:
+            self._step = _Step.REFRESH
+            self._tokens = sorted(
+                {fill.token_id for trade in self._seen_trades for fill in trade.fills}
+            )
+            self._booked_at_ask = self._desk.bookings
+            return
+        self._finish(now_ns)
+
+    def _finish(self, now_ns: int) -> None:
+        self._step = _Step.IDLE
+        self._seen_open, self._seen_trades = {}, []
+        self._balance_due_ns = now_ns + self._params.balance_check_every_ns
+        if not self.done:
+            self.done = True
+            self._groups.reconciled(now_ns)
+            self._balance_due_ns = now_ns
+        if self._again:
+            self._again = False
+            self._begin(now_ns)
+
+    # --------------------------------------------------------------------------- balances
+    def _consider_balances(self, now_ns: int) -> int:
+        if not self.done or self._desk.unsettled:
+            return 0
+        if self._listener.in_doubt:
+            self._balance_due_ns = min(self._balance_due_ns, now_ns + _SECOND_NS)
+        if now_ns < self._balance_due_ns:
+            return 0
+        self._listener.in_doubt = False
+        self._booked_at_ask = self._desk.bookings
+        self._tokens = [
+            int.from_bytes(held.token_id, "big")
+            for held in self._desk.accounts.positions.values()
+            if held.size_e6 or held.bought_e6
+        ]
+        self._step = _Step.REFRESH
+        self._wait_ns = now_ns
+        return 1
+
+    def _tokens_left(self, now_ns: int) -> None:
+        if self._tokens:
+            return
+        moved = self._desk.bookings != self._booked_at_ask or bool(self._desk.unsettled)
+        if self._fresh or not moved:
+            self._believe(now_ns)
+        self._fresh = False
+        self._finish(now_ns)
+
+    def _believe(self, now_ns: int) -> None:
+        """Correct our books where the venue differs, the second time in a row that it does."""
+        differed: dict[int, int] = {}
+        instruments = self._markets.instruments.by_token
+        for token_id, balance_e6 in self._balances.items():
+            token = instruments.get(str(token_id)) if token_id else None
+            if token_id and token is None:
+                continue
+            ours_e6 = (
+                self._desk.accounts.size_e6(token.index)
+                if token is not None
+                else self._desk.accounts.cash_e6
+            )
+            if balance_e6 == ours_e6:
+                continue
+            if not self._fresh and self._differed.get(token_id) != balance_e6:
+                differed[token_id] = balance_e6
+                continue
+            self._correct(token.index if token is not None else -1, balance_e6, now_ns)
+        self._differed = differed
+        if differed:
+            self._listener.in_doubt = True
+        self._desk.accounts.reconciled_ns = now_ns
+        self._desk.accounts.write_cash()
+
+    def _correct(self, instrument: int, balance_e6: int, now_ns: int) -> None:
+        accounts = self._desk.accounts
+        if instrument < 0:
+            change_e6 = accounts.correct_cash(balance_e6, now_ns)
+            self._desk.say(ReportKind.RECONCILED, now_ns, amounts=(0, change_e6, 0))
+            return
+        token = self._markets.instruments.by_index[instrument]
+        change_e6 = accounts.correct_position(
+            instrument, token.generation, token.identity.token_id, balance_e6
+        )
+        self._desk.say(
+            ReportKind.RECONCILED,
+            now_ns,
+            instrument=instrument,
+            generation=token.generation,
+            amounts=(change_e6, 0, 0),
+        )
