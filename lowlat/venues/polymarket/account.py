@@ -214,6 +214,11 @@ _ORDER_STATUSES: Final[dict[str, OrderStatus]] = {
     "CANCELED_EXPIRED_ORDER": OrderStatus.EXPIRED,
     "EXPIRED": OrderStatus.EXPIRED,
 }
+# Plain dicts: an enum's own look-up by name costs a microsecond.
+_ACTIONS: Final = dict(Action.__members__)
+_OPPOSITE: Final = {Action.BUY: Action.SELL, Action.SELL: Action.BUY}
+_ORDER_TYPES: Final = dict(OrderType.__members__)
+_TRADE_STATUSES: Final = dict(TradeStatus.__members__)
 _CHANGES: Final = {
     "PLACEMENT": OrderChange.PLACEMENT,
     "UPDATE": OrderChange.UPDATE,
@@ -237,7 +242,7 @@ def order_status(text: str) -> OrderStatus:
 def trade_status(text: str) -> TradeStatus:
     """Read a trade's status with or without TRADE_STATUS_; UNKNOWN for a new word."""
     word = text.upper().removeprefix("TRADE_STATUS_")
-    return TradeStatus.__members__.get(word, TradeStatus.UNKNOWN)
+    return _TRADE_STATUSES.get(word, TradeStatus.UNKNOWN)
 
 
 def order_update(wire: OrderWire) -> OrderUpdate:
@@ -254,8 +259,8 @@ def order_update(wire: OrderWire) -> OrderUpdate:
         _cancel_reason(wire.status),
         parse_hex_32(wire.market, "market"),
         _token(wire.asset_id),
-        Action[wire.side],
-        OrderType.__members__.get(wire.order_type or ""),
+        _ACTIONS[wire.side],
+        _ORDER_TYPES.get(wire.order_type or ""),
         _price_e8(wire.price) // _PRICE_E8_PER_E4,
         parse_fixed(wire.original_size, 6),
         matched_e6,
@@ -325,7 +330,7 @@ def _taker_fill(wire: TradeWire) -> Fill:
         wire.id,
         parse_hex_32(wire.taker_order_id, "taker order id"),
         _token(wire.asset_id),
-        Action[wire.side],
+        _ACTIONS[wire.side],
         price_e8 // _PRICE_E8_PER_E4,
         size_e6,
         cash_e6,
@@ -341,10 +346,10 @@ def _taker_price_e8(wire: TradeWire, entry: MakerWire) -> int:
 def _maker_fill(wire: TradeWire, entry: MakerWire) -> Fill:
     size_e6 = _fill_size_e6(entry.matched_amount)
     price_e8 = _fill_price_e8(entry.price)
-    taker = Action[wire.side]
+    taker = _ACTIONS[wire.side]
     # Same token: someone bought what someone sold. Two tokens: both bought (mint) or both sold.
-    action = Action(1 - taker) if entry.asset_id == wire.asset_id else taker
-    if entry.side is not None and Action[entry.side] != action:
+    action = _OPPOSITE[taker] if entry.asset_id == wire.asset_id else taker
+    if entry.side is not None and _ACTIONS[entry.side] != action:
         raise RemoteProtocolError(
             f"trade {wire.id[:64]!r}: maker side {entry.side} against taker {wire.side}"
         )
