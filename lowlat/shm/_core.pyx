@@ -168,7 +168,7 @@ cdef class StreamWriter:
             self.writer.gate_count += 1
         self.staging = _Staging(slot_bytes)
         if not ll_stream_resume(&self.writer):
-            raise ValueError("the slot at the cursor is ahead of it: the stream is corrupt")
+            raise ValueError("a slot is ahead of the cursor: the stream is corrupt")
 
     @property
     def buffer(self):

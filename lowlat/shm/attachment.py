@@ -68,20 +68,17 @@ class Attachment:
         the last writer, dead or closed, stopped; its epoch is one higher.
         """
         stream = stream or _known(layout.STREAMS, name)
+        readers = stream.gates if gates is None else gates
+        blocks = []
+        for reader in readers:
+            gate = self._map(f"gates.{reader}", Kind.GATES)
+            blocks.append((gate.memory, gate_offset(gate.header, name)))
         found = self._own(f"stream.{name}", Kind.STREAM, stream.records, stream.slot_bytes)
-        blocks = [
-            (gate.memory, gate_offset(gate.header, name))
-            for gate in (
-                self._map(f"gates.{reader}", Kind.GATES)
-                for reader in (stream.gates if gates is None else gates)
-            )
-        ]
-        epoch = self._enter(found)
         try:
-            return _core.StreamWriter(
-                found.memory, *_slots(found), CURSOR_AT, epoch & 0xFFFF_FFFF, blocks
-            )
+            epoch = self._enter(found) & 0xFFFF_FFFF
+            return _core.StreamWriter(found.memory, *_slots(found), CURSOR_AT, epoch, blocks)
         except ValueError as error:
+            self._owned.pop(found.name)[0].close()
             raise SegmentError(f"stream {found.where} cannot be continued: {error}") from error
 
     def open_stream_reader(

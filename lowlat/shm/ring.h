@@ -137,14 +137,14 @@ static inline uint64_t ll_stream_publish(ll_stream_writer *w, const uint64_t *re
 /* Take over a stream, also from a writer that died at any store. A slot that is complete although
  * the cursor never moved is stepped over: writing it again with the same sequence numbers could
  * make a reader that was stopped inside it accept half of each. An odd slot heals by overwriting.
- * Returns 0, and touches nothing, when the slot is ahead of the cursor: the segment is corrupt. */
+ * Returns 0, and touches nothing, when any slot is ahead of the cursor: the segment is corrupt. */
 static inline int ll_stream_resume(ll_stream_writer *w) {
     uint64_t n = LL_LOAD(w->cursor, __ATOMIC_ACQUIRE);
     if (n == 0) n = 1;
     uint64_t *slot = ll_slot_at(w->slots, w->mask, w->words, n);
-    uint64_t seq = LL_LOAD(&slot[0], __ATOMIC_ACQUIRE);
-    if (seq > 2 * n + 2) return 0;
-    if (seq == 2 * n + 2) n++;
+    for (uint64_t i = 0; i <= w->mask; i++)
+        if (LL_LOAD(w->slots + i * w->words, __ATOMIC_ACQUIRE) > 2 * n + 2) return 0;
+    if (LL_LOAD(&slot[0], __ATOMIC_ACQUIRE) == 2 * n + 2) n++;
     w->next = n;
     w->passed = 1;
     LL_STORE(w->cursor, n, __ATOMIC_RELEASE);

@@ -111,8 +111,10 @@ class Park:
 
     def close(self) -> None:
         """Close the FIFO; its name stays."""
-        self._poll.unregister(self._fd)
-        os.close(self._fd)
+        if self._fd >= 0:
+            self._poll.unregister(self._fd)
+            os.close(self._fd)
+            self._fd = -1
 
 
 class Bells:
