@@ -85,7 +85,7 @@ class Transfer:
 
 
 class Accounts:
-    """All wallets and the collateral behind every pair of tokens. Instrument = 2 market + outcome."""
+    """All wallets and the collateral behind each pair. Instrument = 2 market + outcome."""
 
     def __init__(self) -> None:
         self.by_wallet: dict[str, Account] = {}

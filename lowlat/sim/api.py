@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lowlat.core.units import format_fixed
+from lowlat.sim.cancels import Cancels
 from lowlat.sim.credentials import ApiKey, Credentials
 from lowlat.sim.entry import UNAUTHORIZED, Entry
 from lowlat.sim.exchange import Exchange
@@ -28,6 +29,7 @@ class ClobApi:
         exchange: Exchange,
         credentials: Credentials,
         entry: Entry,
+        cancels: Cancels,
         heartbeats: Heartbeats,
     ) -> None:
         self._credentials = credentials
@@ -36,10 +38,10 @@ class ClobApi:
         self._entry_routes: dict[tuple[str, str], Callable[[Request, int, Respond], None]] = {
             ("POST", "/order"): entry.post_order,
             ("POST", "/orders"): entry.post_orders,
-            ("DELETE", "/order"): entry.cancel_order,
-            ("DELETE", "/orders"): entry.cancel_orders,
-            ("DELETE", "/cancel-all"): entry.cancel_all,
-            ("DELETE", "/cancel-market-orders"): entry.cancel_market,
+            ("DELETE", "/order"): cancels.cancel_order,
+            ("DELETE", "/orders"): cancels.cancel_orders,
+            ("DELETE", "/cancel-all"): cancels.cancel_all,
+            ("DELETE", "/cancel-market-orders"): cancels.cancel_market,
         }
         self._public: dict[tuple[str, str], Public] = {
             ("GET", "/"): lambda _, __: success("OK"),

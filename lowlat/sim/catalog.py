@@ -1,12 +1,11 @@
 """Markets and events of the simulated venue: real-shaped ids, rules, life. Pure and seeded."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from lowlat.core.units import E8
-from lowlat.sim.ladder import Ladder
+from lowlat.sim.ladder import Ladder, Order
 
 __all__ = [
     "COINS",
@@ -14,10 +13,10 @@ __all__ = [
     "Event",
     "Market",
     "Rules",
-    "by_token",
     "iso",
     "make_event",
     "make_market",
+    "span_text",
 ]
 
 NS: Final = 1_000_000_000
@@ -169,6 +168,10 @@ class Market:
         self.last_trade_side = ""
         self.volume_e6 = 0
 
+    def met_by(self, order: Order) -> bool:
+        """Say whether an order would match at once."""
+        return self.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4)
+
     def set_tick(self, tick_e4: int) -> None:
         """Change the grid; the fill quantum only ever grows."""
         self.tick_e4 = tick_e4
@@ -202,9 +205,11 @@ def iso(time_ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def by_token(markets: Sequence[Market]) -> dict[str, tuple[Market, int]]:
-    """Index markets by token id; the value names the outcome too."""
-    return {token: (m, outcome) for m in markets for outcome, token in enumerate(m.tokens)}
+def span_text(seconds: int) -> str:
+    """Write the length of a window the way slugs do."""
+    if seconds % 3600 == 0:
+        return f"{seconds // 3600}h"
+    return f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
 
 
 def _hash(seed: int, kind: str, key: str) -> bytes:

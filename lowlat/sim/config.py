@@ -1,4 +1,4 @@
-"""Everything about a simulated venue that can be chosen. Units in the keys; unknown keys refused."""
+"""What can be chosen about a simulated venue. Units in the keys; unknown keys are refused."""
 
 from typing import Any, Final
 
@@ -14,6 +14,10 @@ PORT_NAMES: Final = (
     "clob_ws",
     "gamma",
     "data",
+    "rtds_ws",
+    "polybolt_ws",
+    "binance",
+    "binance_ws",
     "control",
 )
 
@@ -80,9 +84,9 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Generated markets, legs of neg-risk events included, crypto windows not."""
     neg_risk_events: int = 5
     coins: tuple[str, ...] = ("BTC", "ETH", "SOL")
-    window_s: int = 300
+    windows_s: tuple[int, ...] = (300,)
+    """Lengths of up/down windows; 300, 900 and 14400 have the real slugs, others are extra."""
     windows_ahead: int = 1
-    strike_window_s: int = 3600
     resolve_delay_ms: int = 1500
     twap_lag_s: int = 2
     """The average stamped at T ends this long before T."""
@@ -128,8 +132,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 f"{self.neg_risk_events} neg-risk events"
             )
         for key, value, low in (
-            ("window_s", self.window_s, 5),
-            ("strike_window_s", self.strike_window_s, 5),
+            ("windows_s", min(self.windows_s, default=5), 5),
+            ("windows_ahead", self.windows_ahead, 0),
             ("account_cash_e6", self.account_cash_e6, 0),
             ("order_rate", self.order_rate, 1),
             ("flow.spot_hz", self.flow.spot_hz, 1),

@@ -34,6 +34,7 @@ class Control:
             "skew": self._skew,
             "deposit": self._skew,
             "account": self._account,
+            "edge": self._edge,
             "jump": self._jump,
         }
 
@@ -69,6 +70,7 @@ class Control:
             "fees_e6": exchange.accounts.fees_e6,
             "fault_hits": venue.faults.hits,
             "accounts": [self._account_state(each) for each in owners],
+            **venue.report(),
         }
 
     def _account_state(self, account: Account) -> dict[str, Any]:
@@ -162,6 +164,10 @@ class Control:
             "passphrase": key.passphrase,
             "wallets": wallets,
         }
+
+    def _edge(self, values: dict[str, Any]) -> Any:
+        """Plant a neg-risk edge now."""
+        return self._venue.plant_edge(vanish=bool(values.get("vanish", False)))
 
     def _jump(self, values: dict[str, Any]) -> Any:
         """Move a coin's exchange price by so many basis points now."""

@@ -1,8 +1,9 @@
-"""Order entry as the venue answers it: authentication, modes, limits, shapes, words, cancels.
+"""Order entry as the venue answers it: authentication, modes, limits, shapes, words.
 
 Pure: a request and a time in, one answer out, perhaps later. Order of checks: polymarket.md 18.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal
@@ -16,17 +17,17 @@ from lowlat.sim.credentials import ApiKey, Credentials
 from lowlat.sim.exchange import Exchange, Placed
 from lowlat.sim.faults import Faults
 from lowlat.sim.ladder import BUY, SELL, Order
-from lowlat.sim.limits import Bucket
+from lowlat.sim.limits import Buckets
 from lowlat.sim.timers import Timers
 from lowlat.sim.verify import OrderVerifier, SignedOrder
 from lowlat.sim.wire import LOST, RESET, Request, Respond, Response, failure, success
 
-__all__ = ["Entry"]
+__all__ = ["INVALID", "UNAUTHORIZED", "Entry"]
 
 MS: Final = 1_000_000
 BATCH_MAX: Final = 15
-CANCEL_MAX: Final = 1000
 AMOUNT_MAX_E6: Final = 10**15
+EXPIRATION: Final = re.compile(r"[0-9]{1,12}")
 UNAUTHORIZED: Final = failure(401, "Unauthorized/Invalid api key")
 INVALID: Final = "Invalid order payload"
 
@@ -41,20 +42,8 @@ class PostOrder(msgspec.Struct, gc=False):
     postOnly: bool = False  # noqa: N815
 
 
-class _CancelOne(msgspec.Struct, gc=False):
-    orderID: str  # noqa: N815
-
-
-class _CancelMarket(msgspec.Struct, gc=False):
-    market: str = ""
-    asset_id: str = ""
-
-
 _decode_one: Final = msgspec.json.Decoder(PostOrder).decode
 _decode_any: Final = msgspec.json.Decoder().decode
-_decode_cancel: Final = msgspec.json.Decoder(_CancelOne).decode
-_decode_ids: Final = msgspec.json.Decoder(list[str]).decode
-_decode_market: Final = msgspec.json.Decoder(_CancelMarket).decode
 
 
 class Entry:
@@ -68,8 +57,7 @@ class Entry:
         self._timers = timers
         self._faults = faults
         self._verifier = OrderVerifier(exchange.config.chain_id)
-        self._order_buckets: dict[str, Bucket] = {}
-        self._cancel_buckets: dict[str, Bucket] = {}
+        self._buckets = Buckets(exchange.config.order_rate, exchange.config.order_burst)
 
     # ----------------------------------------------------------------------------- orders
     def post_order(self, request: Request, now_ns: int, respond: Respond) -> None:
@@ -108,7 +96,7 @@ class Entry:
         if refusal is not None:
             respond(refusal)
             return
-        bucket = self._bucket(key, now_ns, cancels=False)
+        bucket = self._buckets.of(key.owner, now_ns)
         if not bucket.take(1, now_ns):
             respond(failure(429, "rate limit exceeded", bucket.headers(refused=True)))
             return
@@ -136,7 +124,7 @@ class Entry:
             text = f"Too many orders in payload: {len(legs)}, max allowed: {BATCH_MAX}"
             respond(failure(400, text))
             return
-        bucket = self._bucket(key, now_ns, cancels=False)
+        bucket = self._buckets.of(key.owner, now_ns)
         if not bucket.take(len(legs), now_ns):
             respond(failure(429, "rate limit exceeded", bucket.headers(refused=True)))
             return
@@ -181,39 +169,45 @@ class Entry:
         self, post: PostOrder, key: ApiKey, now_ns: int, reply: Callable[[Placed], None]
     ) -> None:
         """Check identity and signature, then hand the order to the exchange."""
-        signed = post.order
-        found = self._exchange.tokens.get(signed.tokenId)
         error = self._identity_error(post, key)
         if error is not None:
             reply(Placed(400, error))
             return
+        found = self._exchange.tokens.get(post.order.tokenId)
         if found is None or found[0].closed:
             reply(Placed(404, "No orderbook exists for the requested token id"))
             return
         market, outcome = found
+        order_id, error = self._signature_error(post.order, market, key, now_ns)
+        if error is not None:
+            reply(Placed(400, error))
+            return
+        order = _build(post, key, market, outcome, order_id)
+        self._exchange.submit(order, int(post.order.takerAmount), now_ns, reply)
+
+    def _signature_error(
+        self, signed: SignedOrder, market: Market, key: ApiKey, now_ns: int
+    ) -> tuple[str, str | None]:
+        """Return the order id, and the refusal of its signature, amounts or times."""
         exchange = "neg_risk" if market.rules.neg_risk else "standard"
         try:
             order_id = "0x" + self._verifier.order_hash(signed, exchange).hex()
-            maker_e6, taker_e6 = int(signed.makerAmount), int(signed.takerAmount)
             signer = self._verifier.signed_by(signed, exchange)
         except ValueError:
-            reply(Placed(400, INVALID))
-            return
-        if signer != key.owner:
-            reply(Placed(400, "invalid signature"))
-            return
-        if not (0 < maker_e6 < AMOUNT_MAX_E6 and 0 < taker_e6 < AMOUNT_MAX_E6):
-            reply(Placed(400, INVALID))
-            return
+            return "", INVALID
+        error = None
         age_max_ns = self._faults.config.order_age_max_ms * MS
-        if age_max_ns and now_ns - int(signed.timestamp) * MS > age_max_ns:
-            reply(Placed(400, f"order {order_id} is invalid. Timestamp too old."))
-            return
-        if not signed.expiration.isdecimal() or len(signed.expiration) > 12:
-            reply(Placed(400, "invalid expiration"))
-            return
-        order = _build(post, key, market, outcome, order_id, maker_e6, taker_e6)
-        self._exchange.submit(order, taker_e6, now_ns, reply)
+        if signer != key.owner:
+            error = "invalid signature"
+        elif not all(
+            0 < int(amount) < AMOUNT_MAX_E6 for amount in (signed.makerAmount, signed.takerAmount)
+        ):
+            error = INVALID
+        elif age_max_ns and now_ns - int(signed.timestamp) * MS > age_max_ns:
+            error = f"order {order_id} is invalid. Timestamp too old."
+        elif not EXPIRATION.fullmatch(signed.expiration):
+            error = "invalid expiration"
+        return order_id, error
 
     def _identity_error(self, post: PostOrder, key: ApiKey) -> str | None:
         signed = post.order
@@ -229,91 +223,6 @@ class Entry:
         if kind not in self._exchange.config.wallet_types:
             return "maker address not allowed, please use the deposit wallet flow"
         return None
-
-    # ----------------------------------------------------------------------------- cancels
-    def cancel_order(self, request: Request, now_ns: int, respond: Respond) -> None:
-        """DELETE /order."""
-
-        def ids(_: ApiKey) -> list[str]:
-            return [_decode_cancel(request.body).orderID]
-
-        self._cancel(request, now_ns, respond, ids)
-
-    def cancel_orders(self, request: Request, now_ns: int, respond: Respond) -> None:
-        """DELETE /orders."""
-        self._cancel(request, now_ns, respond, lambda _: _decode_ids(request.body))
-
-    def cancel_all(self, request: Request, now_ns: int, respond: Respond) -> None:
-        """DELETE /cancel-all."""
-        self._cancel(request, now_ns, respond, self._open, extra_cost=1)
-
-    def cancel_market(self, request: Request, now_ns: int, respond: Respond) -> None:
-        """DELETE /cancel-market-orders."""
-
-        def ids(key: ApiKey) -> list[str]:
-            wanted = _decode_market(request.body)
-            return self._open(key, wanted.market, wanted.asset_id)
-
-        self._cancel(request, now_ns, respond, ids)
-
-    def _open(self, key: ApiKey, condition: str = "", token: str = "") -> list[str]:
-        markets = self._exchange.markets
-        return [
-            order.id
-            for order in self._exchange.open_of.get(key.key, {}).values()
-            if (not condition or markets[order.market].condition_id == condition)
-            and (not token or markets[order.market].tokens[order.outcome] == token)
-        ]
-
-    def _cancel(
-        self,
-        request: Request,
-        now_ns: int,
-        respond: Respond,
-        ids_of: Callable[[ApiKey], list[str]],
-        extra_cost: int = 0,
-    ) -> None:
-        key = self._credentials.l2(request, now_ns)
-        if key is None:
-            respond(UNAUTHORIZED)
-            return
-        mode, _ = self._faults.mode(now_ns)
-        if mode == "restart":
-            respond(failure(425, "service not ready"))
-            return
-        try:
-            ids = ids_of(key)
-        except msgspec.DecodeError:
-            respond(failure(400, INVALID))
-            return
-        if len(ids) > CANCEL_MAX:
-            text = f"Too many orders in payload: {len(ids)}, max allowed: {CANCEL_MAX}"
-            respond(failure(400, text))
-            return
-        bucket = self._bucket(key, now_ns, cancels=True)
-        if not bucket.take(len(ids) + extra_cost, now_ns):
-            respond(failure(429, "rate limit exceeded", bucket.headers(refused=True)))
-            return
-        canceled: list[str] = []
-        not_canceled: dict[str, str] = {}
-        for order_id in ids:
-            reason = self._exchange.cancel(order_id, key.key, now_ns)
-            if reason is None:
-                canceled.append(order_id)
-            else:
-                not_canceled[order_id] = reason
-        body = {"canceled": canceled, "not_canceled": not_canceled}
-        respond(success(body, bucket.headers(refused=False)))
-
-    def _bucket(self, key: ApiKey, now_ns: int, *, cancels: bool) -> Bucket:
-        buckets = self._cancel_buckets if cancels else self._order_buckets
-        bucket = buckets.get(key.owner)
-        if bucket is None:
-            config = self._exchange.config
-            rate = config.cancel_rate if cancels else config.order_rate
-            burst = config.cancel_burst if cancels else config.order_burst
-            bucket = buckets[key.owner] = Bucket(rate, burst, now_ns)
-        return bucket
 
 
 class _Batch:
@@ -356,11 +265,10 @@ def _build(
     market: Market,
     outcome: int,
     order_id: str,
-    maker_e6: int,
-    taker_e6: int,
 ) -> Order:
     """Make the exchange's order. An ungridded price becomes 0: the exchange refuses it in words."""
     signed = post.order
+    maker_e6, taker_e6 = int(signed.makerAmount), int(signed.takerAmount)
     side = BUY if signed.side == "BUY" else SELL
     is_market = post.orderType in {"FOK", "FAK"}
     price_e4 = rules.limit_price(side, maker_e6, taker_e6, market.tick_e4, is_market=is_market)

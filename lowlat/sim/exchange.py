@@ -6,19 +6,21 @@ to listeners, chance comes from one seeded source. Source: polymarket.md 5, 6, 1
 
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from lowlat.sim import rules
 from lowlat.sim.accounts import Account, Accounts
 from lowlat.sim.catalog import Market
+from lowlat.sim.checks import check_order, funds_error, post_only_error
 from lowlat.sim.config import SimConfig
 from lowlat.sim.faults import Faults
-from lowlat.sim.ladder import BUY, SELL, Order, ceil_cash_e6
+from lowlat.sim.ladder import BUY, Order, ceil_cash_e6
+from lowlat.sim.listener import Listener
 from lowlat.sim.matching import Plan, commit, plan_match
 from lowlat.sim.timers import Timers
 from lowlat.sim.trades import Settlement, Trade
 
-__all__ = ["Exchange", "Listener", "Placed"]
+__all__ = ["Exchange", "Placed"]
 
 NS: Final = 1_000_000_000
 MS: Final = 1_000_000
@@ -37,31 +39,6 @@ class Placed(NamedTuple):
 
 
 Reply = Callable[[Placed], None]
-
-
-class Listener(Protocol):
-    """Hears what happens; sockets turn it into frames."""
-
-    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
-        """Levels (is_bid, YES price) changed by a placement or a cancel."""
-
-    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
-        """A taker matched; the book changed too."""
-
-    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
-        """The price grid changed."""
-
-    def on_new_market(self, market: Market, now_ns: int) -> None:
-        """A market was listed."""
-
-    def on_resolved(self, market: Market, now_ns: int) -> None:
-        """A market ended."""
-
-    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
-        """An order of an API key changed: PLACEMENT, UPDATE or CANCELLATION."""
-
-    def on_trade(self, trade: Trade, now_ns: int) -> None:
-        """A trade with an API key in it changed its status."""
 
 
 class Exchange:
@@ -125,13 +102,16 @@ class Exchange:
         ``order.maker_amount_e6`` and ``taker_amount_e6`` are as signed.
         """
         market = self.markets[order.market]
-        error = self._check(order, market, taker_amount_e6, now_ns)
+        error = check_order(self.config, market, order, taker_amount_e6, now_ns)
+        if error is None and order.id in self.orders:
+            error = f"order {order.id} is invalid. Duplicated."
+        error = error or funds_error(self.accounts, market, order) or post_only_error(market, order)
         if error is not None:
             reply(Placed(400, error))
             return
         order.created_ns = now_ns
         self.orders[order.id] = order
-        crosses = market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4)
+        crosses = market.met_by(order)
         if not crosses or not (market.rules.itode or market.rules.sd_s):
             reply(self._execute(order, market, now_ns))
         elif market.rules.sd_s:
@@ -144,68 +124,6 @@ class Exchange:
             self._hold(order)
             due_ns = now_ns + self.config.taker_delay_ms * MS
             self._timers.at(due_ns, lambda at_ns: reply(self._after_hold(order, market, at_ns)))
-
-    def _check(self, order: Order, market: Market, taker_amount_e6: int, now_ns: int) -> str | None:
-        """Return the refusal, in the venue's order of checks, or None. Source: 18."""
-        if not market.accepting:
-            return "the market is not yet ready to process new orders"
-        is_market = order.is_market
-        maker_amount_e6 = order.maker_amount_e6
-        price_e4 = rules.limit_price(
-            order.side, maker_amount_e6, taker_amount_e6, market.tick_e4, is_market=is_market
-        )
-        error = rules.price_error(
-            order.id, order.side, maker_amount_e6, taker_amount_e6, market.tick_e4, price_e4
-        ) or rules.amounts_error(
-            order.id,
-            order.side,
-            maker_amount_e6,
-            taker_amount_e6,
-            is_market=is_market,
-            min_size_e6=market.rules.min_size_e6,
-            taker_decimals=self.config.market_taker_decimals,
-        )
-        if error is not None:
-            return error
-        crosses = market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4)
-        if order.side == BUY and (is_market or crosses):
-            error = rules.marketable_buy_error(maker_amount_e6)
-            if error is not None:
-                return error
-        if not self._expiration_ok(order, now_ns):
-            return "invalid expiration"
-        if order.id in self.orders:
-            return f"order {order.id} is invalid. Duplicated."
-        error = self._funds_error(order, market)
-        if error is not None:
-            return error
-        if order.post_only and is_market:
-            return "invalid post-only order: only GTC and GTD order types are allowed"
-        if order.post_only and crosses:
-            return "invalid post-only order: order crosses book"
-        return None
-
-    def _expiration_ok(self, order: Order, now_ns: int) -> bool:
-        if order.order_type != "GTD":
-            return order.expiration_s == 0
-        return order.expiration_s * NS >= now_ns + self.config.gtd_min_s * NS
-
-    def _funds_error(self, order: Order, market: Market) -> str | None:
-        """Refuse what the account cannot pay: amount, or cost now plus fee plus what would rest."""
-        account = self.accounts.by_wallet[order.account]
-        if order.side == SELL:
-            free_e6 = account.tokens_free_e6(2 * order.market + order.outcome)
-            if free_e6 < order.size_e6:
-                return rules.text_balance(free_e6, order.size_e6)
-            return None
-        need_e6 = order.maker_amount_e6
-        if market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4):
-            need_e6 += plan_match(market, order).fee_e6
-        if account.allowance_e6 < need_e6:
-            return rules.text_balance(account.allowance_e6, need_e6, allowance=True)
-        if account.cash_free_e6 < need_e6:
-            return rules.text_balance(account.cash_free_e6, need_e6)
-        return None
 
     # ----------------------------------------------------------------------------- delays
     def _hold(self, order: Order) -> None:
@@ -220,7 +138,7 @@ class Exchange:
             error = rules.price_error(
                 order.id, order.side, order.maker_amount_e6, order.size_e6, market.tick_e4, None
             )
-        error = error or self._funds_error(order, market)
+        error = error or funds_error(self.accounts, market, order)
         if error is not None:
             order.state = "INVALID"
             self._tell_order(order, "CANCELLATION", "INVALID", now_ns)
@@ -292,9 +210,7 @@ class Exchange:
         return trades
 
     def _rest(self, order: Order, market: Market, now_ns: int) -> None:
-        assert not market.ladder.crosses(is_bid=order.is_bid, yes_price_e4=order.yes_price_e4), (
-            f"{order.id} would rest across the book"
-        )
+        assert not market.met_by(order), f"{order.id} would rest across the book"
         order.state = "LIVE"
         self._reserve(order, _claim_e6(order))
         market.ladder.add(order)
@@ -341,6 +257,44 @@ class Exchange:
             for listener in self.listeners:
                 listener.on_levels(self.markets[index], changes, now_ns)
         return ids
+
+    def requote(
+        self, market: Market, cancels: Iterable[Order], quotes: Iterable[Order], now_ns: int
+    ) -> list[Order]:
+        """Replace generated quotes of one market in one change; return those that rest now.
+
+        Quotes that would cross, or that their account cannot pay, are left out.
+        """
+        changes = []
+        for order in cancels:
+            if order.state == "LIVE":
+                self._take_out(order, "CANCELED", now_ns)
+                changes.append((order.is_bid, order.yes_price_e4))
+        rested = []
+        for order in quotes:
+            if market.closed or funds_error(self.accounts, market, order) is not None:
+                continue
+            if market.met_by(order):
+                continue
+            self.orders[order.id] = order
+            order.created_ns = now_ns
+            self._rest(order, market, now_ns)
+            changes.append((order.is_bid, order.yes_price_e4))
+            rested.append(order)
+        if changes:
+            for listener in self.listeners:
+                listener.on_levels(market, changes, now_ns)
+        return rested
+
+    def take(self, order: Order, market: Market, now_ns: int) -> None:
+        """Match a taker of the generated flow by shares; what is left of it is dropped."""
+        if market.accepting and funds_error(self.accounts, market, order) is None:
+            plan = plan_match(market, order)
+            if plan.fills:
+                trades = self._commit(order, market, plan, now_ns)
+                order.state = "MATCHED"
+                self._announce(market, trades, order, now_ns)
+                self.accounts.audit(market.index)
 
     def _close(self, order: Order, status: str, now_ns: int) -> None:
         self._take_out(order, status, now_ns)

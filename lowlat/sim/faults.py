@@ -51,7 +51,7 @@ class Faults:
         self._once[name] = self._once.get(name, 0) + count
 
     def hit(self, name: str) -> bool:
-        """Draw: does this fault strike now?"""
+        """Draw whether this fault strikes now."""
         armed = self._once.get(name, 0)
         if armed:
             self._once[name] = armed - 1

@@ -15,7 +15,7 @@ class Session:
         """Send one text frame."""
         self.close = close
         """Send a close frame with code and reason, then disconnect; 1006 just drops the line."""
-        self.ping: Callable[[bytes], None] = lambda payload: None
+        self.ping: Callable[[bytes], None] = lambda _: None
         """Send a ping frame."""
         self.pong_ns = 0
         """When the last pong frame came."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from lowlat.core.units import E8, ONE_E4, format_fixed
-from lowlat.sim.catalog import Event, Market, iso
+from lowlat.sim.catalog import COINS, Event, Market, iso, span_text
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.wire import Request, Response, failure, success
 
@@ -165,7 +165,7 @@ def market_json(market: Market, *, nested: bool = False) -> dict[str, Any]:
             "takerOnly": True,
             "rebateRate": rules.rebate,
         }
-    if market.coin:
+    if market.kind in {"twap", "candle"}:
         value["eventStartTime"] = iso(market.start_ns)
     if market.kind == "twap":
         value["cryptoMarketConfig"] = {
@@ -216,8 +216,7 @@ def _tags(event: Event) -> list[dict[str, Any]]:
 
 
 def _duration(market: Market) -> str:
-    seconds = (market.end_ns - market.start_ns) // 1_000_000_000
-    return f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
+    return span_text((market.end_ns - market.start_ns) // 1_000_000_000)
 
 
 def _source(market: Market) -> str:
@@ -234,21 +233,25 @@ def _outcome_prices(market: Market) -> tuple[str, str]:
 
 
 def _description(market: Market) -> str:
+    """Write the rules in the phrases the venue uses. Source: feeds.md 3.1."""
+    if not market.coin:
+        return f'This market will resolve to "Yes" if: {market.question}'
+    pair = f"{market.coin}/USDT"
     if market.kind == "twap":
         return (
-            'This market will resolve to "Up" if the 60 second TWAP at the end of the time range '
-            "specified in the title is greater than or equal to the one at its beginning."
+            f'This market will resolve to "Up" if the {COINS[market.coin].name} price at the end '
+            "of the time range specified in the title is greater than or equal to the price at "
+            "the beginning of that range, both taken as the 60 second TWAP. The resolution source "
+            f"is information from Chainlink, specifically the {market.coin}/USD TWAP data stream."
         )
     if market.kind == "candle":
         return (
             'This market will resolve to "Up" if the close price is greater than or equal to the '
-            f"open price for the Binance 1 hour candle of {market.coin}/USDT that begins at the "
-            "time in the title."
+            f"open price for the Binance {pair} 1 hour candle that begins on the time and date in "
+            "the title."
         )
-    if market.kind == "strike":
-        return (
-            'This market will resolve to "Yes" if the Binance 1 minute candle for '
-            f"{market.coin}/USDT closing at the time in the title has a final Close price higher "
-            f"than {format_fixed(market.strike_e8, 8)}."
-        )
-    return f'This market will resolve to "Yes" if: {market.question}'
+    return (
+        f'This market will resolve to "Yes" if the Binance 1 minute candle for {pair} 12:00 in '
+        'the ET timezone (noon) on the date in the title has a final "Close" price higher than '
+        "the price in the title."
+    )

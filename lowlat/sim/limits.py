@@ -5,7 +5,7 @@ Source: polymarket.md 12.4.
 
 from typing import Final
 
-__all__ = ["Bucket"]
+__all__ = ["Bucket", "Buckets"]
 
 NS: Final = 1_000_000_000
 
@@ -41,3 +41,19 @@ class Bucket:
             ("Poly-RateLimit-Tier", "Standard"),
         )
         return (*headers, ("Retry-After", "1")) if refused else headers
+
+
+class Buckets:
+    """A bucket a signer, made when first seen."""
+
+    def __init__(self, rate: int, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._by_owner: dict[str, Bucket] = {}
+
+    def of(self, owner: str, now_ns: int) -> Bucket:
+        """Return a signer's bucket."""
+        bucket = self._by_owner.get(owner)
+        if bucket is None:
+            bucket = self._by_owner[owner] = Bucket(self._rate, self._burst, now_ns)
+        return bucket

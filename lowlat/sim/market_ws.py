@@ -143,7 +143,7 @@ class MarketFeed:
             self._send(sessions, events.new_market_event(market, now_ns))
 
     def on_resolved(self, market: Market, now_ns: int) -> None:
-        """Tell the watchers; a socket with nothing left is closed normally. Source: feeds.md 3.2."""
+        """Tell the watchers; a socket with nothing left is closed. Source: feeds.md 3.2."""
         sessions = self._watchers(market)
         custom = {session: None for session in sessions if session.custom}
         if custom:

@@ -18,7 +18,7 @@ __all__ = ["Plan", "commit", "plan_match"]
 
 
 class Plan:
-    """What a taker would get now. Cost and size from its own view, fee on top or off the proceeds."""
+    """What a taker would get now, from its own view; the fee comes on top or off the proceeds."""
 
     __slots__ = ("cost_e6", "fee_e6", "fills", "full", "size_e6")
 

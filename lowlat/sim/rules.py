@@ -1,4 +1,4 @@
-"""The venue's arithmetic: prices out of signed amounts, grid, sizes, fees, and the words of refusal.
+"""The venue's arithmetic: prices out of signed amounts, grid, sizes, fees, words of refusal.
 
 Pure integers. Source: polymarket.md 3.4, 4, 6, 7.1, 12.1.
 """

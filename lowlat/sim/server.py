@@ -37,7 +37,7 @@ IDLE_S: Final = 0.5
 
 
 class SimServer:
-    """Sockets around a venue. Start it inside a running loop; ``addresses`` says where it listens."""
+    """Sockets around a venue. Start it in a running loop; ``addresses`` says where it listens."""
 
     def __init__(self, config: SimConfig, clock: Clock) -> None:
         config.validate()
@@ -88,7 +88,7 @@ class SimServer:
         """Stop listening and drop every connection."""
         if self._timer is not None:
             self._timer.cancel()
-        for name in ("market", "user"):
+        for name in ("market", "user", "binance", "rtds", "polybolt"):
             for session in self.venue.sessions(name):
                 session.close(1001, "going away")
         for connection in list(self._connections):
@@ -106,6 +106,7 @@ class SimServer:
             "clob": self.venue.clob_request,
             "gamma": self.venue.gamma_request,
             "data": self.venue.data_request,
+            "binance": self.venue.binance_request,
             "control": self.control.handle,
         }
         handler = handlers[name]
@@ -140,7 +141,11 @@ class SimServer:
         if name == "clob_ws":
             feeds: dict[str, Feed] = {"/ws/market": venue.market_feed, "/ws/user": venue.user_feed}
             return feeds.get(path)
-        return None
+        if name == "rtds_ws":
+            return venue.rtds
+        if name == "polybolt_ws":
+            return venue.polybolt if path.startswith("/ws") else None
+        return venue.binance.feed(path)
 
     # ----------------------------------------------------------------------------- timers
     def _on_timer(self) -> None:

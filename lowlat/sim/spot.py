@@ -22,7 +22,7 @@ HISTORY_S: Final = 2 * 3600
 class SpotPath:
     """One coin: where its exchange price is now and was each second.
 
-    ``seconds`` maps a whole unix second to (exchange price, settlement spot) at its end.
+    ``seconds`` maps a whole unix second to (exchange price, settlement spot) at that instant.
     """
 
     def __init__(self, coin: str, config: SimConfig, rng: Random, now_ns: int) -> None:
@@ -55,10 +55,12 @@ class SpotPath:
     def move(self, relative: float) -> None:
         """Shift the price by a relative amount, on the exchange's cent grid."""
         price = round(self.price_e8 * (1.0 + relative))
+        # To the nearest cent: cutting it off would be a drift of its own.
+        price += CENT_E8 // 2
         self.price_e8 = max(100 * CENT_E8, price - price % CENT_E8)
 
     def close_second(self, second: int) -> None:
-        """Note the prices that stand at the end of a second."""
+        """Note the prices that stand at a second."""
         settle_e8 = self.price_e8 + self.price_e8 * self._basis_e4 // 10_000
         self.seconds[second] = (self.price_e8, settle_e8)
         self.seconds.pop(second - HISTORY_S - 1, None)
@@ -69,7 +71,7 @@ class SpotPath:
         return None if found is None else found[1]
 
     def average_e8(self, second: int) -> int | None:
-        """Return the 60 second average stamped at a second: the mean up to ``twap_lag_s`` before."""
+        """Return the 60 second average stamped at a second; it ends ``twap_lag_s`` before."""
         last = second - self._lag_s
         total = 0
         for each in range(last - AVERAGE_S + 1, last + 1):
@@ -104,9 +106,7 @@ class SpotPath:
 
     def candle(self, start_s: int, end_s: int) -> tuple[int, int, int, int] | None:
         """Return open, high, low, close of the exchange price in [start, end), None if unknown."""
-        before = self.seconds.get(start_s - 1)
-        inside = [self.seconds[s][0] for s in range(start_s, end_s) if s in self.seconds]
-        if before is None:
+        path = [self.seconds[s][0] for s in range(start_s, end_s) if s in self.seconds]
+        if start_s not in self.seconds:
             return None
-        path = [before[0], *inside]
         return path[0], max(path), min(path), path[-1]

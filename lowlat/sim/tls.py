@@ -3,7 +3,7 @@
 ``cryptography`` comes with the sim extra. Clients trust the file named in the ready line.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 import ssl
@@ -24,7 +24,7 @@ def server_context(folder: str) -> tuple[ssl.SSLContext, str]:
     """Make a server context and write its certificate into folder; return both."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     hosts = x509.SubjectAlternativeName(
         [
             x509.DNSName("localhost"),
@@ -38,8 +38,8 @@ def server_context(folder: str) -> tuple[ssl.SSLContext, str]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=VALID_DAYS))
         .add_extension(hosts, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

@@ -5,19 +5,25 @@ drive this one object, single-threaded.
 """
 
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from lowlat.core.errors import ConfigError
 from lowlat.sim.api import ClobApi, DataApi
+from lowlat.sim.binance import Binance
+from lowlat.sim.cancels import Cancels
 from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
+from lowlat.sim.crypto_markets import CryptoMarkets
+from lowlat.sim.edges import EdgePlanter
 from lowlat.sim.entry import Entry
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
+from lowlat.sim.flow import Flow
 from lowlat.sim.gamma import Gamma
 from lowlat.sim.heartbeat import Heartbeats
 from lowlat.sim.market_ws import MarketFeed
+from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.timers import Timers
 from lowlat.sim.universe import Universe
@@ -27,6 +33,8 @@ from lowlat.sim.wire import Request, Respond
 __all__ = ["Venue"]
 
 NS: Final = 1_000_000_000
+DEPTH_NS: Final = NS // 10
+PING_NS: Final = 20 * NS
 
 
 class Sockets(Protocol):
@@ -48,8 +56,9 @@ class Venue:
         self.exchange = Exchange(config, self.timers, _rng(config, "exchange"), self.faults)
         self.credentials = Credentials(config, self.exchange.accounts)
         entry = Entry(self.exchange, self.credentials, self.timers, self.faults)
+        cancels = Cancels(self.exchange, self.credentials, self.faults)
         self.heartbeats = Heartbeats(self.exchange, self.timers, _rng(config, "heartbeats"))
-        self.clob = ClobApi(self.exchange, self.credentials, entry, self.heartbeats)
+        self.clob = ClobApi(self.exchange, self.credentials, entry, cancels, self.heartbeats)
         self.data = DataApi(self.exchange)
         self.market_feed = MarketFeed(self.exchange, self.faults)
         self.user_feed = UserFeed(self.exchange, self.credentials, self.timers, self.faults)
@@ -57,11 +66,31 @@ class Venue:
             coin: SpotPath(coin, config, _rng(config, f"spot {coin}"), now_ns)
             for coin in config.coins
         }
-        self.universe = Universe(
-            config, self.exchange, self.timers, _rng(config, "universe"), self.spots
+        self.universe = Universe(config, self.exchange, self.timers, _rng(config, "universe"))
+        self.crypto = CryptoMarkets(config, self.exchange, self.timers, self.universe, self.spots)
+        self.rtds = Rtds(self.spots, _rng(config, "rtds"))
+        self.polybolt = PolyBolt(self.spots, self.credentials)
+        self.binance = Binance(self.spots, _rng(config, "binance"), self.faults)
+        self._ticker = PriceTicker(
+            self.spots,
+            self.timers,
+            _rng(config, "prices"),
+            self.faults,
+            (self.rtds, self.polybolt),
+        )
+        self.flow = Flow(
+            config, self.exchange, self.universe, self.spots, self.timers, _rng(config, "flow")
+        )
+        self.edges = EdgePlanter(
+            config, self.exchange, self.universe, self.flow, self.timers, _rng(config, "edges")
         )
         self.gamma = Gamma(self.exchange, self.universe.events)
         self.universe.open(now_ns)
+        self.crypto.open(now_ns)
+        self.flow.open(now_ns)
+        self.edges.open(now_ns)
+        if self.spots:
+            self._start_clocks(now_ns)
 
     def step(self, now_ns: int) -> int:
         """Do everything due up to a time; return how much."""
@@ -85,9 +114,65 @@ class Venue:
         """Answer a request to the indexer."""
         self.data.handle(request, self.now_ns, respond)
 
+    def binance_request(self, request: Request, respond: Respond) -> None:
+        """Answer a request to the spot exchange."""
+        respond(self.binance.answer(request, self.now_ns))
+
+    def plant_edge(self, *, vanish: bool) -> dict[str, Any] | None:
+        """Plant a neg-risk edge now; None when no event is free."""
+        return self.edges.plant(self.now_ns, vanish=vanish)
+
+    def report(self) -> dict[str, Any]:
+        """Return what was planted and what the market did with it."""
+        return {
+            "edges_planted": self.edges.planted,
+            "edges_hit": self.edges.hit,
+            "edges_vanished": self.edges.vanished,
+            "jumps": {coin: spot.jumps for coin, spot in self.spots.items()},
+            "heartbeats_expired": self.heartbeats.expired,
+        }
+
+    # ----------------------------------------------------------------------------- prices
+    def _start_clocks(self, now_ns: int) -> None:
+        """Start the path, the depth interval, the whole seconds and the pings."""
+        step_ns = NS // self.config.flow.spot_hz
+        self.timers.at(now_ns + step_ns, lambda at_ns: self._on_step(step_ns, at_ns))
+        self.timers.at(now_ns + DEPTH_NS, self._on_depth)
+        self.timers.at((now_ns // NS + 1) * NS, self._on_second)
+        self.timers.at(now_ns + PING_NS, self._on_ping)
+
+    def _on_step(self, step_ns: int, now_ns: int) -> None:
+        for coin, spot in self.spots.items():
+            spot.step(step_ns / NS)
+            self.binance.on_move(coin, now_ns)
+            self.flow.on_spot(coin, now_ns)
+        self.timers.at(now_ns + step_ns, lambda at_ns: self._on_step(step_ns, at_ns))
+
+    def _on_depth(self, now_ns: int) -> None:
+        self.binance.flush(now_ns)
+        self.timers.at(now_ns + DEPTH_NS, self._on_depth)
+
+    def _on_second(self, now_ns: int) -> None:
+        """Note the prices that stand at a whole second."""
+        second = now_ns // NS
+        for spot in self.spots.values():
+            spot.close_second(second)
+        self._ticker.on_second(second, now_ns)
+        self.timers.at(now_ns + NS, self._on_second)
+
+    def _on_ping(self, now_ns: int) -> None:
+        self.binance.ping(now_ns)
+        self.timers.at(now_ns + PING_NS, self._on_ping)
+
     def sessions(self, feed: str) -> list[Session]:
         """Return the connected sockets of a feed by name."""
-        feeds: dict[str, Sockets] = {"market": self.market_feed, "user": self.user_feed}
+        feeds: dict[str, Sockets] = {
+            "market": self.market_feed,
+            "user": self.user_feed,
+            "binance": self.binance,
+            "rtds": self.rtds,
+            "polybolt": self.polybolt,
+        }
         if feed not in feeds:
             raise ConfigError(f"feed was {feed!r}, allowed: {', '.join(feeds)}")
         return feeds[feed].sessions()

@@ -49,6 +49,7 @@ class FeedListener(WSListener):
 
         self._session = Session(send, close)
         self._session.ping = transport.send_ping
+        self._session.pong_ns = self._now_ns()
         self._feed.connect(self._session)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

@@ -1,0 +1,268 @@
+"""The generated market: makers who follow fair values late, noise takers, planted edges. Pure.
+
+Edges are planted openly so that a trading engine can be shown to find them; ``maker_delay_ms``
+(0, 0) with no planted edges is the null market, in which nothing can be won. Source: design 11.
+"""
+
+from random import Random
+from typing import Final
+
+from lowlat.core.units import E6, ONE_E4
+from lowlat.sim.accounts import Account
+from lowlat.sim.catalog import Market
+from lowlat.sim.config import SimConfig
+from lowlat.sim.exchange import Exchange
+from lowlat.sim.ladder import BUY, SELL, YES, Order
+from lowlat.sim.quotes import fair_chance, ladder_of, ladder_order, quote
+from lowlat.sim.spot import SpotPath
+from lowlat.sim.timers import Timers
+from lowlat.sim.trades import Trade
+from lowlat.sim.universe import Universe
+
+__all__ = ["Flow"]
+
+NS: Final = 1_000_000_000
+MS: Final = 1_000_000
+MAKER_CASH_E6: Final = 1_000_000_000 * E6
+INVENTORY_E6: Final = 5_000 * E6
+DRIFT: Final = 0.004
+"""Largest move of a hidden chance at one visit."""
+MOVED: Final = 0.006
+"""A fair value this far from the quoted one makes a maker quote again."""
+
+
+class Flow:
+    """Makers and takers. Owns nothing but their accounts and quotes."""
+
+    def __init__(
+        self,
+        config: SimConfig,
+        exchange: Exchange,
+        universe: Universe,
+        spots: dict[str, SpotPath],
+        timers: Timers,
+        rng: Random,
+    ) -> None:
+        self._config = config.flow
+        self._exchange = exchange
+        self._universe = universe
+        self._spots = spots
+        self._timers = timers
+        self._rng = rng
+        self._makers = [self._account(f"maker {i}") for i in range(config.flow.makers)]
+        self._taker = self._account("taker")
+        self._wide = {maker.wallet: i % 2 for i, maker in enumerate(self._makers)}
+        self._quotes: dict[tuple[int, str], list[Order]] = {}
+        self._quoted: dict[tuple[int, str], float] = {}
+        self._open: list[Market] = []
+        self.held: set[int] = set()
+        """Markets whose quotes somebody else (a planted edge) is in charge of."""
+        self.seen: dict[int, float] = {}
+        """Fair values of price markets as the makers see them now: late."""
+        exchange.listeners.append(self)
+
+    def open(self, now_ns: int) -> None:
+        """Quote everything and start the clock of random events."""
+        self._next(now_ns)
+
+    # ----------------------------------------------------------------------------- events
+    def _next(self, now_ns: int) -> None:
+        rate = self._config.events_per_s
+        if rate:
+            wait_ns = max(1, round(self._rng.expovariate(rate) * NS))
+            self._timers.at(now_ns + wait_ns, self._event)
+
+    def _event(self, now_ns: int) -> None:
+        """Let one random maker or taker act in one random market."""
+        self._next(now_ns)
+        market = self._rng.choice(self._open) if self._open else None
+        if market is None or not market.accepting or market.index in self.held:
+            return
+        if self._rng.randrange(ONE_E4) < self._config.taker_e4:
+            self._take(market, now_ns)
+            return
+        self._drift(market)
+        maker = self._rng.choice(self._makers)
+        if abs(self.fair(market) - self._quoted.get((market.index, maker.wallet), -1.0)) > MOVED:
+            self.quote(market, [maker], self.fair(market), now_ns)
+        else:
+            self._refresh_one(market, maker, now_ns)
+
+    def fair(self, market: Market) -> float:
+        """Return the makers' present opinion of a market."""
+        if market.coin:
+            return self.seen[market.index]
+        return self._universe.fair[market.index]
+
+    def quote(self, market: Market, makers: list[Account], fair: float, now_ns: int) -> None:
+        """Move the ladders of some makers in one change; levels that stay keep their place."""
+        gone: list[Order] = []
+        fresh: list[Order] = []
+        for maker in makers:
+            key = (market.index, maker.wallet)
+            wide = self._wide[maker.wallet]
+            ladder = ladder_of(market, fair, self._config.levels, wide, self._rng)
+            wanted = {level[:2]: level for level in ladder}
+            gone.extend(
+                order
+                for order in self._quotes.get(key, [])
+                if wanted.pop((order.is_bid, order.yes_price_e4), None) is None
+            )
+            fresh += [ladder_order(market, maker, level, self._rng) for level in wanted.values()]
+            self._quoted[key] = fair
+        self._replace(market, gone, fresh, now_ns)
+
+    def quote_all(self, market: Market, fair: float, now_ns: int) -> None:
+        """Let every maker quote a market."""
+        self.quote(market, self._makers, fair, now_ns)
+
+    def _replace(self, market: Market, gone: list[Order], fresh: list[Order], now_ns: int) -> None:
+        rested = self._exchange.requote(market, gone, fresh, now_ns)
+        for maker in self._makers:
+            key = (market.index, maker.wallet)
+            live = [order for order in self._quotes.get(key, []) if order.state == "LIVE"]
+            self._quotes[key] = live + [o for o in rested if o.account == maker.wallet]
+
+    def add_quotes(self, market: Market, levels: list[tuple[bool, int, int]], now_ns: int) -> None:
+        """Rest more quotes (is_bid, YES price, size) in the name of the first maker."""
+        maker = self._makers[0]
+        orders = [ladder_order(market, maker, level, self._rng) for level in levels]
+        self._replace(market, [], orders, now_ns)
+
+    def pull(self, market: Market, now_ns: int, *, bids: bool) -> None:
+        """Take every maker's quotes out of one side of a market."""
+        gone = [
+            order
+            for maker in self._makers
+            for order in self._quotes.get((market.index, maker.wallet), [])
+            if order.is_bid == bids
+        ]
+        self._replace(market, gone, [], now_ns)
+
+    def _refresh_one(self, market: Market, maker: Account, now_ns: int) -> None:
+        """Change the size of one standing quote: the most common event of a real book."""
+        key = (market.index, maker.wallet)
+        live = [order for order in self._quotes.get(key, []) if order.state == "LIVE"]
+        if len(live) < self._config.levels:
+            self.quote(market, [maker], self.fair(market), now_ns)
+            return
+        old = self._rng.choice(live)
+        size_e6 = max(20 * E6, old.size_e6 + self._rng.randrange(-10, 11) * E6)
+        level = (old.is_bid, old.yes_price_e4, size_e6)
+        self._replace(market, [old], [ladder_order(market, maker, level, self._rng)], now_ns)
+
+    def _take(self, market: Market, now_ns: int) -> None:
+        """Send a small market order into whatever stands at the touch."""
+        ladder = market.ladder
+        outcome = self._rng.randrange(2)
+        held_e6 = self._taker.tokens_free_e6(2 * market.index + outcome) // E6 * E6
+        side = SELL if held_e6 >= 5 * E6 and self._rng.random() < 0.6 else BUY
+        hits_ask = (side == BUY) == (outcome == YES)
+        yes_e4 = ladder.best_ask_e4() if hits_ask else ladder.best_bid_e4()
+        if yes_e4 is None:
+            return
+        price_e4 = yes_e4 if outcome == YES else ONE_E4 - yes_e4
+        size_e6 = min(held_e6, 40 * E6) if side == SELL else self._rng.randrange(5, 40) * E6
+        order = quote(market, self._taker.wallet, outcome, side, price_e4, size_e6, self._rng)
+        self._exchange.take(order, market, now_ns)
+
+    def _drift(self, market: Market) -> None:
+        """Let a hidden chance wander; the legs of an event keep their sum of one."""
+        if market.coin:
+            return
+        fair = self._universe.fair
+        move = self._rng.uniform(-DRIFT, DRIFT)
+        others = [m for m in market.event.markets if m is not market]
+        if market.kind == "leg":
+            other = self._rng.choice(others)
+            if 0.06 < fair[market.index] + move < 0.9 and 0.06 < fair[other.index] - move < 0.9:
+                fair[market.index] += move
+                fair[other.index] -= move
+        elif 0.06 < fair[market.index] + move < 0.94:
+            fair[market.index] += move
+
+    # ----------------------------------------------------------------------------- prices
+    def on_spot(self, coin: str, now_ns: int) -> None:
+        """See the exchange move: each price market's fair value follows after the makers' delay."""
+        spot = self._spots[coin]
+        low_ms, high_ms = self._config.maker_delay_ms
+        for market in self._open:
+            if market.coin != coin or market.closed:
+                continue
+            chance = fair_chance(market, spot, now_ns)
+            if abs(chance - self.seen[market.index]) < MOVED:
+                continue
+            if not high_ms or not self._config.edge_latency:
+                self._reprice(market, chance, now_ns)
+                continue
+            due_ns = now_ns + self._rng.randint(low_ms, high_ms) * MS
+            self._timers.at(due_ns, _Reprice(self, market, chance))
+
+    def reprice_late(self, market: Market, chance: float, now_ns: int) -> None:
+        """Take over a fair value seen some time ago, unless a newer one is already quoted."""
+        if abs(chance - self.seen[market.index]) >= MOVED:
+            self._reprice(market, chance, now_ns)
+
+    def _reprice(self, market: Market, chance: float, now_ns: int) -> None:
+        self.seen[market.index] = chance
+        if market.accepting and market.index not in self.held:
+            self.quote_all(market, chance, now_ns)
+
+    # ----------------------------------------------------------------------------- listener
+    def on_new_market(self, market: Market, now_ns: int) -> None:
+        """Quote a new market at once; makers bring inventory to it."""
+        self._open.append(market)
+        if market.coin:
+            self.seen[market.index] = fair_chance(market, self._spots[market.coin], now_ns)
+        if not self._config.events_per_s:
+            return
+        for maker in self._makers:
+            self._exchange.accounts.split(maker, market.index, INVENTORY_E6)
+        self.quote_all(market, self.fair(market), now_ns)
+
+    def on_resolved(self, market: Market, now_ns: int) -> None:
+        """Forget a market that ended."""
+        del now_ns
+        self._open.remove(market)
+        for maker in self._makers:
+            self._quotes.pop((market.index, maker.wallet), None)
+            self._quoted.pop((market.index, maker.wallet), None)
+        self.seen.pop(market.index, None)
+
+    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
+        """Quote anew on the new grid."""
+        del old_tick_e4
+        if self._config.events_per_s:
+            self.quote_all(market, self.fair(market), now_ns)
+
+    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
+        """Nothing."""
+
+    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
+        """Nothing."""
+
+    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
+        """Nothing."""
+
+    def on_trade(self, trade: Trade, now_ns: int) -> None:
+        """Nothing."""
+
+    def _account(self, name: str) -> Account:
+        wallet = f"0x{self._rng.getrandbits(160):040x}"
+        return self._exchange.accounts.open(wallet, name, 0, MAKER_CASH_E6)
+
+
+class _Reprice:
+    """A fair value on its way to the makers."""
+
+    __slots__ = ("_chance", "_flow", "_market")
+
+    def __init__(self, flow: Flow, market: Market, chance: float) -> None:
+        self._flow = flow
+        self._market = market
+        self._chance = chance
+
+    def __call__(self, now_ns: int) -> None:
+        """Arrive."""
+        if not self._market.closed:
+            self._flow.reprice_late(self._market, self._chance, now_ns)

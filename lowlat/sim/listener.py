@@ -1,0 +1,34 @@
+"""What the exchange tells whoever listens: sockets, flow, tests."""
+
+from typing import Protocol
+
+from lowlat.sim.catalog import Market
+from lowlat.sim.ladder import Order
+from lowlat.sim.trades import Trade
+
+__all__ = ["Listener"]
+
+
+class Listener(Protocol):
+    """Hears what happens; sockets turn it into frames."""
+
+    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
+        """Hear of levels (is_bid, YES price) changed by a placement or a cancel."""
+
+    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
+        """Hear that a taker matched; the book changed too."""
+
+    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
+        """Hear that the price grid changed."""
+
+    def on_new_market(self, market: Market, now_ns: int) -> None:
+        """Hear that a market was listed."""
+
+    def on_resolved(self, market: Market, now_ns: int) -> None:
+        """Hear that a market ended."""
+
+    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
+        """Hear of an API key's order: PLACEMENT, UPDATE or CANCELLATION."""
+
+    def on_trade(self, trade: Trade, now_ns: int) -> None:
+        """Hear that a trade with an API key in it changed its status."""
