@@ -262,5 +262,9 @@ def _slots(found: Segment) -> tuple[int, int, int]:
 
 
 def _rows(found: Segment) -> tuple[int, int, int]:
-    """Offset, record size and number of rows; the core checks them against what is mapped."""
-    return found.header.header_bytes, found.header.record_bytes, found.header.record_count
+    """Offset, record size and number of rows, checked against what is really mapped."""
+    header = found.header
+    row_bytes = _core.TABLE_ROW_HEAD_BYTES + _core.TABLE_CELLS * header.record_bytes
+    if row_bytes * header.record_count != header.data_bytes:
+        raise LayoutError(f"{found.where} has a damaged header: its rows do not fill it")
+    return header.header_bytes, header.record_bytes, header.record_count

@@ -1,4 +1,4 @@
-"""The same streams and tables in one process's private memory: worlds, rehearsal, tests, benches."""
+"""The same streams and tables in private memory, for worlds, rehearsal, tests and benches."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,6 @@ from lowlat.core.layout import STREAMS, TABLES
 from lowlat.shm import _core
 
 __all__ = ["PrivateStream", "PrivateTable"]
-
-_GATE_BYTES = 128
 
 
 class PrivateStream:
@@ -20,10 +18,10 @@ class PrivateStream:
         stream = STREAMS[name]
         self._shape = (0, stream.slot_bytes, slots or stream.slots)
         self._cursor_at = stream.slot_bytes * self._shape[2]
-        memory = bytearray(self._cursor_at + _GATE_BYTES * (1 + len(gates)))
+        memory = bytearray(self._cursor_at + _core.GATE_BYTES * (1 + len(gates)))
         self._memory = memoryview(memory)
         self._gate_at = {
-            gate: self._cursor_at + _GATE_BYTES * (1 + i) for i, gate in enumerate(gates)
+            gate: self._cursor_at + _core.GATE_BYTES * (1 + i) for i, gate in enumerate(gates)
         }
         self.writer = self.reopen(epoch)
 

@@ -23,8 +23,7 @@ def running(instance):
 
 def top(market, version):
     zeros = layout.BookTop._make(
-        _zero(dtype)
-        for dtype, _ in list(layout.BOOK_TOP.dtype.fields.values())[4:]
+        _zero(dtype) for dtype, _ in list(layout.BOOK_TOP.dtype.fields.values())[4:]
     )
     return zeros._replace(market=market, version=version, bid_price_e4=(5000, 4900, 0, 0, 0))
 
@@ -125,4 +124,4 @@ def test_missing_instance_lists_those_that_exist(running):
 
 def test_importing_lowlat_imports_neither_numpy_nor_segments():
     code = "import sys, lowlat; sys.exit('numpy' in sys.modules or 'posix_ipc' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -192,6 +192,17 @@ def test_kind_of_segment_is_checked(small):
         header.require(mine.segment("stream.market").header, header.Kind.TABLE, "", 64, "it")
 
 
+def open_both_ways(instance):
+    memory.open_segment(instance, "stream.market", wait_ns=0)
+    Attachment(instance, "reader").open_stream_reader("market")
+
+
+def test_damaged_row_count_is_refused(small):
+    poke(small, "table.cash", 36, struct.pack("<I", 7))
+    with pytest.raises(LayoutError, match="rows do not fill it"):
+        Attachment(small, "reader").open_table_reader("cash")
+
+
 @pytest.mark.parametrize(
     ("at", "raw", "message"),
     [
@@ -211,9 +222,7 @@ def test_kind_of_segment_is_checked(small):
 def test_damaged_header_is_refused_by_name(small, at, raw, message):
     poke(small, "stream.market", at, raw)
     with pytest.raises(LayoutError, match=message) as caught:
-        mine = Attachment(small, "reader")
-        memory.open_segment(small, "stream.market", wait_ns=0)
-        mine.open_stream_reader("market")
+        open_both_ways(small)
     assert f"lowlat.{small}.stream.market" in str(caught.value)
 
 

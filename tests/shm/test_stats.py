@@ -1,5 +1,6 @@
 import bisect
 import struct
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_counters_lie_on_lines_of_their_own(feed):
     for name in "abcd":
         stats.counter(name)
     offsets = [offset for _, offset in stats._known.values()]
-    assert [b - a for a, b in zip(offsets, offsets[1:], strict=False)] == [64] * 3
+    assert [b - a for a, b in pairwise(offsets)] == [64] * 3
     assert offsets[0] % 64 == 0
 
 
@@ -104,9 +105,7 @@ def test_values_outlive_their_process_and_grow_on(feed):
         seen = snapshot(again)
     assert seen.counters == {"a": 6, "b": 1}
     assert (seen.histograms["h"].count, seen.histograms["h"].sum_ns) == (2, 300)
-    assert [(e.text, e.count, e.first_ns, e.last_ns) for e in seen.errors] == [
-        ("boom", 2, 11, 22)
-    ]
+    assert [(e.text, e.count, e.first_ns, e.last_ns) for e in seen.errors] == [("boom", 2, 11, 22)]
     assert seen.epoch == 2
 
 
@@ -172,7 +171,7 @@ def test_cell_of_a_value_is_within_a_percent(value_ns):
 def test_cells_tile_the_range_without_gaps():
     lows = [_core.histogram_low_ns(index) for index in range(_core.HISTOGRAM_CELLS + 1)]
     assert lows[0] == 0
-    assert all(a < b for a, b in zip(lows, lows[1:], strict=False))
+    assert all(a < b for a, b in pairwise(lows))
     assert lows[-1] > 60_000_000_000
     assert all(_core.histogram_index(low) == index for index, low in enumerate(lows[:-1]))
 
