@@ -39,31 +39,33 @@ class WireResult(ctypes.Structure):
 
 
 class FrameScript:
-    """WebSocket frames back to back, their offsets, and which of them are triggers."""
+    """WebSocket frames back to back, their offsets, feeds, and which of them are triggers."""
 
-    def __init__(self, payloads: list[bytes], triggers: list[bool]) -> None:
+    def __init__(
+        self, payloads: list[bytes], triggers: list[bool], feeds: list[int] | None = None
+    ) -> None:
         frames = [_server_frame(payload) for payload in payloads]
         self.data = b"".join(frames)
         sizes = np.array([0, *map(len, frames)], dtype=np.uint32)
         self.offsets = np.cumsum(sizes, dtype=np.uint32)
         self.triggers = np.array(triggers, dtype=np.uint8)
+        self.feeds = np.array(feeds or [0] * len(payloads), dtype=np.uint8)
 
     def __len__(self) -> int:
         return len(self.triggers)
 
 
 class VenueEnd:
-    """One client's venue: a feed port and an order port."""
+    """One client's venue: a feed port and an order port, any number of connections on each."""
 
     def __init__(self, tls: tuple[str, str] | None = None) -> None:
         self.wire = native("wire", "dl")
         self.wire.wire_open.restype = ctypes.c_void_p
         self.tls = tls
         self.feed_listener, self.order_listener = _listener(), _listener()
-        self.feed: ctypes.c_void_p | None = None
+        self.feeds: list[tuple[socket.socket, ctypes.c_void_p]] = []
+        self.upgrading: list[tuple[socket.socket, ctypes.c_void_p]] = []
         self.orders: list[tuple[socket.socket, ctypes.c_void_p]] = []
-        self.feed_socket: socket.socket | None = None
-        self.upgraded = False
         self.answers: dict[str, bytes] = {}
         self.order_sample = b""
 
@@ -84,24 +86,32 @@ class VenueEnd:
         """Do what is due on every socket once."""
         sockets = [sock for sock, _ in self.orders]
         listeners = [self.feed_listener, self.order_listener]
-        if self.feed_socket is not None and not self.upgraded:
-            sockets.append(self.feed_socket)
+        sockets += [sock for sock, _ in self.upgrading]
         readable, _, _ = select.select([*listeners, *sockets], [], [], wait_s)
+        for pair in [pair for pair in self.upgrading if pair[0] in readable]:
+            self._upgrade(*pair)
         if self.feed_listener in readable:
-            self.feed_socket, self.feed = self._accept(self.feed_listener)
-            self.upgraded = False
-        elif self.feed_socket in readable and not self.upgraded:
-            self._upgrade()
+            self.upgrading.append(self._accept(self.feed_listener))
         if self.order_listener in readable:
             self.orders.append(self._accept(self.order_listener))
         for pair in [pair for pair in self.orders if pair[0] in readable]:
             self._answer(*pair)
 
-    def send_feed(self, payload: bytes) -> None:
+    def send_feed(self, payload: bytes, feed: int = 0) -> None:
         """Send one frame outside of a measurement."""
         frame = _server_frame(payload)
-        assert self.feed is not None
-        assert self.wire.wire_send(self.feed, frame, len(frame)) == len(frame)
+        assert self.wire.wire_send(self.feeds[feed][1], frame, len(frame)) == len(frame)
+
+    def read_feeds(self) -> list[tuple[int, bytes]]:
+        """What clients said on their feeds since the last call, unmasked: (feed, payload)."""
+        said = []
+        for number, (sock, conn) in enumerate(self.feeds):
+            while select.select([sock], [], [], 0)[0]:
+                raw = self._receive(sock, conn)
+                if not raw:
+                    break
+                said += [(number, payload) for payload in _client_payloads(raw)]
+        return said
 
     def generate(self, script: FrameScript, spacing_ns: int, answer: bytes) -> np.ndarray:
         """Play the script by schedule; latencies of answered triggers in nanoseconds."""
@@ -111,8 +121,10 @@ class VenueEnd:
         sample = ctypes.create_string_buffer(1 << 14)
         pong = http_answer(b"1")
         connections = (ctypes.c_void_p * len(self.orders))(*[conn for _, conn in self.orders])
+        feeds = (ctypes.c_void_p * len(self.feeds))(*[conn for _, conn in self.feeds])
         answered = self.wire.wire_generate(
-            self.feed,
+            feeds,
+            script.feeds.ctypes.data_as(ctypes.c_void_p),
             connections,
             len(self.orders),
             script.data,
@@ -134,10 +146,10 @@ class VenueEnd:
 
     def close(self) -> None:
         """Close every socket."""
-        for sock in [self.feed_listener, self.order_listener, *[sock for sock, _ in self.orders]]:
+        for sock, _ in [*self.orders, *self.feeds]:
             sock.close()
-        if self.feed_socket is not None:
-            self.feed_socket.close()
+        self.feed_listener.close()
+        self.order_listener.close()
 
     def _accept(self, listener: socket.socket) -> tuple[socket.socket, ctypes.c_void_p]:
         sock, _ = listener.accept()
@@ -149,14 +161,13 @@ class VenueEnd:
         sock.setblocking(False)
         return sock, ctypes.c_void_p(conn)
 
-    def _upgrade(self) -> None:
-        assert self.feed_socket is not None
-        assert self.feed is not None
-        request = self._receive(self.feed_socket, self.feed)
+    def _upgrade(self, sock: socket.socket, conn: ctypes.c_void_p) -> None:
+        request = self._receive(sock, conn)
         if b"\r\n\r\n" in request:
             answer = upgrade_answer(request)
-            assert self.wire.wire_send(self.feed, answer, len(answer)) == len(answer)
-            self.upgraded = True
+            assert self.wire.wire_send(conn, answer, len(answer)) == len(answer)
+            self.upgrading.remove((sock, conn))
+            self.feeds.append((sock, conn))
 
     def _receive(self, sock: socket.socket, conn: ctypes.c_void_p) -> bytes:
         buffer = ctypes.create_string_buffer(BUFFER_BYTES)
@@ -175,8 +186,8 @@ class VenueEnd:
             self.orders.remove((sock, conn))
             sock.close()
             return
-        path = request.split(b" ", 2)[1].decode().partition("?")[0]
-        body = self.answers.get(path, b"{}")
+        target = request.split(b" ", 2)[1].decode()
+        body = next((body for key, body in self.answers.items() if target.startswith(key)), b"{}")
         answer = http_answer(body)
         self.wire.wire_send(conn, answer, len(answer))
 
@@ -247,6 +258,21 @@ def _listener() -> socket.socket:
     sock.bind(("127.0.0.1", 0))
     sock.listen(64)
     return sock
+
+
+def _client_payloads(raw: bytes) -> list[bytes]:
+    """Take masked client frames apart (whole ones only: subscriptions arrive in one piece)."""
+    payloads = []
+    while len(raw) >= 6:
+        size, at = raw[1] & 127, 2
+        if size == 126:
+            size, at = int.from_bytes(raw[2:4], "big"), 4
+        elif size == 127:
+            size, at = int.from_bytes(raw[2:10], "big"), 10
+        mask, body = raw[at : at + 4], raw[at + 4 : at + 4 + size]
+        payloads.append(bytes(byte ^ mask[i & 3] for i, byte in enumerate(body)))
+        raw = raw[at + 4 + size :]
+    return payloads
 
 
 def _server_frame(payload: bytes) -> bytes:

@@ -133,8 +133,9 @@ typedef struct {
 } wire_result;
 
 /* Send frames by schedule; latency_ns gets one value for each answered trigger, in order. */
-int wire_generate(conn *feed, conn **orders, int order_count, const char *frames,
-                  const uint32_t *offsets, const uint8_t *trigger, int count, int64_t spacing_ns,
+int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order_count,
+                  const char *frames, const uint32_t *offsets, const uint8_t *trigger, int count,
+                  int64_t spacing_ns,
                   const char *answer, int answer_bytes, const char *pong, int pong_bytes,
                   int64_t *latency_ns, char *sample, int sample_bytes, wire_result *result) {
     int poller = epoll_create1(0), answered = 0;
@@ -156,7 +157,8 @@ int wire_generate(conn *feed, conn **orders, int order_count, const char *frames
                 if (waiting_since) result->missed++;
                 waiting_since = due;
             }
-            if (wire_send(feed, frames + offsets[next], (int)(offsets[next + 1] - offsets[next])) < 0) {
+            if (wire_send(feeds[feed_of[next]], frames + offsets[next],
+                          (int)(offsets[next + 1] - offsets[next])) < 0) {
                 result->closed = 1;
                 break;
             }
@@ -195,9 +197,6 @@ int wire_generate(conn *feed, conn **orders, int order_count, const char *frames
         }
     }
     if (waiting_since) result->missed++;
-    /* What the client says on the feed (PING) is not part of the measurement. */
-    while (wire_recv(feed, feed->buffer, BUFFER_BYTES) > 0) {
-    }
     close(poller);
     return answered;
 }

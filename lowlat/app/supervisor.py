@@ -1,0 +1,471 @@
+"""Start, watch, restart and stop the processes of an instance. Run by `lowlat demo` and `run`.
+
+It makes the segments, starts children in order and waits until each says READY, then turns: its
+heartbeat says that it lives, a pidfd says at once that a child died, the child's own heartbeat
+that its loop still turns. A lost child is started again: the first time at once, then ever later,
+and no more when it is a crash loop. ``halt`` is its halt cell: new orders stop while it is set.
+Children go on when the supervisor dies (new orders halt by its old heartbeat); the next one adopts
+them. No order passes through here and no strategy is loaded: little can go wrong.
+"""
+
+import contextlib
+import logging
+import random
+import select
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
+from lowlat.app.state import (
+    ChildRecord,
+    forget_children,
+    living_children,
+    save_children,
+    state_dir,
+)
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.errors import SegmentError
+from lowlat.shm.attachment import Attachment
+from lowlat.shm.memory import Segment, open_segment
+from lowlat.shm.segments import Cleaned, SegmentSet, create_segments
+from lowlat.shm.stats import StatsWriter
+
+__all__ = ["HALT_GAUGE", "NAME", "ChildState", "ChildStatus", "HaltCode", "Supervisor"]
+
+NAME: Final = "supervisor"
+HALT_GAUGE: Final = "halt"
+HEARTBEAT_EVERY_S: Final = 0.1
+RESTARTS_MAX: Final = 5
+"""Within RESTART_WINDOW_NS; one more is a crash loop."""
+RESTART_WINDOW_NS: Final = 60_000_000_000
+BACKOFF_FIRST_S: Final = 0.25
+BACKOFF_MAX_S: Final = 8.0
+KILL_WAIT_S: Final = 5.0
+_NS: Final = 1_000_000_000
+_log: Final = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+OnReady = Callable[[str, dict[str, Any]], None]
+
+
+class HaltCode(IntEnum):
+    """Why the supervisor's halt cell is set."""
+
+    NONE = 0
+    STARTING = 1
+    CHILD_LOST = 2
+    CRASH_LOOP = 3
+    DRAINING = 4
+
+
+class ChildState(IntEnum):
+    """Where a child is in its life."""
+
+    WAITING = 0
+    STARTING = 1
+    READY = 2
+    BACKOFF = 3
+    STOPPING = 4
+    STOPPED = 5
+    FAILED = 6
+    """It ended and will not be started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStatus:
+    """What to show about a child."""
+
+    name: str
+    state: ChildState
+    pid: int
+    restarts: int
+    heartbeat_age_ns: int
+    """-1 when it has no heartbeat."""
+    exit_code: int | None
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A child's place through all its lives."""
+
+    spec: ChildSpec
+    state: ChildState = ChildState.WAITING
+    life: ChildProcess | None = None
+    restarts: int = 0
+    deaths_ns: list[int] = field(default_factory=list)
+    stats: Segment | None = None
+    """Its statistics as this life writes them."""
+    due_ns: int = 0
+    """BACKOFF: when to start again. STARTING: when to give up. READY: since when."""
+
+
+class Supervisor:
+    """Owns an instance's segments and children. Call ``turn`` at least every 100 ms."""
+
+    def __init__(
+        self,
+        instance: str,
+        children: Sequence[ChildSpec],
+        *,
+        segments: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """``segments``: more arguments of ``create_segments`` (sizes). ``seed``: of the jitter."""
+        self.instance = instance
+        self._seats = {spec.name: _Seat(spec) for spec in children}
+        self._segment_options = dict(segments or {})
+        self._random = random.Random(seed)  # noqa: S311 - jitter
+        self._set: SegmentSet | None = None
+        self._attachment: Attachment | None = None
+        self._stats: StatsWriter | None = None
+        self._halt = HaltCode.STARTING
+        self._adoptable: dict[str, ChildRecord] = {}
+        self._on_ready: OnReady | None = None
+        self.state_dir: Path = state_dir(instance)
+        self.failure = ""
+        """Why the run cannot go on; empty while it can."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ----------------------------------------------------------------------------- start
+    def open(self) -> None:
+        """Make the segments and take office. Raises SegmentError when another supervisor runs."""
+        names = [NAME, *(s.spec.name for s in self._seats.values() if s.spec.segments)]
+        self._set = create_segments(self.instance, stats=names, **self._segment_options)
+        try:
+            self._adoptable = self._leftovers()
+            self._attachment = Attachment(self.instance, NAME)
+            self._stats = self._attachment.open_stats()
+        except BaseException:
+            self._leave()
+            raise
+        if self._set.warning:
+            _log.warning("memory lock: %s", self._set.warning)
+        self._write_halt(HaltCode.STARTING)
+        self._beat()
+
+    def _leftovers(self) -> dict[str, ChildRecord]:
+        """Return living children of a dead supervisor that are just what we would start."""
+        found: dict[str, ChildRecord] = {}
+        for record in living_children(self.instance):
+            seat = self._seats.get(record.name)
+            if seat is None or seat.spec.argv != record.argv:
+                raise SegmentError(
+                    f"instance {self.instance!r} still has a process {record.name} (pid "
+                    f"{record.pid}) of an earlier run: lowlat clean --instance {self.instance}"
+                )
+            found[record.name] = record
+        return found
+
+    def start(self, progress: Progress | None = None, on_ready: OnReady | None = None) -> None:
+        """Start every child in order, each when the one before is READY.
+
+        ``on_ready(name, object)`` is called at every READY, also after restarts. Raises SpawnError
+        with the child's last words when one does not get there in time.
+        """
+        self._on_ready = on_ready
+        for seat in self._seats.values():
+            if progress is not None:
+                progress(f"starting {seat.spec.name}")
+            if not self._adopt(seat):
+                self._spawn(seat)
+            while seat.state is ChildState.STARTING:
+                self.turn(HEARTBEAT_EVERY_S)
+            if seat.state is not ChildState.READY:
+                words = seat.life.last_words() if seat.life else ""
+                raise SpawnError(f"{self.failure}\n  {words}")
+        self._write_halt(HaltCode.NONE)
+
+    def _adopt(self, seat: _Seat) -> bool:
+        record = self._adoptable.pop(seat.spec.name, None)
+        if record is None:
+            return False
+        try:
+            seat.life = ChildProcess.adopt(seat.spec, record, self._log_of(seat))
+        except ProcessLookupError:
+            return False
+        _log.info("adopted child=%s pid=%d", seat.spec.name, record.pid)
+        self._on_child_ready(seat, seat.life, monotonic_ns())
+        return True
+
+    def _spawn(self, seat: _Seat) -> None:
+        seat.life = ChildProcess.spawn(seat.spec, self._log_of(seat))
+        seat.state = ChildState.STARTING
+        seat.due_ns = monotonic_ns() + int(seat.spec.ready_s * _NS)
+        self._remember()
+        _log.info("started child=%s pid=%d", seat.spec.name, seat.life.pid)
+
+    def _log_of(self, seat: _Seat) -> Path:
+        return self.state_dir / f"{seat.spec.name}.log"
+
+    # ----------------------------------------------------------------------------- watch
+    def turn(self, wait_s: float = 0.0) -> None:
+        """Write the heartbeat, wait up to wait_s for news of a child, act on it."""
+        self._beat()
+        self._wait(min(wait_s, HEARTBEAT_EVERY_S))
+        now_ns = monotonic_ns()
+        for seat in self._seats.values():
+            self._look_at(seat, now_ns)
+        if self._halt is HaltCode.CHILD_LOST and self._traders_ready():
+            self._write_halt(HaltCode.NONE)
+
+    def _wait(self, wait_s: float) -> None:
+        poller = select.poll()
+        for seat in self._seats.values():
+            if seat.life is not None:
+                for descriptor in seat.life.descriptors():
+                    poller.register(descriptor, select.POLLIN)
+        poller.poll(wait_s * 1000)
+
+    def _look_at(self, seat: _Seat, now_ns: int) -> None:
+        life = seat.life
+        if life is not None:
+            life.poll()
+        if seat.state is ChildState.BACKOFF:
+            if now_ns >= seat.due_ns:
+                self._spawn(seat)
+        elif life is None:
+            return
+        elif life.gone:
+            self._on_gone(seat, life, now_ns)
+        elif seat.state is ChildState.STARTING:
+            if life.ready is not None:
+                self._on_child_ready(seat, life, now_ns)
+            elif now_ns >= seat.due_ns:
+                _log.error("not ready child=%s after_s=%.1f", seat.spec.name, seat.spec.ready_s)
+                self._give_up_on(seat, life)
+        elif seat.state is ChildState.READY and self._is_hung(seat, now_ns):
+            _log.error("hung child=%s pid=%d", seat.spec.name, life.pid)
+            life.send(signal.SIGKILL)
+
+    def _on_child_ready(self, seat: _Seat, life: ChildProcess, now_ns: int) -> None:
+        seat.state, seat.due_ns = ChildState.READY, now_ns
+        if seat.spec.segments:
+            # Mapped anew: a child that counts more than we made room for replaces its segment.
+            seat.stats = open_segment(self.instance, f"stats.{seat.spec.name}")
+        _log.info("ready child=%s pid=%d", seat.spec.name, life.pid)
+        if self._on_ready is not None and life.ready is not None:
+            self._on_ready(seat.spec.name, life.ready)
+
+    def _give_up_on(self, seat: _Seat, life: ChildProcess) -> None:
+        """Kill a child that did not become ready; the first time ever that ends the run."""
+        if not seat.restarts:
+            seat.state = ChildState.FAILED
+            self.failure = f"{seat.spec.name} was not ready within {seat.spec.ready_s:g} s"
+        life.send(signal.SIGKILL)
+
+    def _on_gone(self, seat: _Seat, life: ChildProcess, now_ns: int) -> None:
+        if seat.state in {ChildState.STOPPED, ChildState.FAILED}:
+            return
+        if seat.state is ChildState.STOPPING:
+            seat.state = ChildState.STOPPED
+            return
+        was_ready = seat.state is ChildState.READY
+        how = _how(life.exit_code)
+        _log.error("lost child=%s pid=%d %s", seat.spec.name, life.pid, how)
+        seat.deaths_ns = [at for at in seat.deaths_ns if now_ns - at < RESTART_WINDOW_NS]
+        seat.deaths_ns.append(now_ns)
+        if seat.spec.trades:
+            self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
+        first_start = not was_ready and not seat.restarts
+        if not seat.spec.restart or first_start or len(seat.deaths_ns) > RESTARTS_MAX:
+            loop = seat.spec.restart and not first_start
+            seat.state = ChildState.FAILED
+            self.failure = f"{how}, {len(seat.deaths_ns)} times in a minute" if loop else how
+            self.failure = f"{seat.spec.name} {self.failure}"
+            self._write_halt(max(self._halt, HaltCode.CRASH_LOOP))
+            return
+        seat.restarts += 1
+        seat.due_ns = now_ns + self._backoff_ns(len(seat.deaths_ns))
+        seat.state = ChildState.BACKOFF
+        if seat.due_ns == now_ns:
+            self._spawn(seat)
+
+    def _backoff_ns(self, deaths: int) -> int:
+        """Nothing after the first death, then exponential with full jitter over its half."""
+        if deaths <= 1:
+            return 0
+        wait_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (deaths - 2))
+        return int(wait_s * _NS * self._random.uniform(0.5, 1.0))
+
+    def _is_hung(self, seat: _Seat, now_ns: int) -> bool:
+        if not seat.spec.segments:
+            return False
+        latest_ns = max(self._heartbeat_ns(seat), seat.due_ns)
+        return now_ns - latest_ns > seat.spec.hang_s * _NS
+
+    @staticmethod
+    def _heartbeat_ns(seat: _Seat) -> int:
+        return seat.stats.heartbeat_ns if seat.stats is not None else 0
+
+    def _traders_ready(self) -> bool:
+        seats = [seat for seat in self._seats.values() if seat.spec.trades]
+        return all(seat.state is ChildState.READY for seat in seats)
+
+    def status(self) -> list[ChildStatus]:
+        """Describe every child."""
+        now_ns = monotonic_ns()
+        found = []
+        for seat in self._seats.values():
+            beat_ns = self._heartbeat_ns(seat)
+            life = seat.life
+            found.append(
+                ChildStatus(
+                    seat.spec.name,
+                    seat.state,
+                    0 if life is None or life.gone else life.pid,
+                    seat.restarts,
+                    max(0, now_ns - beat_ns) if beat_ns else -1,
+                    life.exit_code if life else None,
+                )
+            )
+        return found
+
+    def child(self, name: str) -> ChildProcess | None:
+        """Return the present (or last) life of a child."""
+        return self._seats[name].life
+
+    @property
+    def halt(self) -> HaltCode:
+        """What the halt cell says now."""
+        return self._halt
+
+    # ----------------------------------------------------------------------------- stop
+    def stop(
+        self, names: Iterable[str], deadline_s: float, progress: Progress | None = None
+    ) -> bool:
+        """Ask children to drain (SIGTERM); SIGKILL at the deadline. True when all ended themselves.
+
+        Keeps turning meanwhile, so that heartbeat and restarts of the others go on.
+        """
+        seats = [self._seats[name] for name in names]
+        if any(seat.spec.trades for seat in seats):
+            self._write_halt(HaltCode.DRAINING)
+        for seat in seats:
+            if seat.life is not None and not seat.life.gone:
+                seat.state = ChildState.STOPPING
+                seat.life.send(signal.SIGTERM)
+            elif seat.state is not ChildState.FAILED:
+                seat.state = ChildState.STOPPED
+        deadline_ns = monotonic_ns() + int(deadline_s * _NS)
+        while any(self._runs(seat) for seat in seats) and monotonic_ns() < deadline_ns:
+            if progress is not None:
+                progress("draining " + ", ".join(s.spec.name for s in seats if self._runs(s)))
+            self.turn(HEARTBEAT_EVERY_S)
+        late = [seat for seat in seats if self._runs(seat)]
+        for seat in late:
+            _log.error("killed child=%s after_s=%.1f", seat.spec.name, deadline_s)
+            assert seat.life is not None
+            seat.life.send(signal.SIGKILL)
+        self._reap(late)
+        self._remember()
+        return not late
+
+    @staticmethod
+    def _runs(seat: _Seat) -> bool:
+        return seat.life is not None and not seat.life.gone
+
+    def _reap(self, seats: Iterable[_Seat]) -> None:
+        """Wait until killed children are gone. SIGKILL cannot be refused, only be late."""
+        seats = list(seats)
+        deadline_ns = monotonic_ns() + int(KILL_WAIT_S * _NS)
+        while any(self._runs(seat) for seat in seats):
+            if monotonic_ns() > deadline_ns:
+                names = ", ".join(seat.spec.name for seat in seats if self._runs(seat))
+                raise SpawnError(f"{names}: still there {KILL_WAIT_S:g} s after SIGKILL")
+            self.turn(HEARTBEAT_EVERY_S)
+
+    def kill(self, names: Iterable[str]) -> None:
+        """SIGKILL children as a fault would; they are restarted as after any crash."""
+        for name in names:
+            life = self._seats[name].life
+            if life is not None:
+                life.send(signal.SIGKILL)
+
+    def reboot(self) -> None:
+        """Do to the instance what a reboot does: every process with segments and all memory go.
+
+        Then make the segments anew and start the children again, in order.
+        """
+        seats = [seat for seat in self._seats.values() if seat.spec.segments]
+        for seat in seats:
+            seat.state = ChildState.STOPPING
+            if seat.life is not None:
+                seat.life.send(signal.SIGKILL)
+        self._reap(seats)
+        self._leave(unlink=True)
+        self.open()
+        for seat in seats:
+            seat.restarts += 1
+            self._spawn(seat)
+            while seat.state is ChildState.STARTING:
+                self.turn(HEARTBEAT_EVERY_S)
+        self._write_halt(HaltCode.NONE if self._traders_ready() else HaltCode.CHILD_LOST)
+
+    def close(self, *, keep: bool = False, deadline_s: float = 10.0) -> Cleaned:
+        """Stop whatever still runs, reap it, unlink the segments (unless keep), leave office."""
+        if self._set is None:
+            return Cleaned()
+        running = [name for name, seat in self._seats.items() if self._runs(seat)]
+        if running:
+            self.stop(reversed(running), deadline_s)
+        for seat in self._seats.values():
+            if seat.life is not None:
+                seat.life.close()
+        forget_children(self.instance)
+        return self._leave(unlink=not keep)
+
+    def _leave(self, *, unlink: bool = False) -> Cleaned:
+        done = Cleaned()
+        self._stats = None
+        if self._attachment is not None:
+            self._attachment.close()
+            self._attachment = None
+        if self._set is not None:
+            if unlink:
+                done = self._set.unlink()
+            else:
+                self._set.close()
+            self._set = None
+        return done
+
+    # ----------------------------------------------------------------------------- cells
+    def _beat(self) -> None:
+        if self._stats is not None:
+            self._stats.heartbeat.set(monotonic_ns())
+
+    def _write_halt(self, code: int) -> None:
+        if code != self._halt:
+            _log.info("halt code=%s", HaltCode(code).name)
+        self._halt = HaltCode(code)
+        if self._stats is not None:
+            self._stats.gauge(HALT_GAUGE).set(int(code))
+
+    def _remember(self) -> None:
+        lives = [seat.life for seat in self._seats.values()]
+        save_children(self.instance, [life.record for life in lives if life and not life.gone])
+
+
+def _how(code: int | None) -> str:
+    """Say how a process ended."""
+    if code is None:
+        return "ended"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"

@@ -1,0 +1,172 @@
+"""The decision path of the fused topology: signals, risk and executor in one process, one pump.
+
+Wiring only. They meet in the streams exactly as they would across processes; ``pump`` runs their
+turns right behind the frame that caused them.
+"""
+
+from importlib.metadata import entry_points
+from typing import Final
+
+from lowlat.app.config import MODES, Credentials, EngineConfig
+from lowlat.app.machine import Metrics, RandomSalts
+from lowlat.core.clock import RealClock
+from lowlat.core.instruments import Instruments
+from lowlat.core.ports import Transport
+from lowlat.execution.books import MarketReader
+from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
+from lowlat.execution.recovered import Recovered
+from lowlat.risk.engine import RiskEngine, RiskPorts
+from lowlat.shm.attachment import Attachment
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
+from lowlat.signals.module import Mode, Module, load_modules, make_module
+from lowlat.venues.polymarket.account import Account
+from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
+from lowlat.venues.polymarket.requests import ClobRequests
+from lowlat.venues.polymarket.signing import OrderSigner
+
+__all__ = ["Trading", "build_modules"]
+
+_PUMP_ROUNDS: Final = 4
+"""Bound of one pump: what is still due then waits for the next turn."""
+_RISK_GATE: Final = "risk"
+_EXECUTOR_GATE: Final = "executor"
+
+
+class Trading:
+    """Signals, risk and executor over one attachment. ``halt`` is this process's halt cell."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        attachment: Attachment,
+        metrics: Metrics,
+        credentials: Credentials,
+        host: str,
+        transport: Transport,
+        recovered: Recovered | None,
+    ) -> None:
+        self._clock = RealClock()
+        self._now_ns = self._clock.monotonic_ns
+        self.halt = metrics.gauge("halt")
+        self.api = ApiCredentials(
+            credentials.api_key, credentials.api_secret, credentials.api_passphrase
+        )
+        self.requests = ClobRequests(host, L2Auth(credentials.address, self.api))
+        # Writers first: a reader's position then lies behind what a dead writer left.
+        signals_out = attachment.open_stream_writer("signals")
+        intents_out = attachment.open_stream_writer("intents")
+        reports_out = attachment.open_stream_writer("reports")
+        decisions_out = attachment.open_stream_writer("decisions")
+        self.executor = self._executor(
+            config, attachment, metrics, credentials, transport, recovered, reports_out
+        )
+        self.risk = RiskEngine(
+            RiskPorts(
+                signals=attachment.open_stream_reader("signals", gate=_RISK_GATE),
+                reports=attachment.open_stream_reader("reports", gate=_RISK_GATE),
+                metadata=attachment.open_stream_reader("metadata"),
+                books=attachment.open_table_reader("book"),
+                shards=attachment.open_table_reader("shard"),
+                markets=attachment.open_table_reader("markets"),
+                positions=attachment.open_table_reader("positions"),
+                cash=attachment.open_table_reader("cash"),
+                orders=attachment.open_table_reader("orders"),
+                groups=attachment.open_table_reader("groups"),
+                intents=intents_out,
+                decisions=decisions_out,
+                exposure=attachment.open_table_writer("exposure"),
+                clock=self._clock,
+                halted=self._halted,
+                pull_halt=self._pull_halt,
+                cell=metrics.cell,
+                recorder=metrics.recorder,
+            ),
+            config.limits,
+        )
+        self.signals = SignalsEngine(
+            build_modules(config),
+            SignalsPorts(
+                market=attachment.open_stream_reader("market"),
+                metadata=attachment.open_stream_reader("metadata"),
+                spot=attachment.open_stream_reader("spot"),
+                settle=attachment.open_stream_reader("settle"),
+                books=attachment.open_table_reader("book"),
+                shards=attachment.open_table_reader("shard"),
+                markets=attachment.open_table_reader("markets"),
+                spots=attachment.open_table_reader("spot_top"),
+                signals=signals_out,
+                turns=attachment.open_stream_writer("turns"),
+                clock=self._clock,
+                cell=metrics.cell,
+                recorder=metrics.recorder,
+            ),
+            config.signals,
+        )
+        self._signals_turn = self.signals.turn
+        self._risk_turn = self.risk.turn
+        self._executor_turn = self.executor.turn
+
+    def pump(self) -> None:
+        """Run what a frame set off, to its end or for _PUMP_ROUNDS rounds."""
+        now_ns = self._now_ns()
+        for _ in range(_PUMP_ROUNDS):
+            # The executor's idle turn signs templates: it only runs here when risk sent something.
+            if not self._signals_turn(now_ns):
+                return
+            if self._risk_turn(self._now_ns()):
+                self._executor_turn(self._now_ns())
+
+    def _executor(
+        self,
+        config: EngineConfig,
+        attachment: Attachment,
+        metrics: Metrics,
+        credentials: Credentials,
+        transport: Transport,
+        recovered: Recovered | None,
+        reports_out: object,
+    ) -> ExecutorEngine:
+        markets = MarketReader(
+            attachment.open_table_reader("markets"),
+            attachment.open_table_reader("book"),
+            attachment.open_table_reader("shard"),
+            Instruments(),
+        )
+        ports = ExecutorPorts(
+            intents=attachment.open_stream_reader("intents", gate=_EXECUTOR_GATE),
+            reports=reports_out,
+            orders=attachment.open_table_writer("orders"),
+            groups=attachment.open_table_writer("groups"),
+            positions=attachment.open_table_writer("positions"),
+            cash=attachment.open_table_writer("cash"),
+            markets=markets,
+            transport=transport,
+            clock=self._clock,
+            salts=RandomSalts(),
+            meters=metrics.executor(),
+        )
+        signer = OrderSigner(
+            bytes.fromhex(credentials.private_key.removeprefix("0x")),
+            credentials.signature_type,
+            credentials.funder,
+            credentials.chain_id,
+        )
+        account = Account(credentials.api_key, credentials.funder)
+        return ExecutorEngine(ports, signer, self.requests, account, config.execution, recovered)
+
+    def _halted(self) -> int:
+        return self.halt.value
+
+    def _pull_halt(self, code: int, reason: bytes) -> None:
+        self.halt.set(code)
+        self.executor.halt(reason.decode("ascii", "replace"), self._now_ns())
+
+
+def build_modules(config: EngineConfig) -> list[tuple[Module, Mode]]:
+    """Make every module that is not off; raises ConfigError for unknown names and bad values."""
+    names = [name for name, module in config.modules.items() if module.mode != MODES[0]]
+    classes = load_modules(names, entry_points(group="lowlat.signals"))
+    return [
+        (make_module(kind, config.modules[name].params), Mode[config.modules[name].mode.upper()])
+        for name, kind in classes.items()
+    ]
