@@ -1,0 +1,253 @@
+"""The supervisor over real, tiny child processes: Python programs of a few lines."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from lowlat.app.child import ChildSpec, SpawnError
+from lowlat.app.state import living_children, state_dir
+from lowlat.app.supervisor import HALT_GAUGE, NAME, ChildState, HaltCode, Supervisor
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.errors import SegmentError
+from lowlat.core.layout import STREAMS, TABLES
+from lowlat.shm.attachment import Attachment
+from lowlat.shm.locks import start_ticks
+from lowlat.shm.places import segment_names
+
+SMALL = {
+    "streams": {"intents": STREAMS["intents"]},
+    "tables": {"cash": TABLES["cash"]},
+}
+READY = 'print(\'{"ready": true, "process": "x"}\', flush=True)\n'
+LIVE = READY + "import signal\nsignal.pause()\n"
+POLITE = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n" + LIVE
+STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LIVE
+
+
+def spec(name, code, **options):
+    options = {"segments": False, "ready_s": 10.0} | options
+    return ChildSpec(name, (sys.executable, "-S", "-c", textwrap.dedent(code)), **options)
+
+
+def supervisor(instance, *specs):
+    found = Supervisor(instance, specs, segments=SMALL, seed=1)
+    found.open()
+    return found
+
+
+def turn_until(sup, condition, seconds=8.0):
+    end = monotonic_ns() + int(seconds * 1e9)
+    while not condition():
+        assert monotonic_ns() < end, f"never came: {sup.status()}"
+        sup.turn(0.02)
+
+
+def state_of(sup, name):
+    return next(each for each in sup.status() if each.name == name)
+
+
+def is_gone(pid):
+    return start_ticks(pid) == 0
+
+
+def halt_cell(instance):
+    return Attachment(instance, "test").open_stats_reader(NAME).snapshot().counters[HALT_GAUGE]
+
+
+def test_children_start_in_order_each_after_the_one_before_is_ready(instance):
+    steps = []
+    with supervisor(instance, spec("first", POLITE), spec("second", POLITE)) as sup:
+        sup.start(steps.append, lambda name, ready: steps.append((name, ready["ready"])))
+        assert steps == [
+            "starting first",
+            ("first", True),
+            "starting second",
+            ("second", True),
+        ]
+        assert halt_cell(instance) == HaltCode.NONE
+
+
+def test_stop_reaps_every_child_and_unlinks_every_segment(instance):
+    with supervisor(instance, spec("a", POLITE), spec("b", LIVE)) as sup:
+        sup.start()
+        pids = [each.pid for each in sup.status()]
+        assert {record.pid for record in living_children(instance)} == set(pids)
+    assert all(is_gone(pid) for pid in pids)
+    assert segment_names(instance) == []
+    assert living_children(instance) == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_child_that_ignores_sigterm_is_killed_at_the_deadline(instance):
+    with supervisor(instance, spec("stubborn", STUBBORN)) as sup:
+        sup.start()
+        pid = state_of(sup, "stubborn").pid
+        assert not sup.stop(["stubborn"], 0.2)
+        assert is_gone(pid)
+        assert state_of(sup, "stubborn").exit_code == -signal.SIGKILL
+
+
+def test_draining_sets_the_halt_cell_before_the_trader_is_told(instance):
+    with supervisor(instance, spec("engine", STUBBORN, trades=True)) as sup:
+        sup.start()
+        seen = []
+        sup.stop(["engine"], 0.2, lambda _: seen.append(halt_cell(instance)))
+        assert seen
+        assert set(seen) == {HaltCode.DRAINING}
+
+
+@pytest.mark.kill
+def test_a_killed_child_is_restarted_at_once_and_new_orders_halt_meanwhile(instance):
+    with supervisor(instance, spec("engine", POLITE, trades=True)) as sup:
+        halts = []
+        sup.start(on_ready=lambda *_: halts.append(halt_cell(instance)))
+        first = state_of(sup, "engine").pid
+        os.kill(first, signal.SIGKILL)
+        turn_until(sup, lambda: state_of(sup, "engine").restarts == 1)
+        turn_until(sup, lambda: state_of(sup, "engine").state is ChildState.READY)
+        assert halts == [HaltCode.STARTING, HaltCode.CHILD_LOST]
+        assert state_of(sup, "engine").pid != first
+        assert halt_cell(instance) == HaltCode.NONE
+
+
+def test_a_crash_loop_ends_and_leaves_the_halt_set(instance, monkeypatch):
+    monkeypatch.setattr("lowlat.app.supervisor.BACKOFF_FIRST_S", 0.01)
+    code = READY + "raise SystemExit(3)\n"
+    with supervisor(instance, spec("engine", code, trades=True)) as sup:
+        sup.start()
+        turn_until(sup, lambda: sup.failure)
+        assert state_of(sup, "engine").state is ChildState.FAILED
+        assert state_of(sup, "engine").restarts == 5
+        assert sup.failure == "engine ended with exit code 3, 6 times in a minute"
+        assert halt_cell(instance) == HaltCode.CRASH_LOOP
+
+
+def test_backoff_is_nothing_then_grows_to_its_bound(instance):
+    sup = Supervisor(instance, [], seed=1)
+    waits = [sup._backoff_ns(deaths) / 1e9 for deaths in range(1, 12)]
+    assert waits[0] == 0
+    for wait, most in zip(waits[1:], (0.25, 0.5, 1, 2, 4, 8, 8, 8, 8, 8), strict=True):
+        assert most / 2 <= wait <= most
+
+
+def test_a_child_that_is_never_ready_is_killed_and_its_last_words_are_shown(instance):
+    code = (
+        "import sys, signal\nprint('cannot reach it', file=sys.stderr, flush=True)\nsignal.pause()"
+    )
+    with supervisor(instance, spec("mute", code, ready_s=0.4)) as sup:
+        with pytest.raises(SpawnError, match=r"not ready within 0.4 s[^$]*cannot reach it"):
+            sup.start()
+        turn_until(sup, lambda: not state_of(sup, "mute").pid)
+
+
+def test_a_child_that_dies_before_it_is_ready_ends_the_start(instance):
+    with supervisor(instance, spec("engine", "raise SystemExit(2)")) as sup:
+        with pytest.raises(SpawnError, match="engine ended with exit code 2"):
+            sup.start()
+        assert halt_cell(instance) == HaltCode.CRASH_LOOP
+
+
+def test_a_program_that_does_not_exist_is_an_error(instance):
+    with supervisor(instance, ChildSpec("none", ("/nonexistent",), segments=False)) as sup:
+        with pytest.raises(SpawnError, match="/nonexistent: No such file"):
+            sup.start()
+
+
+def test_a_child_whose_loop_hangs_is_killed_and_restarted(instance):
+    """It has statistics, but its loop never writes the heartbeat."""
+    hung = spec("engine", POLITE, segments=True, hang_s=0.3)
+    with supervisor(instance, hung) as sup:
+        sup.start()
+        first = state_of(sup, "engine").pid
+        turn_until(sup, lambda: state_of(sup, "engine").restarts == 1)
+        assert is_gone(first)
+
+
+def test_lines_that_are_no_json_do_not_count_as_ready(instance):
+    code = "print('hello', flush=True)\nprint('[1]', flush=True)\n" + LIVE
+    with supervisor(instance, spec("chatty", code)) as sup:
+        sup.start()
+        assert list(sup.child("chatty").lines) == [{"ready": True, "process": "x"}]
+
+
+def test_heartbeat_is_written_by_every_turn(instance):
+    with supervisor(instance) as sup:
+        word = Attachment(instance, "test").heartbeat_word("stats.supervisor")
+        before = int.from_bytes(word, "little")
+        assert 0 < before <= monotonic_ns()
+        sup.turn()
+        assert int.from_bytes(word, "little") > before
+
+
+def test_a_second_supervisor_is_refused(instance):
+    with supervisor(instance), pytest.raises(SegmentError, match="owned by supervisor"):
+        supervisor(instance)
+
+
+def abandoned_child(instance):
+    """Run a supervisor in a process of its own and SIGKILL it; its child lives on."""
+    code = f"""
+        import sys, signal
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        import test_supervisor as t
+        sup = t.supervisor({instance!r}, t.spec("engine", t.POLITE, trades=True))
+        sup.start()
+        print(sup.status()[0].pid, flush=True)
+        while True:
+            sup.turn(0.1)
+        """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE
+    ) as process:
+        pid = int(process.stdout.readline())
+        process.kill()
+    return pid
+
+
+@pytest.mark.kill
+def test_children_outlive_their_supervisor_and_the_next_one_adopts_them(instance):
+    pid = abandoned_child(instance)
+    assert not is_gone(pid)
+    with supervisor(instance, spec("engine", POLITE, trades=True)) as sup:
+        sup.start()
+        assert state_of(sup, "engine").pid == pid
+        assert state_of(sup, "engine").restarts == 0
+    assert is_gone(pid)
+
+
+@pytest.mark.kill
+def test_a_left_over_child_of_another_command_is_named_not_doubled(instance):
+    pid = abandoned_child(instance)
+    try:
+        with pytest.raises(SegmentError, match=rf"engine \(pid {pid}\).*lowlat clean"):
+            supervisor(instance, spec("engine", LIVE))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_reboot_makes_new_segments_and_new_lives_but_spares_the_outside_world(instance):
+    sim = spec("sim", POLITE, restart=False)
+    engine = spec("engine", POLITE, segments=True, trades=True)
+    with supervisor(instance, sim, engine) as sup:
+        sup.start()
+        outside, inside = state_of(sup, "sim").pid, state_of(sup, "engine").pid
+        old = os.stat(f"/dev/shm/lowlat.{instance}.table.cash").st_ino
+        sup.reboot()
+        assert state_of(sup, "sim").pid == outside
+        assert state_of(sup, "engine").pid != inside
+        assert is_gone(inside)
+        assert os.stat(f"/dev/shm/lowlat.{instance}.table.cash").st_ino != old
+        assert halt_cell(instance) == HaltCode.NONE
+
+
+def test_state_directory_is_private(instance):
+    path = state_dir(instance)
+    assert path.stat().st_mode & 0o777 == 0o700
+    path.chmod(0o755)
+    with pytest.raises(SegmentError, match="chmod 700"):
+        state_dir(instance)
