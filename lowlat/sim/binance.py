@@ -4,6 +4,7 @@ One update id counts all book changes of a coin; a bookTicker and a depth event 
 show the same top. Source: feeds.md 1.2-1.4, 1.6.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -26,6 +27,9 @@ LEVELS: Final = 20
 MESSAGES_PER_S_MAX: Final = 5
 PONG_LIMIT_NS: Final = 60 * NS
 INTERVALS_S: Final = {"1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+
+
+Levels = Sequence[tuple[int, int]]
 
 
 class _Control(msgspec.Struct, gc=False):
@@ -85,6 +89,7 @@ class Binance:
         self._rng = rng
         self._faults = faults
         self._books = {coin: _Book(spot, rng) for coin, spot in spots.items()}
+        self._recorded: dict[str, tuple[int, dict[int, int], dict[int, int]]] = {}
         self._feeds: dict[Session, BinanceFeed] = {}
         self._by_stream: dict[str, dict[Session, None]] = {}
 
@@ -111,15 +116,7 @@ class Binance:
         before = book.top(0)[0]
         book.follow(self._spots[coin].price_e8)
         bid, ask = book.top(0), book.top(1)
-        value = {
-            "u": book.update_id,
-            "s": book.symbol,
-            "b": _e8(bid[0]),
-            "B": _e8(bid[1]),
-            "a": _e8(ask[0]),
-            "A": _e8(ask[1]),
-        }
-        self._send(f"{book.symbol.lower()}@bookTicker", value, (), now_ns)
+        self.publish_top(book.symbol, (book.update_id, *bid, *ask), now_ns)
         if self._rng.random() < 0.5:
             self._trade(book, bought=bid[0] >= before, now_ns=now_ns)
 
@@ -128,22 +125,63 @@ class Binance:
         for book in self._books.values():
             if book.update_id == book.flushed_id:
                 continue
-            value = {
-                "e": "depthUpdate",
-                "E": now_ns,
-                "s": book.symbol,
-                "U": book.flushed_id + 1,
-                "u": book.update_id,
-                "b": [[_e8(p), _e8(q)] for p, q in sorted(book.changes[0].items(), reverse=True)],
-                "a": [[_e8(p), _e8(q)] for p, q in sorted(book.changes[1].items())],
-            }
-            book.flushed_id = book.update_id
+            first, book.flushed_id = book.flushed_id + 1, book.update_id
+            sides = (
+                sorted(book.changes[0].items(), reverse=True),
+                sorted(book.changes[1].items()),
+            )
             for changes in book.changes:
                 changes.clear()
             if not self._faults.hit("binance_gap_e4"):
-                name = f"{book.symbol.lower()}@depth"
-                self._send(f"{name}@100ms", value, ("E",), now_ns)
-                self._send(name, value, ("E",), now_ns)
+                self._send_diff(book.symbol, first, book.update_id, sides, now_ns)
+
+    def publish_top(self, symbol: str, top: tuple[int, int, int, int, int], now_ns: int) -> None:
+        """Send one bookTicker: update id, bid and its size, ask and its size."""
+        update_id, bid, bid_size, ask, ask_size = top
+        value = {
+            "u": update_id,
+            "s": symbol,
+            "b": _e8(bid),
+            "B": _e8(bid_size),
+            "a": _e8(ask),
+            "A": _e8(ask_size),
+        }
+        self._send(f"{symbol.lower()}@bookTicker", value, (), now_ns)
+
+    def open_recorded(self, symbol: str, update_id: int, bids: Levels, asks: Levels) -> None:
+        """Offer a recorded symbol with its first snapshot."""
+        self._recorded[symbol] = (update_id, dict(bids), dict(asks))
+
+    def publish_diff(
+        self, symbol: str, first: int, last: int, sides: tuple[Levels, Levels], now_ns: int
+    ) -> None:
+        """Apply and send a recorded diff; one the snapshot already holds is only sent."""
+        update_id, bids, asks = self._recorded[symbol]
+        if last > update_id:
+            for book, changes in zip((bids, asks), sides, strict=True):
+                for price, size in changes:
+                    if size:
+                        book[price] = size
+                    else:
+                        book.pop(price, None)
+            self._recorded[symbol] = (last, bids, asks)
+        self._send_diff(symbol, first, last, sides, now_ns)
+
+    def _send_diff(
+        self, symbol: str, first: int, last: int, sides: tuple[Levels, Levels], now_ns: int
+    ) -> None:
+        value = {
+            "e": "depthUpdate",
+            "E": now_ns,
+            "s": symbol,
+            "U": first,
+            "u": last,
+            "b": [[_e8(price), _e8(size)] for price, size in sides[0]],
+            "a": [[_e8(price), _e8(size)] for price, size in sides[1]],
+        }
+        name = f"{symbol.lower()}@depth"
+        self._send(f"{name}@100ms", value, ("E",), now_ns)
+        self._send(name, value, ("E",), now_ns)
 
     def ping(self, now_ns: int) -> None:
         """Ping every socket; drop those that owe a pong for a minute."""
@@ -222,17 +260,21 @@ class Binance:
         symbol = request.arg("symbol")
         coin = symbol.removesuffix("USDT")
         book = self._books.get(coin)
-        if book is None or not symbol.endswith("USDT"):
-            return failure(400, "", code=-1121, msg="Invalid symbol.")
-        if request.path == "/api/v3/depth":
+        if request.path == "/api/v3/depth" and (book is not None or symbol in self._recorded):
+            if book is not None:
+                update_id, bids, asks = book.update_id, *book.sides
+            else:
+                update_id, bids, asks = self._recorded[symbol]
             return success(
                 {
-                    "lastUpdateId": book.update_id,
-                    "bids": [[_e8(p), _e8(q)] for p, q in sorted(book.sides[0].items())[::-1]],
-                    "asks": [[_e8(p), _e8(q)] for p, q in sorted(book.sides[1].items())],
+                    "lastUpdateId": update_id,
+                    "bids": [[_e8(p), _e8(q)] for p, q in sorted(bids.items(), reverse=True)],
+                    "asks": [[_e8(p), _e8(q)] for p, q in sorted(asks.items())],
                 },
                 weight,
             )
+        if book is None or not symbol.endswith("USDT"):
+            return failure(400, "", code=-1121, msg="Invalid symbol.")
         if request.path == "/api/v3/klines":
             return self._klines(request, self._spots[coin], now_ns)
         return failure(404, "not found")

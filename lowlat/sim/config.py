@@ -122,15 +122,7 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 raise ConfigError(f"sim.ports.{name} is unknown, allowed: {', '.join(PORT_NAMES)}")
             if not 0 <= port <= 65535:
                 raise ConfigError(f"sim.ports.{name} was {port}, allowed: 0 to 65535")
-        if not set(self.wallet_types) <= {0, 1, 2, 3}:
-            raise ConfigError(f"sim.wallet_types was {self.wallet_types}, allowed: 0 to 3")
-        if not set(self.coins) <= {"BTC", "ETH", "SOL"}:
-            raise ConfigError(f"sim.coins was {self.coins}, allowed: BTC, ETH, SOL")
-        if self.markets < 5 * self.neg_risk_events:
-            raise ConfigError(
-                f"sim.markets was {self.markets}, expected at least 5 for each of "
-                f"{self.neg_risk_events} neg-risk events"
-            )
+        self._validate_names()
         for key, value, low in (
             ("windows_s", min(self.windows_s, default=5), 5),
             ("windows_ahead", self.windows_ahead, 0),
@@ -142,6 +134,19 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ):
             if value < low:
                 raise ConfigError(f"sim.{key} was {value}, expected at least {low}")
+
+    def _validate_names(self) -> None:
+        if not self.tape_speed > 0.0:
+            raise ConfigError(f"sim.tape_speed was {self.tape_speed}, expected above 0")
+        if not set(self.wallet_types) <= {0, 1, 2, 3}:
+            raise ConfigError(f"sim.wallet_types was {self.wallet_types}, allowed: 0 to 3")
+        if not set(self.coins) <= {"BTC", "ETH", "SOL"}:
+            raise ConfigError(f"sim.coins was {self.coins}, allowed: BTC, ETH, SOL")
+        if self.markets < 5 * self.neg_risk_events:
+            raise ConfigError(
+                f"sim.markets was {self.markets}, expected at least 5 for each of "
+                f"{self.neg_risk_events} neg-risk events"
+            )
 
 
 def load_config(values: dict[str, Any]) -> SimConfig:

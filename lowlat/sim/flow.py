@@ -94,6 +94,13 @@ class Flow:
             return self.seen[market.index]
         return self._universe.fair[market.index]
 
+    def take_over(self, market: Market, now_ns: int) -> None:
+        """Begin to quote a market; makers bring inventory to it."""
+        if self._config.events_per_s and market.accepting:
+            for maker in self._makers:
+                self._exchange.accounts.split(maker, market.index, INVENTORY_E6)
+            self.quote_all(market, self.fair(market), now_ns)
+
     def quote(self, market: Market, makers: list[Account], fair: float, now_ns: int) -> None:
         """Move the ladders of some makers in one change; levels that stay keep their place."""
         gone: list[Order] = []
@@ -210,15 +217,12 @@ class Flow:
 
     # ----------------------------------------------------------------------------- listener
     def on_new_market(self, market: Market, now_ns: int) -> None:
-        """Quote a new market at once; makers bring inventory to it."""
+        """Quote a new market at once, unless something else plays it."""
         self._open.append(market)
         if market.coin:
             self.seen[market.index] = fair_chance(market, self._spots[market.coin], now_ns)
-        if not self._config.events_per_s:
-            return
-        for maker in self._makers:
-            self._exchange.accounts.split(maker, market.index, INVENTORY_E6)
-        self.quote_all(market, self.fair(market), now_ns)
+        if market.index not in self.held:
+            self.take_over(market, now_ns)
 
     def on_resolved(self, market: Market, now_ns: int) -> None:
         """Forget a market that ended."""

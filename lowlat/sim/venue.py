@@ -25,6 +25,7 @@ from lowlat.sim.heartbeat import Heartbeats
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
 from lowlat.sim.spot import SpotPath
+from lowlat.sim.tape import TapePlayer, load_tape
 from lowlat.sim.timers import Timers
 from lowlat.sim.universe import Universe
 from lowlat.sim.user_ws import UserFeed
@@ -84,9 +85,26 @@ class Venue:
         self.edges = EdgePlanter(
             config, self.exchange, self.universe, self.flow, self.timers, _rng(config, "edges")
         )
+        tape = load_tape(config.tape)
+        self.tape = (
+            None
+            if tape is None
+            else TapePlayer(
+                tape,
+                config,
+                self.exchange,
+                self.universe,
+                self.flow,
+                self.binance,
+                self.timers,
+                _rng(config, "tape"),
+            )
+        )
         self.gamma = Gamma(self.exchange, self.universe.events)
         self.universe.open(now_ns)
         self.crypto.open(now_ns)
+        if self.tape is not None:
+            self.tape.open(now_ns)
         self.flow.open(now_ns)
         self.edges.open(now_ns)
         if self.spots:

@@ -39,9 +39,14 @@ def read(url, path):
 @pytest.fixture(scope="module")
 def token_pairs(urls):
     rows = read(urls["gamma"], "/markets/keyset?limit=100")["markets"]
+    kinds = {"plain": (False, 0.01), "neg_risk": (True, 0.01), "fine": (False, 0.001)}
     return {
-        kind: [json.loads(r["clobTokenIds"]) for r in rows if r["negRisk"] == (kind == "neg_risk")]
-        for kind in ("plain", "neg_risk")
+        kind: [
+            json.loads(row["clobTokenIds"])
+            for row in rows
+            if (row["negRisk"], row["orderPriceMinTickSize"]) == wanted
+        ]
+        for kind, wanted in kinds.items()
     }
 
 
@@ -56,6 +61,7 @@ def clients(urls):
         clob_url=urls["clob"],
         gamma_url=urls["gamma"],
         data_url=urls["data"],
+        relayer_url=urls["data"],
         clob_market_ws_url=urls["clob_ws"] + "/ws/market",
         clob_user_ws_url=urls["clob_ws"] + "/ws/user",
     )
@@ -92,11 +98,10 @@ def test_official_client_trades_both_ways(clients, token_pairs, kind):
     assert resting.order_id in {order.id for order in opened}
     trades = next(iter(bob.list_account_trades())).items
     assert set(matched.trade_ids) <= {trade.id for trade in trades}
-    killed = bob.place_market_order(
-        token_id=yes, side="BUY", amount=10, order_type="FOK", max_price=0.1
-    )
-    assert not killed.ok
-    assert killed.code == "fok_not_filled"
+    from polymarket.errors import RequestRejectedError
+
+    with pytest.raises(RequestRejectedError, match="FOK orders are fully filled or killed"):
+        bob.place_market_order(token_id=yes, side="BUY", amount=10, order_type="FOK", max_price=0.1)
     assert resting.order_id in alice.cancel_all().canceled
 
 
@@ -112,3 +117,18 @@ def test_older_official_client_trades(urls, token_pairs):
     answer = client.post_order(client.create_order(arguments), OrderType.GTC)
     assert answer["status"] == "live"
     assert client.get_order(answer["orderID"])["original_size"] == "10"
+
+
+def test_official_market_buy_at_a_fine_tick_breaks_the_decimals_rule(clients, token_pairs):
+    """Its five taker decimals are what the venue was seen refusing. Source: polymarket.md 4.2."""
+    from polymarket.errors import RequestRejectedError
+
+    alice, _ = clients
+    with pytest.raises(RequestRejectedError, match="taker amount a max of 4 decimals"):
+        alice.place_market_order(
+            token_id=token_pairs["fine"][0][0],
+            side="BUY",
+            amount=10,
+            order_type="FAK",
+            max_price=0.6,
+        )
