@@ -141,6 +141,9 @@ class CoinModel:
             return
         self.last_print_s = second
         mid = self.mid_at(second)
+        if mid is None and 0 < second - self._second <= self._params.gap_s_max and self.mid:
+            # No exchange update since: what stands now stood then.
+            mid = self.mid
         if mid is None:
             return
         basis = log(price / mid)

@@ -1,0 +1,286 @@
+"""Fair values against books over list-backed ports: when it buys, which token, and when not."""
+
+import math
+
+import pytest
+from engine_fakes import MS, WALL0, S, World
+
+from lowlat.core.layout import SIGNAL, Known, SettleRule
+from lowlat.core.signal import decode_signal
+from lowlat.core.units import E6, E8
+from lowlat.signals.coins import CoinModel, CoinParams
+from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.latency import Latency, LatencyParams
+from lowlat.signals.module import Mode
+
+BTC = 1
+K = 98_000.0
+TWAP = int(SettleRule.TWAP_60_UP)
+CANDLE = int(SettleRule.BINANCE_CANDLE_UP)
+ABOVE = int(SettleRule.BINANCE_ABOVE)
+CRYPTO = int(Known.TRADEABLE | Known.SETTLE_RULE)
+PARAMS = LatencyParams(
+    edge_min=0.005,
+    volatility_error_weight=0.0,
+    delay_weight=0.0,
+    spot_move_ppm=0,
+    average_lag_s=0,
+    coin=CoinParams(warmup_s=20, spot_lag_ms=0, basis_noise_floor=1e-7),
+)
+
+
+class Rig:
+    """A world with one BTC window [10, 310) seconds after its start, one module."""
+
+    def __init__(self, params=PARAMS, **market):
+        self.world = world = World()
+        self.module = Latency(params)
+        self.engine = SignalsEngine(
+            [(self.module, Mode.PAPER)],
+            SignalsPorts(
+                market=world.market.reader(),
+                metadata=world.metadata.reader(),
+                spot=world.spot.reader(),
+                settle=world.settle.reader(),
+                books=world.books,
+                shards=world.shards,
+                markets=world.markets,
+                spots=world.spots,
+                signals=world.signals,
+                turns=world.turns,
+                clock=world.clock,
+                cell=world.counts.cell,
+                recorder=world.counts.recorder,
+            ),
+            EngineParams(shard_silent_ns_max=10_000 * S),
+        )
+        facts = {
+            "coin": BTC,
+            "settle_rule": TWAP,
+            "known": CRYPTO | int(Known.START_PRICE),
+            "start_price_e8": round(K * E8),
+            "fee_rate_e6": 70_000,
+            "start_ns": WALL0 + 10 * S,
+            "end_ns": WALL0 + 310 * S,
+        }
+        world.put_market(0, **(facts | market))
+        self.engine.start()
+
+    @property
+    def second(self):
+        return (self.world.clock.wall_ns() - WALL0) // S
+
+    def run(self, seconds, price, *, basis=0.0, sway=4.36, prints=True):
+        """Live for some seconds around a price; the settlement series prints each second."""
+        for _ in range(seconds):
+            self.world.advance(S)
+            mid = price + (sway if self.second % 2 else -sway)
+            self.world.put_spot(BTC, mid - basis)
+            if prints:
+                self.world.put_print(BTC, self.second, price)
+            self.engine.turn(self.world.now)
+
+    def book(self, bid_e4, ask_e4, size=200):
+        self.world.put_book(0, [(bid_e4, size)], [(ask_e4, size)])
+        self.engine.turn(self.world.now)
+
+    @property
+    def signals(self):
+        return [decode_signal(record) for record in self.world.signals.decoded(SIGNAL)]
+
+    @property
+    def fair(self):
+        return self.module._markets[0].fair
+
+
+def test_buys_yes_that_is_cheaper_than_its_fair_value():
+    rig = Rig()
+    rig.run(60, K + 60.0)
+    rig.book(4000, 4200)
+    (signal,) = rig.signals
+    assert int(signal.token_id) % 2 == 0
+    assert signal.limit_price_e4 >= 4200
+    assert signal.metadata["up"] > 0.6
+    cost = 0.42 + 0.07 * 0.42 * 0.58
+    share_value = signal.confidence - cost
+    shares = signal.size_suggestion / E6
+    assert signal.expected_value == pytest.approx(0.7 * shares * share_value, rel=0.01)
+    assert signal.size_suggestion == 119 * E6  # 50 dollars at 0.42, whole shares
+    assert signal.expires_ns == rig.world.now + 20 * MS
+
+
+def test_buys_no_when_yes_is_too_dear():
+    rig = Rig()
+    rig.run(60, K - 60.0)
+    rig.book(6000, 6200)
+    (signal,) = rig.signals
+    assert int(signal.token_id) % 2 == 1
+    assert signal.limit_price_e4 >= 4000
+
+
+def test_a_fair_book_is_left_alone():
+    rig = Rig()
+    rig.run(60, K)
+    up = rig.fair
+    assert up is None or abs(up.probability - 0.5) < 0.1
+    rig.book(4900, 5100)
+    assert rig.signals == []
+
+
+def test_no_start_price_means_no_signal():
+    rig = Rig(known=CRYPTO)
+    rig.run(60, K + 60.0)
+    rig.book(4000, 4200)
+    assert rig.signals == []
+    # The start price becomes known: the standing book is worth it now.
+    rig.world.put_market(
+        0,
+        coin=BTC,
+        settle_rule=TWAP,
+        known=CRYPTO | int(Known.START_PRICE),
+        start_price_e8=round(K * E8),
+        fee_rate_e6=70_000,
+        start_ns=WALL0 + 10 * S,
+        end_ns=WALL0 + 310 * S,
+    )
+    rig.engine.turn(rig.world.now)
+    assert len(rig.signals) == 1
+
+
+def test_cold_volatility_means_no_signal():
+    rig = Rig()
+    rig.run(15, K + 60.0)
+    rig.book(4000, 4200)
+    assert rig.signals == []
+
+
+def test_without_a_basis_only_exchange_settled_markets_trade():
+    rig = Rig()
+    rig.run(60, K + 60.0, prints=False)
+    rig.book(4000, 4200)
+    assert rig.signals == []
+    rig = Rig(settle_rule=CANDLE)
+    rig.run(60, K + 60.0, prints=False)
+    rig.book(4000, 4200)
+    assert len(rig.signals) == 1
+
+
+def test_strike_markets_compare_with_their_strike():
+    rig = Rig(settle_rule=ABOVE, known=CRYPTO, start_price_e8=0, strike_e8=round((K + 500) * E8))
+    rig.run(60, K, prints=False)
+    rig.book(4900, 5100)
+    (signal,) = rig.signals
+    assert int(signal.token_id) % 2 == 1
+    unknown = Rig(settle_rule=ABOVE, known=CRYPTO, start_price_e8=0, strike_e8=0)
+    unknown.run(60, K, prints=False)
+    unknown.book(100, 9900)
+    assert unknown.signals == []
+
+
+def test_the_basis_is_taken_out_before_comparing():
+    # The exchange trades 60 dollars under the settlement series, which stands at the strike.
+    rig = Rig()
+    rig.run(100, K, basis=60.0)
+    rig.book(4900, 5100)
+    assert rig.signals == []
+    assert rig.module._coins[BTC].basis == pytest.approx(60 / K, rel=0.2)
+
+
+def test_the_locked_part_of_the_average_outweighs_the_spot():
+    rig = Rig()
+    rig.run(240, K + 20.0)
+    # 250 s: the averaging minute begins. 40 seconds lock in at K + 20, then the price drops.
+    rig.run(40, K + 20.0)
+    rig.world.advance(S // 2)
+    rig.world.put_spot(BTC, K - 10.0)
+    rig.world.put_book(0, [(4000, 100)], [(9900, 100)])
+    rig.engine.turn(rig.world.now)
+    fair = rig.fair
+    assert fair.locked_s == 40
+    assert fair.left_s == pytest.approx(19.5)
+    assert fair.mean == pytest.approx(K + (40 * 20 - 20 * 10) / 60, abs=2.0)
+    assert fair.probability > 0.8
+
+
+def test_missing_prints_make_the_locked_part_unknown():
+    rig = Rig()
+    rig.run(250, K + 20.0)
+    for _ in range(4):
+        rig.run(4, K + 20.0, prints=False)
+        rig.run(1, K + 20.0)
+    rig.book(4000, 4200)
+    assert rig.fair is None
+
+
+def test_stops_before_the_end_and_starts_at_the_start():
+    rig = Rig(start_ns=WALL0 + 100 * S)
+    rig.run(80, K + 60.0)
+    rig.book(4000, 4200)
+    assert rig.signals == []
+    rig.run(218, K + 60.0)
+    before = len(rig.signals)
+    assert before > 0
+    rig.run(5, K + 60.0)
+    rig.book(100, 200)
+    assert len(rig.signals) == before
+
+
+def test_a_move_of_the_exchange_alone_makes_a_signal():
+    rig = Rig()
+    rig.run(60, K)
+    rig.book(4900, 5100)
+    assert rig.signals == []
+    rig.world.advance(10 * MS)
+    rig.world.put_spot(BTC, K + 120.0)
+    rig.engine.turn(rig.world.now)
+    (signal,) = rig.signals
+    assert int(signal.token_id) % 2 == 0
+    spot = rig.world.spot.records[-1][1]
+    assert signal.cause == int.from_bytes(spot[16:24], "little")
+
+
+def test_the_same_token_waits_for_the_cooldown():
+    rig = Rig()
+    rig.run(60, K + 60.0)
+    for _ in range(3):
+        rig.book(4000, 4200)
+        rig.world.advance(50 * MS)
+    assert len(rig.signals) == 1
+    rig.world.advance(200 * MS)
+    rig.book(4000, 4200)
+    assert len(rig.signals) == 2
+
+
+def test_an_old_exchange_price_is_no_price():
+    rig = Rig()
+    rig.run(60, K + 60.0)
+    rig.world.advance(4 * S)
+    rig.book(4000, 4200)
+    assert rig.signals == []
+
+
+def test_volatility_of_a_known_walk_is_found():
+    coin = CoinModel(CoinParams(warmup_s=10))
+    price = 100.0
+    for second in range(2_000):
+        coin.take_mid(price, second * S + 150 * MS, 1)
+        price *= math.exp(1e-4 if second % 2 else -1e-4)
+    assert coin.volatility == pytest.approx(1e-4, rel=0.01)
+
+
+def test_silence_and_reconnects_say_nothing_about_volatility():
+    coin = CoinModel(CoinParams(warmup_s=1))
+    for second in range(60):
+        coin.take_mid(100.0, second * S, 1)
+    coin.take_mid(130.0, 200 * S, 1)
+    coin.take_mid(130.0, 201 * S, 1)
+    coin.take_mid(160.0, 202 * S, 2)
+    coin.take_mid(160.0, 203 * S, 2)
+    assert coin.volatility == 1e-5
+
+
+def test_a_print_without_its_mid_gives_no_basis_but_locks():
+    coin = CoinModel(CoinParams())
+    coin.take_print(50 * S, 100.0)
+    assert coin.basis_count == 0
+    assert coin.locked(49, 51) == (200.0, 2, 1)
