@@ -130,24 +130,22 @@ class OrderDesk:
 
     def room(self) -> bool:
         """Whether new orders may start: a free row, and reports less than half full."""
-        return bool(self._free_rows or self._retired) and self._reports.free() * 2 > self.slots
+        return self.rows_free(1) and self._reports.free() * 2 > self.slots
 
     def rows_free(self, count: int) -> bool:
-        """Whether that many orders could get a row."""
-        if len(self._free_rows) >= count:
-            return True
-        return len(self._free_rows) + sum(order.done for order in self._retired) >= count
-
-    def take_row(self) -> int:
-        """Return a free row; the oldest finished order gives up its own. -1 when there is none."""
-        if self._free_rows:
-            return self._free_rows.popleft()
-        while self._retired:
+        """Whether that many orders get a row; the oldest finished orders give up theirs."""
+        free = self._free_rows
+        while len(free) < count and self._retired:
             order = self._retired.popleft()
+            # Not one that a late fill brought back, nor one that was forgotten already.
             if order.done and self.by_id.get(order.id) is order:
                 self.forget(order)
-                return order.row
-        return -1
+                free.append(order.row)
+        return len(free) >= count
+
+    def take_row(self) -> int:
+        """Return a free row, -1 when there is none."""
+        return self._free_rows.popleft() if self.rows_free(1) else -1
 
     def forget(self, order: Order) -> None:
         """Drop an order nothing more is expected of."""
@@ -456,8 +454,12 @@ class OrderDesk:
         cause: int = 0,
         leg: int = 0,
         action: int = Action.BUY,
+        text: bytes = b"",
     ) -> None:
-        """Publish a report that is about no order: drops, groups, halts, epochs, corrections."""
+        """Publish a report about no order: drops, groups, halts, epochs, corrections.
+
+        ``text`` (40 bytes) travels where a fill has its trade id: the reason of a halt.
+        """
         held = self.accounts.positions.get(instrument)
         self._publish(
             self.new_id(),
@@ -484,7 +486,7 @@ class OrderDesk:
             legs,
             group_state,
             module,
-            b"",
+            text,
             0,
         )
 

@@ -3,7 +3,7 @@
 Runs in the executor's process (spread), or with the rest (fused, inline). Sole writer of the
 tables *orders*, *groups*, *positions*, *cash* and of the stream *reports*. Its parts::
 
-    OrderSender    last checks, template, row, SENDING, write      GroupDesk   legs that belong together
+    OrderSender    last checks, template, row, SENDING, write      GroupDesk   legs that go together
     VenueListener  answers and user frames → OrderDesk             Lookups     what nobody told us
     Reconciler     start-up: tables, journal, venue; then intents  Heartbeat   the dead-man switch
 
@@ -61,6 +61,7 @@ from lowlat.venues.polymarket.user import UserCodec
 __all__ = ["ExecutorEngine", "ExecutorPorts"]
 
 _SECOND_NS: Final = 1_000_000_000
+_CANCEL: Final = int(IntentFlag.CANCEL)
 
 
 class ExecutorPorts:
@@ -198,7 +199,7 @@ class ExecutorEngine:
         self._markets.sweep()
         self.reconciler.start(now_ns)
         if self._halted:
-            self.desk.say(ReportKind.HALT, now_ns, reason=Rule.HALTED)
+            self._say_halt(now_ns)
 
     def turn(self, now_ns: int) -> int:
         """Do what is due; return how much was done, 0 when idle."""
@@ -232,12 +233,11 @@ class ExecutorEngine:
         """Stop new orders until ``resume``; look-ups, cancels and unwinds go on."""
         if not self._halted:
             self._halted = reason
-            self.desk.say(
-                ReportKind.HALT,
-                now_ns,
-                reason=Rule.HALTED,
-                module=reason.encode("ascii", "replace")[:16],
-            )
+            self._say_halt(now_ns)
+
+    def _say_halt(self, now_ns: int) -> None:
+        text = self._halted.encode("ascii", "replace")[:40]
+        self.desk.say(ReportKind.HALT, now_ns, reason=Rule.HALTED, text=text)
 
     def resume(self, now_ns: int) -> None:
         """Lift a halt; only ever called because a person asked."""
@@ -308,7 +308,7 @@ class ExecutorEngine:
 
     def _take(self, intent: IntentRecord, now_ns: int) -> None:
         self._meters.intent_wait.record(now_ns - intent.checked_ns)
-        if intent.intent_flags & IntentFlag.CANCEL:
+        if intent.intent_flags & _CANCEL:
             self._cancels.append(intent.target)
             return
         if self._halted or self.desk.ledger_gap:

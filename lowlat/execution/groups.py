@@ -84,7 +84,7 @@ class GroupDesk:
         if intent.group in self.by_id:
             self._drop(intent, Refused(Rule.DUPLICATE), now_ns)
             return
-        since_ns, legs = self._pending.setdefault(intent.group, (now_ns, {}))
+        _, legs = self._pending.setdefault(intent.group, (now_ns, {}))
         if intent.leg in legs:
             self._drop(intent, Refused(Rule.DUPLICATE), now_ns)
             return
@@ -324,7 +324,7 @@ class GroupDesk:
                 leg.unwinds.append(result)
                 group.wake_ns = group.unwind_deadline_ns
 
-    # --------------------------------------------------------------------------- cash, rows, reports
+    # --------------------------------------------------------------------------- cash, rows
     def _relock(self, group: Group) -> None:
         """Lock what unwinding may take again, as far as there is cash."""
         want_e6 = sum(leg.intent.unwind_reserve_e6 for leg in group.legs.values())

@@ -44,7 +44,7 @@ class Leg:
     @property
     def filled_e6(self) -> int:
         """Shares its orders got and kept."""
-        return sum(order.filled_e6 for order in self.orders)
+        return int(sum(order.filled_e6 for order in self.orders))
 
     @property
     def net_e6(self) -> int:
@@ -144,7 +144,7 @@ class Group:
         return all(order.done for order in self._orders())
 
     def cost_of_unwinding_e6(self) -> int:
-        """Return what taking the surplus back cost: paid for both sides less the dollar they pay."""
+        """Return what taking the surplus back cost: both sides less the dollar they pay."""
         cost_e6 = 0
         for leg in self.legs.values():
             filled_e6 = sum(order.filled_e6 for order in leg.orders)

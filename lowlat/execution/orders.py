@@ -92,6 +92,7 @@ RANK: Final = (
     OrderState.MATCHED,
 )
 """States by strength of evidence. REJECTED is below LIVE: an order seen resting was not refused."""
+_IMMEDIATE: Final = (int(OrderType.FOK), int(OrderType.FAK))
 TERMINAL: Final = frozenset(
     {
         OrderState.REJECTED,
@@ -260,7 +261,7 @@ class Order:
     @property
     def immediate(self) -> bool:
         """Whether it can not rest: FOK or FAK."""
-        return self.order_type in (OrderType.FOK, OrderType.FAK)
+        return self.order_type in _IMMEDIATE
 
     @property
     def open(self) -> bool:

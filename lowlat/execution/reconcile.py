@@ -309,7 +309,7 @@ class Reconciler:
             for fill in trade.fills:
                 order = self._desk.by_order_id.get(fill.order_id)
                 if order is None:
-                    order = self._adopt(trade, fill, now_ns)
+                    order = self._adopt(trade, fill)
                 if order is None:
                     continue
                 if order.filled_e6 and not order.fills and not order.sealed:
@@ -320,7 +320,7 @@ class Reconciler:
             order = self._desk.by_id[order_id]
             self._listener.rebase(order, fills, now_ns)
 
-    def _adopt(self, trade: TradeUpdate, fill: Fill, now_ns: int) -> Order | None:
+    def _adopt(self, trade: TradeUpdate, fill: Fill) -> Order | None:
         """Make an order of a fill that the journal never heard of; None when it is not news."""
         recovered = self._recovered
         if recovered is None or self.done or fill.order_id in recovered.known_ids:

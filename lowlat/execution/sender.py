@@ -52,9 +52,14 @@ from lowlat.venues.polymarket.requests import ClobRequests
 __all__ = ["Cleared", "OrderSender", "Refused"]
 
 _SECOND_NS: Final = 1_000_000_000
-_IMMEDIATE: Final = (OrderType.FOK, OrderType.FAK)
+# Plain ints: arithmetic on flag enums costs a microsecond each.
+_TRADEABLE: Final = int(Known.TRADEABLE)
+_UNWIND: Final = int(IntentFlag.UNWIND)
+_REDUCE_ONLY: Final = int(IntentFlag.REDUCE_ONLY)
+_POST_ONLY: Final = int(IntentFlag.POST_ONLY)
+_IMMEDIATE: Final = (int(OrderType.FOK), int(OrderType.FAK))
 _POSTS: Final = {
-    (kind, only): PostParams(kind, 0, only)
+    (int(kind), only): PostParams(kind, 0, only)
     for kind in (OrderType.GTC, OrderType.FOK, OrderType.FAK)
     for only in (False, True)
 }
@@ -117,13 +122,13 @@ class OrderSender:
             return Refused(Rule.EXPIRED, intent.expires_ns, now_ns)
         if intent.id in self._desk.by_id:
             return Refused(Rule.DUPLICATE)
-        unwind = bool(intent.intent_flags & IntentFlag.UNWIND)
+        unwind = bool(intent.intent_flags & _UNWIND)
         row = self._markets.market(intent.instrument >> 1)
         token = self._markets.instruments.by_index.get(intent.instrument)
         if row is None or token is None or row.generation != intent.generation:
             return Refused(Rule.GENERATION_GONE, row.generation if row else 0, intent.generation)
         if not _tradeable(row):
-            return Refused(Rule.NOT_TRADEABLE, int(Known.TRADEABLE), row.known)
+            return Refused(Rule.NOT_TRADEABLE, _TRADEABLE, row.known)
         if not unwind and not self.breaker.closed(row.market, now_ns):
             return Refused(Rule.BREAKER)
         refused = self._check_book(intent, row, now_ns)
@@ -162,7 +167,7 @@ class OrderSender:
         price_e4, size_e6, tick_e4 = intent.limit_price_e4, intent.size_e6, row.tick_e4
         if intent.order_type not in _IMMEDIATE:
             action = Action(intent.action)
-            if intent.intent_flags & IntentFlag.REDUCE_ONLY:
+            if intent.intent_flags & _REDUCE_ONLY:
                 return odd_lot_amounts(action, price_e4, size_e6, tick_e4)
             return limit_amounts(action, price_e4, size_e6, tick_e4, row.min_size_e6)
         if intent.action == Action.SELL:
@@ -224,7 +229,7 @@ class OrderSender:
         if own_id or retries:
             named = cleared.intent._replace(id=self._desk.new_id())
             cleared = cleared._replace(intent=named)
-        unwind = bool(cleared.intent.intent_flags & IntentFlag.UNWIND)
+        unwind = bool(cleared.intent.intent_flags & _UNWIND)
         refused = self._admit(1, now_ns, unwind=unwind)
         if refused is not None:
             return refused
@@ -388,12 +393,12 @@ class OrderSender:
 
 
 def _tradeable(row: MarketRow) -> bool:
-    facts = row.known & Known.TRADEABLE == Known.TRADEABLE
+    facts = row.known & _TRADEABLE == _TRADEABLE
     return facts and row.status == MarketStatus.ACTIVE and row.exchange != Exchange.UNKNOWN
 
 
 def _post(intent: IntentRecord) -> PostParams:
-    post_only = bool(intent.intent_flags & IntentFlag.POST_ONLY)
+    post_only = bool(intent.intent_flags & _POST_ONLY)
     if intent.order_type == OrderType.GTD:
         return PostParams(OrderType.GTD, intent.expiration_s, post_only)
-    return _POSTS[OrderType(intent.order_type), post_only]
+    return _POSTS[intent.order_type, post_only]

@@ -191,7 +191,9 @@ class Shared:
 class Desk:
     """An executor with faked surroundings."""
 
-    def __init__(self, *, params=None, shared=None, recovered=None, cash_e6=1_000_000_000, start=True):
+    def __init__(
+        self, *, params=None, shared=None, recovered=None, cash_e6=1_000_000_000, start=True
+    ):
         self.clock = Clock()
         self.salts = Salts()
         self.transport = Transport()
@@ -497,7 +499,9 @@ class Desk:
                 known[each]["status"] = "CANCELED"
                 canceled.append(each)
             else:
-                refused[each] = "already canceled or matched" if each in known else "order not found"
+                refused[each] = (
+                    "already canceled or matched" if each in known else "order not found"
+                )
         return {"canceled": canceled, "not_canceled": refused}, 200
 
     # ------------------------------------------------------------------ reading

@@ -1,0 +1,338 @@
+"""Journal: what must survive a reboot, on disk within a turn of the report that says it.
+
+Run by its own process (gate "ledger" of reports and decisions), never on the order path. For every
+batch of reports it appends them, and the rows of orders, positions and cash they touched, as one
+frame; only after fsync does the gate let the executor reuse the slots. Rows are absolute values,
+so a batch read again after a crash changes nothing. ``read_journal`` gives the picture back.
+
+The three tables are read consistently although the executor goes on writing: a booking begins with
+the cash row, which carries the values of the other two (lowlat/execution/accounts.py), so rows read
+between two equal versions of the cash row are complete once its redo is applied.
+"""
+
+import logging
+from collections import deque
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.core.layout import (
+    CASH_ROW,
+    DECISION,
+    ORDER_ROW,
+    POSITION_ROW,
+    REPORT,
+    SLOT_HEAD_BYTES,
+    CashRow,
+    OrderRow,
+    OrderState,
+    PositionRow,
+    ReportKind,
+    ReportRecord,
+)
+from lowlat.core.ports import EMPTY, OVERRUN, Cell, Clock, StreamReader, TableReader
+from lowlat.execution.orders import TERMINAL
+from lowlat.execution.recovered import Recovered
+from lowlat.store.decision_log import DecisionLog
+from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
+
+__all__ = ["JournalEngine", "JournalMeters", "JournalParams", "JournalState", "read_journal"]
+
+_LOG: Final = logging.getLogger(__name__)
+_KNOWN_MAX: Final = 20_000
+_IDS_PER_ENTRY: Final = 2_000
+_SNAPSHOT_TRIES: Final = 100
+_MOVES_MONEY: Final = frozenset(
+    {
+        ReportKind.FILL,
+        ReportKind.FAILED,
+        ReportKind.CONFIRMED,
+        ReportKind.RECONCILED,
+        ReportKind.REDEEMED,
+    }
+)
+
+
+class JournalParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sizes of the journal. Two files of ``rotate_bytes`` exist at most."""
+
+    rotate_bytes: int = 16 << 20
+    batch_reports_max: int = 512
+    decisions_bytes_max: int = 64 << 20
+    """The decision log keeps between half of this and all of it; 0 = decisions are not kept."""
+
+
+class JournalMeters(msgspec.Struct):
+    """Counters of the journal."""
+
+    batches: Cell
+    bytes_written: Cell
+    disk_errors: Cell
+    lost: Cell
+    """Reports overwritten before they were read: nobody held the gate."""
+
+
+class JournalState:
+    """Everything the journal says, folded: the same code for the running engine and the reader."""
+
+    def __init__(self) -> None:
+        self.orders: dict[bytes, OrderRow] = {}
+        self.positions: dict[bytes, PositionRow] = {}
+        self.cash: CashRow | None = None
+        self.halted = ""
+        self.known: deque[bytes] = deque(maxlen=_KNOWN_MAX)
+        self.wall_ms = 0
+
+    def apply(self, batch: Batch) -> None:
+        """Take in a batch; taking it in twice changes nothing."""
+        self.wall_ms = max(self.wall_ms, batch.wall_ms)
+        for kind, data in batch.entries:
+            if kind == EntryKind.ORDER:
+                self._order(OrderRow._make(ORDER_ROW.codec.unpack(data)))
+            elif kind == EntryKind.POSITION:
+                position = PositionRow._make(POSITION_ROW.codec.unpack(data))
+                self.positions[position.token_id] = position
+            elif kind == EntryKind.CASH:
+                self.cash = CashRow._make(CASH_ROW.codec.unpack(data))
+            elif kind == EntryKind.REPORT:
+                self._report(ReportRecord._make(REPORT.codec.unpack(data)))
+            elif kind == EntryKind.KNOWN_IDS:
+                self.known.extend(data[at : at + 32] for at in range(0, len(data), 32))
+            elif kind == EntryKind.HALTED:
+                self.halted = data.decode()
+
+    def _order(self, row: OrderRow) -> None:
+        if row.order_id not in self.orders:
+            self.known.append(row.order_id)
+        finished = OrderState(row.state) in TERMINAL and row.confirmed_e6 == row.filled_e6
+        # A killed order with nothing filled is finished too; a match not yet traded is not.
+        waits = row.state == OrderState.MATCHED and not row.filled_e6
+        if finished and not waits:
+            self.orders.pop(row.order_id, None)
+        else:
+            self.orders[row.order_id] = row
+
+    def _report(self, report: ReportRecord) -> None:
+        if report.kind == ReportKind.HALT:
+            self.halted = report.trade_text.rstrip(b"\0").decode("utf-8", "replace") or "halted"
+        elif report.kind == ReportKind.RESUME:
+            self.halted = ""
+
+    def checkpoint(self, wall_ms: int, position: int, epoch: int) -> Batch:
+        """Return a batch that says everything still needed."""
+        entries = [Entry(EntryKind.HALTED, self.halted.encode())]
+        known = list(self.known)
+        entries += [
+            Entry(EntryKind.KNOWN_IDS, b"".join(known[at : at + _IDS_PER_ENTRY]))
+            for at in range(0, len(known), _IDS_PER_ENTRY)
+        ]
+        entries += [
+            Entry(EntryKind.ORDER, ORDER_ROW.codec.pack(*row)) for row in self.orders.values()
+        ]
+        entries += [
+            Entry(EntryKind.POSITION, POSITION_ROW.codec.pack(*row))
+            for row in self.positions.values()
+        ]
+        if self.cash is not None:
+            entries.append(Entry(EntryKind.CASH, CASH_ROW.codec.pack(*self.cash)))
+        return Batch(wall_ms, position, epoch, tuple(entries))
+
+    def recovered(self) -> Recovered:
+        """Return the picture as the executor wants it."""
+        return Recovered(
+            list(self.orders.values()),
+            list(self.positions.values()),
+            self.cash,
+            self.halted,
+            self.wall_ms,
+            set(self.known),
+        )
+
+
+def read_journal(directory: str) -> Recovered | None:
+    """Read what the journal of a directory says; None when there is none. Changes nothing."""
+    batches = newest_batches(directory)
+    if not batches:
+        return None
+    state = JournalState()
+    for batch in batches:
+        state.apply(batch)
+    return state.recovered()
+
+
+class JournalEngine:
+    """Reads reports, writes them down, then lets the executor go on."""
+
+    name: Final = "journal"
+
+    def __init__(
+        self,
+        directory: str,
+        reports: StreamReader,
+        decisions: StreamReader | None,
+        tables: tuple[TableReader, TableReader, TableReader],
+        clock: Clock,
+        meters: JournalMeters,
+        params: JournalParams | None = None,
+    ) -> None:
+        """``tables``: orders, positions, cash. ``decisions`` None: another holds that gate."""
+        self._params = params or JournalParams()
+        self._reports = reports
+        self._decisions = decisions
+        self._orders, self._positions, self._cash = tables
+        self._clock = clock
+        self._meters = meters
+        self._file = JournalFile(directory)
+        self._log = (
+            DecisionLog(directory, self._params.decisions_bytes_max)
+            if decisions is not None and self._params.decisions_bytes_max
+            else None
+        )
+        self.state = JournalState()
+        for batch in self._file.batches:
+            self.state.apply(batch)
+        self._file.batches = []
+        self._unwritten: list[bytes] = []
+        if self._file.cut_bytes:
+            _LOG.warning("journal tail cut bytes=%d", self._file.cut_bytes)
+
+    def start(self) -> None:
+        """Begin a file with a checkpoint when there is none."""
+        if not self._file.size_bytes:
+            self._file.rotate(self.state.checkpoint(self._wall_ms(), 0, 0))
+
+    def turn(self, now_ns: int) -> int:
+        """Write down what came since the last turn; return how many records."""
+        del now_ns
+        worked = self._take_reports()
+        if self._decisions is not None:
+            worked += self._take_decisions(self._decisions)
+        return worked
+
+    def close(self) -> None:
+        """Write down the rest and close."""
+        while self._take_reports():
+            pass
+        self._file.close()
+        if self._log is not None:
+            self._log.close()
+
+    # --------------------------------------------------------------------------- reports
+    def _take_reports(self) -> int:
+        reader, waiting = self._reports, self._unwritten
+        while len(waiting) < self._params.batch_reports_max:
+            kind = reader.poll()
+            if kind == EMPTY:
+                break
+            if kind == OVERRUN:
+                self._meters.lost.set(reader.lost)
+                continue
+            if kind == REPORT.kind:
+                waiting.append(bytes(reader.buffer[SLOT_HEAD_BYTES:]))
+        if not waiting:
+            return 0
+        batch = self._batch(waiting)
+        if batch is None:
+            return 0
+        try:
+            self._file.append(batch)
+            if self._file.size_bytes > self._params.rotate_bytes:
+                self._file.rotate(self.state.checkpoint(batch.wall_ms, batch.position, batch.epoch))
+        except OSError:
+            # The gate stays: the executor stops new orders before reports are lost.
+            self._meters.disk_errors.add(1)
+            _LOG.exception("journal write failed directory gate held")
+            return 0
+        reader.release()
+        self._meters.batches.add(1)
+        self._meters.bytes_written.set(self._file.size_bytes)
+        count = len(waiting)
+        waiting.clear()
+        return count
+
+    def _batch(self, raws: list[bytes]) -> Batch | None:
+        """Put reports and the rows they touched together; None while rows cannot be read."""
+        reports = [ReportRecord._make(REPORT.codec.unpack_from(raw)) for raw in raws]
+        entries = [Entry(EntryKind.REPORT, raw[: REPORT.codec.size]) for raw in raws]
+        order_rows = {each.order_row: each.order_id for each in reports if any(each.order_id)}
+        instruments = {each.instrument for each in reports if each.kind in _MOVES_MONEY}
+        rows = self._snapshot(order_rows, instruments)
+        if rows is None:
+            return None
+        wall_ms = self._wall_ms()
+        batch = Batch(wall_ms, self._reports.position - 1, self._reports.epoch, (*entries, *rows))
+        self.state.apply(batch)
+        return batch
+
+    def _snapshot(self, order_rows: dict[int, bytes], instruments: set[int]) -> list[Entry] | None:
+        for _ in range(_SNAPSHOT_TRIES):
+            version = self._cash.version(0)
+            orders = self._read(self._orders, ORDER_ROW, set(order_rows))
+            positions = self._read(self._positions, POSITION_ROW, instruments)
+            cash = self._read(self._cash, CASH_ROW, {0})
+            if orders is None or positions is None or cash is None:
+                continue
+            if self._cash.version(0) == version:
+                return _consistent(orders, positions, cash.get(0), order_rows)
+        return None
+
+    def _read(self, table: TableReader, record: Any, rows: set[int]) -> dict[int, Any] | None:
+        found = {}
+        for row in rows:
+            version = table.read(row)
+            if version < 0:
+                return None
+            if version:
+                found[row] = record.unpack(table.buffer)
+        return found
+
+    def _wall_ms(self) -> int:
+        return self._clock.wall_ns() // 1_000_000
+
+    # --------------------------------------------------------------------------- decisions
+    def _take_decisions(self, reader: StreamReader) -> int:
+        taken = 0
+        while taken < self._params.batch_reports_max:
+            kind = reader.poll()
+            if kind == EMPTY:
+                break
+            taken += 1
+            if kind == DECISION.kind and self._log is not None:
+                self._log.add(
+                    bytes(reader.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + DECISION.codec.size])
+                )
+        if taken:
+            if self._log is not None:
+                self._log.flush()
+            reader.release()
+        return taken
+
+
+def _consistent(
+    orders: dict[int, OrderRow],
+    positions: dict[int, PositionRow],
+    cash: CashRow | None,
+    order_rows: dict[int, bytes],
+) -> list[Entry]:
+    """Finish the booking that the cash row commits in the rows read beside it."""
+    entries = []
+    for row, order in orders.items():
+        if order.order_id != order_rows[row]:
+            # The row serves another order by now, whose own report is still to come.
+            continue
+        if cash is not None and cash.redo_order == order.id:
+            order = order._replace(  # noqa: PLW2901
+                filled_e6=cash.redo_filled_e6,
+                cash_e6=cash.redo_cash_e6,
+                fee_e6=cash.redo_fee_e6,
+            )
+        entries.append(Entry(EntryKind.ORDER, ORDER_ROW.codec.pack(*order)))
+    for instrument, held in positions.items():
+        if cash is not None and cash.redo_order and cash.redo_instrument == instrument:
+            held = held._replace(  # noqa: PLW2901
+                size_e6=cash.redo_size_e6, cost_e6=cash.redo_cost_e6
+            )
+        entries.append(Entry(EntryKind.POSITION, POSITION_ROW.codec.pack(*held)))
+    if cash is not None:
+        entries.append(Entry(EntryKind.CASH, CASH_ROW.codec.pack(*cash)))
+    return entries
