@@ -190,9 +190,9 @@ static inline int ll_stream_poll(ll_stream_reader *r, uint64_t *record) {
     if (status == LL_READ_OK) {
         r->next++;
     } else if (status == LL_READ_LAPPED) {
-        uint64_t newest = LL_LOAD(r->cursor, __ATOMIC_ACQUIRE) - 1;
-        /* The cursor trails the slot by one store: right after a lap it can still be behind us. */
-        if (newest <= r->next) newest = r->next + 1;
+        uint64_t cursor = LL_LOAD(r->cursor, __ATOMIC_ACQUIRE);
+        /* Stores to slot and cursor are unordered for us: the cursor may look older than the lap. */
+        uint64_t newest = cursor > r->next + 1 ? cursor - 1 : r->next + 1;
         r->lost += newest - r->next;
         r->overruns++;
         r->next = newest;

@@ -49,6 +49,20 @@ def test_lapped_by_a_record_that_is_just_being_written_is_an_overrun(core):
     assert (reader.lost, reader.position) == (3, 4)
 
 
+@pytest.mark.parametrize("seen", [0, 1, 2])
+def test_overrun_moves_on_even_when_the_cursor_still_looks_old(core, seen):
+    """Weakly ordered machines may show the lap before the cursor that came before it."""
+    ring = Ring(4, 64, core)
+    writer, reader = ring.writer(), ring.reader()
+    for n in range(1, 6):
+        publish(writer, n)
+    ring.set_word(CURSOR_AT, seen)
+    assert reader.poll() == OVERRUN
+    assert (reader.lost, reader.position) == (1, 2)
+    assert reader.poll() == 1
+    assert seed_of(reader.buffer) == 2
+
+
 def test_late_reader_starts_at_the_cursor_or_where_it_is_told(core):
     ring = Ring(8, 64, core)
     writer = ring.writer()
