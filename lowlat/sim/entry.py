@@ -191,10 +191,10 @@ class Entry:
         """Return the order id, and the refusal of its signature, amounts or times."""
         exchange = "neg_risk" if market.rules.neg_risk else "standard"
         try:
-            order_id = "0x" + self._verifier.order_hash(signed, exchange).hex()
-            signer = self._verifier.signed_by(signed, exchange)
+            order_hash, signer = self._verifier.check(signed, exchange)
         except ValueError:
             return "", INVALID
+        order_id = "0x" + order_hash.hex()
         error = None
         age_max_ns = self._faults.config.order_age_max_ms * MS
         if signer != key.owner:

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 from coincurve import PublicKey
@@ -83,52 +83,43 @@ class SignedOrder(msgspec.Struct, gc=False):
     signature: str
 
 
-class OwnerOf(Protocol):
-    """Looks up the EOA behind a wallet; None when unknown."""
-
-    def __call__(self, wallet: str) -> str | None:
-        """Return the owner's address."""
-        ...
-
-
 class OrderVerifier:
     """Hashes and checks orders for the exchanges of one chain."""
 
     def __init__(self, chain_id: int) -> None:
-        self._chain_id = chain_id
         self._domains = {
             name: _domain(b"Polymarket CTF Exchange", version.encode(), chain_id, contract)
             for name, (version, contract) in EXCHANGES.items()
         }
         self._order_type_hash = keccak(_ORDER_TYPE)
-        self._nested_type_hash = keccak(_TYPED_DATA_SIGN)
+        self._nested_head = keccak(_TYPED_DATA_SIGN)
+        self._nested_middle = keccak(b"DepositWallet") + keccak(b"1") + _word(chain_id)
 
-    def order_hash(self, order: SignedOrder, exchange: str) -> bytes:
-        """Return the EIP-712 hash: the order id. Raises ValueError for values out of range."""
-        return keccak(b"\x19\x01" + self._domains[exchange] + self._struct_hash(order))
+    def check(self, order: SignedOrder, exchange: str) -> tuple[bytes, str | None]:
+        """Return the EIP-712 hash (the order id) and who signed, lower case.
 
-    def signed_by(self, order: SignedOrder, exchange: str) -> str | None:
-        """Recover the signing address (lower case), or None when the signature is malformed."""
-        signature = _hex_bytes(order.signature)
-        if signature is None:
-            return None
+        The signer is None when the signature is malformed. Raises ValueError for fields that are
+        no numbers, addresses or 32 bytes.
+        """
         domain = self._domains[exchange]
         struct = self._struct_hash(order)
+        order_hash = keccak(b"\x19\x01" + domain + struct)
+        signature = _hex_bytes(order.signature)
+        if signature is None:
+            return order_hash, None
         if order.signatureType != 3:
-            return recover(keccak(b"\x19\x01" + domain + struct), signature)
+            return order_hash, recover(order_hash, signature)
         tail = domain + struct + _ORDER_TYPE + len(_ORDER_TYPE).to_bytes(2, "big")
         if signature[65:] != tail:
-            return None
+            return order_hash, None
         nested = keccak(
-            self._nested_type_hash
+            self._nested_head
             + struct
-            + keccak(b"DepositWallet")
-            + keccak(b"1")
-            + self._chain_id.to_bytes(32, "big")
+            + self._nested_middle
             + _address_word(order.maker)
             + bytes(32)
         )
-        return recover(keccak(b"\x19\x01" + domain + nested), signature[:65])
+        return order_hash, recover(keccak(b"\x19\x01" + domain + nested), signature[:65])
 
     def _struct_hash(self, order: SignedOrder) -> bytes:
         return keccak(
