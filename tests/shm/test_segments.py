@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import mmap
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -261,15 +262,24 @@ def test_full_shm_names_size_free_space_and_the_fix(instance, monkeypatch):
 
 
 def test_really_full_shm(instance):
-    """More than /dev/shm has: the kernel itself says no, and the name is gone again."""
-    free = os.statvfs("/dev/shm")
-    rows = free.f_bavail * free.f_frsize // (64 + 4 * 128) + 10_000
-    if rows >= 2**32:
-        pytest.skip("/dev/shm is larger than a table can be")
-    sizes = {**SMALL, "tables": {"positions": layout.TABLES["positions"]}}
-    with pytest.raises(SegmentError, match="/dev/shm has"):
-        create_segments(instance, **sizes, rows={"positions": rows})
-    assert "table.positions" not in places.segment_names(instance)
+    """In a mount namespace of its own with 1 MiB of /dev/shm, the kernel itself says no.
+
+    Never ask the machine's real /dev/shm for more than it has free: the kernel allocates page by
+    page and may kill other processes before it says no.
+    """
+    private = ["unshare", "--mount", "--propagation", "private"]
+    if not shutil.which("unshare"):
+        pytest.skip("unshare is not installed")
+    if subprocess.run([*private, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("making a mount namespace is not permitted here")
+    mount = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$0" "$@"'
+    command = [*private, "sh", "-c", mount, sys.executable, str(CHILD), "overfill", instance]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    message, names = done.stdout.splitlines()
+    assert "table.positions needs" in message
+    assert "enlarge it" in message
+    assert names == "['gates.risk', 'stream.market', 'stream.signals', 'table.cash']"
 
 
 def test_low_memlock_limit_is_a_warning_with_the_fix(instance, monkeypatch):
