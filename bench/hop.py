@@ -12,10 +12,10 @@ import sys
 import tempfile
 
 import numpy as np
-from lowlat.shm._core import StreamReader, StreamWriter
 
 from bench.harness import Row, native, paired, pin, unpin
 from lowlat.core.clock import monotonic_ns
+from lowlat.shm._core import StreamReader, StreamWriter
 
 SLOT_BYTES, SLOTS, SLOTS_OFFSET = 512, 1024, 128
 SEGMENT_BYTES = SLOTS_OFFSET + SLOT_BYTES * SLOTS

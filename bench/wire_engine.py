@@ -27,11 +27,11 @@ from lowlat.app.machine import Dialer, Metrics, address_of, tls_context
 from lowlat.app.runtime import BUSY, LoopCells, Runtime, run_process
 from lowlat.app.trading import Trading
 from lowlat.core.clock import RealClock, monotonic_ns
-from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import POSITION_ROW, SPOT_TOP, Coin, SpotTop, Venue, Writer, record_id
 from lowlat.core.ports import StreamWriter, TableWriter
 from lowlat.execution.limits import HardLimits
 from lowlat.execution.params import ExecutorParams
+from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.net._gate import SendGate
 from lowlat.net.http import HotConnections, HotParams
@@ -43,7 +43,7 @@ MARKETS = 520
 CRYPTO = 20
 """The first markets settle on the spot price: triggers come from them."""
 POSITIONS = 200
-SPOT_E8 = 100_300 * 10**8
+SPOT_E8 = 100_015 * 10**8
 KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 ACCOUNT = Credentials(
@@ -122,8 +122,17 @@ def config(feed_port: int, order_port: int, certificate: str, instance: str) -> 
         ),
         account=AccountConfig("unused"),
         process=ProcessConfig(waiting="busy", shared_core=False),
-        modules={"arbitrage": ModuleConfig("live"), "latency": ModuleConfig("live")},
-        limits=LimitsParams(bankroll_cap_e6=1_000_000 * 10**6, orders_per_s=60, orders_burst=120),
+        modules={
+            "arbitrage": ModuleConfig("live"),
+            # Two seconds of a still price are all the volatility there is to learn here.
+            "latency": ModuleConfig("live", {"coin": {"warmup_s": 2}}),
+        },
+        limits=LimitsParams(
+            bankroll_cap_e6=1_000_000 * 10**6,
+            orders_per_s=60,
+            orders_burst=120,
+            size_rungs_e6=ExecutorParams().template_rungs_e6,
+        ),
         execution=ExecutorParams(
             limits=HardLimits(),
             orders_per_s=60,

@@ -13,6 +13,7 @@ from lowlat.core.errors import LocalProtocolError
 from lowlat.core.instruments import Instrument
 from lowlat.core.layout import (
     Action,
+    BookFlag,
     Exchange,
     IntentFlag,
     IntentRecord,
@@ -146,8 +147,10 @@ class OrderSender:
         view = self._markets.book(row.market)
         if view is None or view.generation != row.generation:
             return Refused(Rule.STALE_BOOK)
-        if view.flags:
-            return Refused(Rule.BOOK_UNHEALTHY, 0, view.flags)
+        # A ladder deeper than the row is whole as far as the row goes.
+        unhealthy = view.flags & ~BookFlag.TRUNCATED
+        if unhealthy:
+            return Refused(Rule.BOOK_UNHEALTHY, 0, unhealthy)
         if not self._markets.alive(view):
             return Refused(Rule.STALE_BOOK)
         if limits.book_age_max_ns and now_ns - view.recv_ns > limits.book_age_max_ns:
@@ -346,6 +349,7 @@ class OrderSender:
                 template.order.salt,
                 intent.unwind_price_e4,
                 retries,
+                0,
             ),
         )
         order.fees = schedule_of(cleared.row)
@@ -360,7 +364,10 @@ class OrderSender:
     def _sent(
         self, orders: tuple[Order, ...], key: int, result: int, now_ns: int
     ) -> Refused | None:
-        """Take in what the transport did with the bytes."""
+        """Take in what the transport did with the bytes.
+
+        The cash row follows behind them: what an order holds is in its own row already.
+        """
         sent_ns = self._clock.monotonic_ns()
         desk = self._desk
         if result in (SENT, SEND_PARTIAL):
