@@ -5,7 +5,7 @@ from typing import Final
 from lowlat.core.ports import Cell
 from lowlat.feeds.ports import Counters, Note
 
-__all__ = ["FaultNotes", "PolymarketCells"]
+__all__ = ["BinanceCells", "FaultNotes", "MetadataCells", "PolymarketCells", "PricesCells"]
 
 SAMPLE_EVERY_NS: Final = 1_000_000_000
 
@@ -39,6 +39,61 @@ class PolymarketCells:
         self.unplaced: Cell = counters("polymarket.unplaced")
         """Markets for which no shard has room."""
         self.markets: Cell = counters("polymarket.markets")
+
+
+class BinanceCells:
+    """Every counter of the Binance feed."""
+
+    def __init__(self, counters: Counters) -> None:
+        self.frames: Cell = counters("binance.frames")
+        self.malformed: Cell = counters("binance.malformed")
+        self.ignored: Cell = counters("binance.ignored")
+        self.copies: Cell = counters("binance.copies")
+        self.reconnects: Cell = counters("binance.reconnects")
+        self.frozen: Cell = counters("binance.frozen")
+        self.shutdowns: Cell = counters("binance.shutdowns")
+        self.trade_gaps: Cell = counters("binance.trade_gaps")
+        self.depth_gaps: Cell = counters("binance.depth_gaps")
+        self.depth_mismatches: Cell = counters("binance.depth_mismatches")
+        self.snapshots_failed: Cell = counters("binance.snapshots_failed")
+
+
+class PricesCells:
+    """Every counter of the settlement price feed."""
+
+    def __init__(self, counters: Counters) -> None:
+        self.frames: Cell = counters("prices.frames")
+        self.points: Cell = counters("prices.points")
+        self.malformed: Cell = counters("prices.malformed")
+        self.ignored: Cell = counters("prices.ignored")
+        self.copies: Cell = counters("prices.copies")
+        self.carried: Cell = counters("prices.carried_forward")
+        self.conflicts: Cell = counters("prices.conflicts")
+        """Two different values for one stamp: nothing may settle on either."""
+        self.gaps: Cell = counters("prices.gaps")
+        self.refused: Cell = counters("prices.refused")
+        self.reconnects: Cell = counters("prices.reconnects")
+        self.frozen: Cell = counters("prices.frozen")
+
+
+class MetadataCells:
+    """Every counter of the metadata engine."""
+
+    def __init__(self, counters: Counters) -> None:
+        self.pages: Cell = counters("metadata.pages")
+        self.sweeps: Cell = counters("metadata.sweeps")
+        self.sweep_age_ns: Cell = counters("metadata.sweep_age_ns")
+        self.failed: Cell = counters("metadata.requests_failed")
+        self.malformed: Cell = counters("metadata.malformed")
+        self.rejected: Cell = counters("metadata.rows_rejected")
+        self.conflicts: Cell = counters("metadata.conflicts")
+        self.not_yet: Cell = counters("metadata.not_yet_on_clob")
+        self.markets: Cell = counters("metadata.markets")
+        self.tradeable: Cell = counters("metadata.tradeable")
+        self.full: Cell = counters("metadata.no_row_free")
+        self.resolved: Cell = counters("metadata.resolved")
+        self.start_prices: Cell = counters("metadata.start_prices")
+        self.overruns: Cell = counters("metadata.overruns")
 
 
 class FaultNotes:

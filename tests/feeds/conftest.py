@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,20 +25,6 @@ from lowlat.core.layout import (
 from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed, PolymarketFeedParams
 from lowlat.shm import _core
-
-
-def unpack(record, buffer):
-    """Read a record through its dtype: struct alone does not group array fields."""
-    raw = np.frombuffer(buffer, record.dtype, 1)[0]
-    return record.row._make(
-        tuple(value.tolist())
-        if isinstance(value := raw[name], np.ndarray)
-        else bytes(value)
-        if isinstance(value, np.void)
-        else value.item()
-        for name in record.row._fields
-    )
-
 
 KINDS = {record.kind: record for record in RECORDS}
 SECOND = 1_000_000_000
@@ -82,7 +69,7 @@ class MemoryStream:
             assert status > 0, "the test's stream is too small"
             record = KINDS[status]
             if kind is None or record is kind:
-                records.append(unpack(record, self.reader.buffer))
+                records.append(record.unpack(self.reader.buffer))
         return records
 
 
@@ -99,7 +86,7 @@ class MemoryTable:
 
     def row(self, index):
         version = self.reader.read(index)
-        return unpack(self.record, self.reader.buffer) if version > 0 else None
+        return self.record.unpack(self.reader.buffer) if version > 0 else None
 
 
 def id_of(memory):
@@ -344,6 +331,21 @@ class Rig:
             and row.connection_generation == shard.connection_generation
             and not row.book_flags & 1
         )
+
+
+@pytest.fixture
+def tools():
+    """The doubles, for tests of the other feeds."""
+    return SimpleNamespace(
+        Counts=Counts,
+        MemoryStream=MemoryStream,
+        MemoryTable=MemoryTable,
+        FakeConnection=FakeConnection,
+        FakeFetch=FakeFetch,
+        condition=condition,
+        token=token,
+        second_ns=SECOND,
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,199 @@
+"""Which markets are followed, and the row that says what is known about one. Pure.
+
+Used by the metadata engine only. A fact that is unknown keeps its bit in ``known`` unset and its
+field zero; where a zero could be taken for a fact, the guarded value is written instead.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from lowlat.core.layout import MARKET_ROW, Known, MarketRow, MarketStatus, SettleRule, SettleSeries
+from lowlat.venues.polymarket.clob_markets import MarketFacts
+from lowlat.venues.polymarket.gamma import MarketInfo
+from lowlat.venues.polymarket.rules import RuleReading
+
+__all__ = ["EMPTY_ROW", "UniverseParams", "market_row", "refusal", "start_key"]
+
+_RULES_KNOWN: Final = frozenset(
+    {
+        SettleRule.NOT_CRYPTO,
+        SettleRule.TWAP_60_UP,
+        SettleRule.BINANCE_CANDLE_UP,
+        SettleRule.BINANCE_ABOVE,
+    }
+)
+_TWAP_BY_LOOKBACK: Final = {
+    30: SettleSeries.CHAINLINK_TWAP_30,
+    60: SettleSeries.CHAINLINK_TWAP_60,
+}
+
+EMPTY_ROW: Final = MARKET_ROW.unpack(bytearray(MARKET_ROW.size_bytes))
+
+
+class UniverseParams(msgspec.Struct, frozen=True):
+    """Filters; an empty tuple lets everything through. Amounts are dollars in 1e-6."""
+
+    tags: tuple[str, ...] = ()
+    slug_prefixes: tuple[str, ...] = ()
+    slug_prefixes_excluded: tuple[str, ...] = ()
+    liquidity_e6_min: int = 0
+    volume_24h_e6_min: int = 0
+    end_ns_min: int = 0
+    """Least time to the end of the market."""
+    end_ns_max: int = 0
+    """Most time to the end; 0 is no bound."""
+    markets_max: int = 2_000
+
+
+def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> str:
+    """Return why a market is out, in words for the operator; empty text when it is in."""
+    slug = info.slug or ""
+    closed = info.closed or info.archived or info.active is False or info.order_book is False
+    reasons = (
+        (closed, "not open"),
+        (params.tags and not set(params.tags) & set(info.tags or ()), "no wanted tag"),
+        (
+            params.slug_prefixes and not slug.startswith(params.slug_prefixes),
+            "no wanted slug",
+        ),
+        (slug.startswith(params.slug_prefixes_excluded), "slug excluded"),
+        ((info.liquidity_e6 or 0) < params.liquidity_e6_min, "liquidity"),
+        ((info.volume_24h_e6 or 0) < params.volume_24h_e6_min, "volume"),
+    )
+    for applies, reason in reasons:
+        if applies:
+            return reason
+    return _end_refusal(params, info.end_ns, wall_ns)
+
+
+def _end_refusal(params: UniverseParams, end_ns: int | None, wall_ns: int) -> str:
+    if end_ns is None:
+        return "end unknown" if params.end_ns_min or params.end_ns_max else ""
+    left_ns = end_ns - wall_ns
+    if params.end_ns_min and left_ns < params.end_ns_min:
+        return "ends too soon"
+    if params.end_ns_max and left_ns > params.end_ns_max:
+        return "ends too late"
+    return ""
+
+
+def market_row(
+    before: MarketRow | None,
+    market: int,
+    generation: int,
+    facts: MarketFacts,
+    info: MarketInfo | None,
+    reading: RuleReading | None,
+) -> MarketRow:
+    """Return the row of a market from both sources; ``before`` keeps what they do not say."""
+    row = before or EMPTY_ROW
+    known = facts.known
+    if facts.status == MarketStatus.UNKNOWN:
+        known &= ~Known.STATUS
+    row = row._replace(
+        condition_id=bytes.fromhex(facts.condition_id[2:]),
+        yes_token_id=_u256(facts.yes_token_id),
+        no_token_id=_u256(facts.no_token_id),
+        market=market,
+        generation=generation,
+        tick_e4=facts.tick_e4,
+        min_size_e6=facts.min_size_e6,
+        fee_rate_e6=facts.fee_rate_e6,
+        fee_exponent=facts.fee_exponent,
+        fee_taker_only=int(facts.fee_taker_only),
+        taker_delay_ms=facts.taker_delay_ms,
+        neg_risk=int(facts.neg_risk),
+        exchange=facts.exchange,
+        status=MarketStatus.RESOLVED if row.winner else facts.status,
+    )
+    if info is not None:
+        row = _describe(row, info)
+    if reading is not None:
+        row = _settle(row, before or EMPTY_ROW, reading)
+    kept = row.known & (Known.SETTLE_RULE | Known.START_PRICE)
+    return row._replace(known=int(known) | kept)
+
+
+def _describe(row: MarketRow, info: MarketInfo) -> MarketRow:
+    """Add what only Gamma says."""
+    # Not knowing whether outcomes are still being added means that a set may be incomplete.
+    augmented = info.neg_risk_augmented is not False or bool(info.neg_risk_other)
+    event = _event_id(info)
+    return row._replace(
+        event_id=event,
+        correlation_id=_digest(event) if any(event) else 0,
+        start_ns=info.start_ns or 0,
+        end_ns=info.end_ns or 0,
+        event_market_count=info.event_market_count or row.event_market_count,
+        neg_risk_augmented=int(bool(row.neg_risk) and augmented),
+        slug=_ascii(info.slug, 64),
+        question=_ascii(info.question, 96),
+    )
+
+
+def _settle(row: MarketRow, before: MarketRow, reading: RuleReading) -> MarketRow:
+    """Add how a crypto market settles; another window forgets the start price."""
+    if reading.rule not in _RULES_KNOWN:
+        return row._replace(
+            settle_rule=SettleRule.UNKNOWN,
+            known=row.known & ~(Known.SETTLE_RULE | Known.START_PRICE),
+        )
+    known = row.known | Known.SETTLE_RULE
+    if reading.rule == SettleRule.NOT_CRYPTO:
+        return row._replace(settle_rule=reading.rule, known=known)
+    kept = row
+    if (before.coin, before.start_ns, before.settle_rule) != (
+        reading.coin,
+        reading.start_ns,
+        reading.rule,
+    ):
+        known &= ~Known.START_PRICE
+        kept = row._replace(start_price_e8=0, start_price_rest_e18=0)
+    return kept._replace(
+        settle_rule=reading.rule,
+        coin=reading.coin,
+        settle_lookback_s=reading.lookback_s,
+        start_ns=reading.start_ns,
+        end_ns=reading.end_ns,
+        strike_e8=reading.strike_e8,
+        # All windows of a coin fall together: one bet, whatever their event.
+        correlation_id=_digest(f"coin {int(reading.coin)}".encode()),
+        known=known,
+    )
+
+
+def start_key(row: MarketRow) -> tuple[int, int, int] | None:
+    """Return (coin, series, stamp) of the print that is the market's start price, if it has one."""
+    if not row.known & Known.SETTLE_RULE:
+        return None
+    if row.settle_rule == SettleRule.TWAP_60_UP:
+        series = _TWAP_BY_LOOKBACK.get(row.settle_lookback_s)
+        return None if series is None else (row.coin, series, row.start_ns)
+    if row.settle_rule == SettleRule.BINANCE_CANDLE_UP:
+        return (row.coin, SettleSeries.BINANCE_KLINE_OPEN, row.start_ns)
+    return None
+
+
+def _event_id(info: MarketInfo) -> bytes:
+    """Return the id that the outcomes of one event share; zeros when the market is alone."""
+    if info.neg_risk_market_id is not None:
+        text = info.neg_risk_market_id.removeprefix("0x")
+        if len(text) == 64 and all(one in "0123456789abcdefABCDEF" for one in text):
+            return bytes.fromhex(text)
+    if info.event_id is not None and info.event_id.isascii() and info.event_id.isdigit():
+        return (int(info.event_id) % 2**256).to_bytes(32, "big")
+    return bytes(32)
+
+
+def _digest(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") or 1
+
+
+def _u256(text: str) -> bytes:
+    return int(text).to_bytes(32, "big")
+
+
+def _ascii(text: str | None, size_bytes: int) -> bytes:
+    return (text or "").encode("ascii", "replace")[:size_bytes].ljust(size_bytes, b"\0")

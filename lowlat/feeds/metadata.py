@@ -1,0 +1,511 @@
+"""Metadata engine: finds markets, learns what trading needs, keeps their rows, notes resolution.
+
+Run by the metadata process (or a fused one); REST and time are ports. Sole writer of the markets
+table and the metadata stream.
+
+A market's way: listed by Gamma (sweep, newest-first poll, hint) and let in by the filters ->
+PENDING until ``/clob-markets`` answers (404 for minutes is normal: retried with back-off) -> a row
+of its own, refreshed now and then -> closed: its winner is looked up -> RESOLVED -> after an hour
+and with nothing held the row goes to another market, one generation higher.
+
+Source: polymarket.md 1.2, 11.1; feeds.md 3.
+"""
+
+import heapq
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lowlat.core.errors import RemoteProtocolError
+from lowlat.core.instruments import Instruments
+from lowlat.core.layout import (
+    MARKET_STATE,
+    SETTLE,
+    Known,
+    MarketRow,
+    MarketStateReason,
+    MarketStatus,
+)
+from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader
+from lowlat.feeds._counters import FaultNotes, MetadataCells
+from lowlat.feeds._rows import MarketRows
+from lowlat.feeds._start_prices import Key, StartPrices
+from lowlat.feeds._universe import UniverseParams, market_row, refusal, start_key
+from lowlat.feeds.ports import Counters, Fetch, Note
+from lowlat.venues.polymarket.clob_markets import (
+    clob_market_path,
+    decode_clob_market,
+    market_facts,
+)
+from lowlat.venues.polymarket.gamma import MarketInfo, decode_events, events_path
+from lowlat.venues.polymarket.resolution import decode_resolution, resolution_path
+from lowlat.venues.polymarket.rules import read_rule
+
+__all__ = ["MarketRows", "MetadataEngine", "MetadataParams", "UniverseParams"]
+
+HTTP_OK: Final = 200
+HTTP_NOT_FOUND: Final = 404
+_DONE: Final = frozenset({MarketStatus.CLOSED, MarketStatus.RESOLVED})
+
+
+class MetadataParams(msgspec.Struct, frozen=True):
+    """Rhythm of the engine. Source: polymarket.md 12.4 (Gamma /events 500 per 10 s)."""
+
+    newest_ns: int = 2_000_000_000
+    newest_count: int = 100
+    newest_order: str = "id"
+    """Ids grow with each event."""
+    page_events: int = 100
+    """Events a page; decoding one blocks the process for some 10 us an event and market."""
+    page_ns: int = 200_000_000
+    """Least time between two pages of the sweep."""
+    sweep_ns: int = 300_000_000_000
+    """From the end of one sweep to the next."""
+    refresh_ns: int = 600_000_000_000
+    retry_ns_min: int = 5_000_000_000
+    """New markets are 404 on the CLOB for minutes: 5 to 15 s apart at first."""
+    retry_ns_max: int = 60_000_000_000
+    winner_ns: int = 20_000_000_000
+    asked_max: int = 8
+    """CLOB questions under way."""
+
+
+class _Followed:
+    """A market that the filters let in."""
+
+    __slots__ = (
+        "asked",
+        "condition_id",
+        "due_ns",
+        "info",
+        "key",
+        "market",
+        "step_ns",
+        "winner_due",
+    )
+
+    def __init__(self, condition_id: str, info: MarketInfo | None, due_ns: int) -> None:
+        self.condition_id = condition_id
+        self.info = info
+        self.market = -1
+        """Its row, -1 while pending."""
+        self.due_ns = due_ns
+        self.step_ns = 0
+        self.asked = False
+        self.winner_due = False
+        """The next question is who won, not what the market is like."""
+        self.key: Key | None = None
+
+
+class MetadataEngine:
+    """Engine of the markets table.
+
+    ``gamma`` and ``clob`` fetch from their hosts, ``settle`` and ``market`` are the price and
+    book streams to read along. ``held(market)`` says that something of a market is still ours.
+    """
+
+    name: Final = "metadata"
+
+    def __init__(
+        self,
+        params: MetadataParams,
+        universe: UniverseParams,
+        rows: MarketRows,
+        gamma: Fetch,
+        clob: Fetch,
+        clock: Clock,
+        counters: Counters,
+        note: Note,
+        *,
+        settle: StreamReader | None = None,
+        market: StreamReader | None = None,
+    ) -> None:
+        self._params = params
+        self._universe = universe
+        self._rows = rows
+        self._gamma = gamma
+        self._clob = clob
+        self._clock = clock
+        self._cells = MetadataCells(counters)
+        self._notes = FaultNotes(note)
+        self._settle = settle
+        self._market = market
+        self._starts = StartPrices()
+        self._followed: dict[str, _Followed] = {}
+        self._due: list[tuple[int, str]] = []
+        """Heap of (due_ns, condition id); an entry that is not the market's due_ns is void."""
+        self._asked_count = 0
+        self._newest_due_ns = 0
+        self._newest_asked = False
+        self._page_due_ns = 0
+        self._page_asked = False
+        self._cursor: str | None = None
+        self._tag_at = 0
+        self._seen: set[str] = set()
+        self._listed: frozenset[str] | None = None
+        """What the last whole sweep listed."""
+        self._sweep_start_ns = 0
+        self.refused: dict[str, str] = {}
+        """Why a listed market is out, by condition id (the last sweep's)."""
+
+    @property
+    def instruments(self) -> Instruments:
+        """The directory of tokens, as of the last turn."""
+        return self._rows.instruments
+
+    # ------------------------------------------------------------------ engine
+    def start(self) -> None:
+        """Take over the table as the last life left it; everything in it is asked for again."""
+        now_ns = self._clock.monotonic_ns()
+        for row in self._rows.start(now_ns):
+            condition_id = "0x" + row.condition_id.hex()
+            followed = _Followed(condition_id, None, now_ns)
+            followed.market = row.market
+            followed.winner_due = row.status in _DONE
+            self._followed[condition_id] = followed
+            self._schedule(followed, now_ns)
+            self._await_start(followed, row)
+
+    def turn(self, now_ns: int) -> int:
+        """Read along, ask what is due; return how much was done."""
+        work = self._read_settle() + self._read_market(now_ns)
+        if now_ns >= self._newest_due_ns and not self._newest_asked:
+            work += self._ask_newest(now_ns)
+        if now_ns >= self._page_due_ns and not self._page_asked:
+            work += self._ask_page(now_ns)
+        work += self._ask_due(now_ns)
+        return work
+
+    def close(self) -> None:
+        """Do nothing: rows stay for the next life."""
+
+    def hint(self, condition_id: str) -> None:
+        """Take the venue's word that a market appeared, closed or changed: ask now."""
+        followed = self._followed.get(condition_id)
+        if followed is None:
+            self._newest_due_ns = 0
+        else:
+            followed.step_ns = 0
+            self._hasten(followed, 0)
+
+    # ------------------------------------------------------------------ listings
+    def _ask_newest(self, now_ns: int) -> int:
+        params = self._params
+        self._newest_due_ns = now_ns + params.newest_ns
+        path = events_path(
+            None,
+            limit=params.newest_count,
+            order=params.newest_order,
+            ascending="false",
+            closed="false",
+        )
+
+        def done(status: int, body: bytes, recv_ns: int) -> None:
+            self._newest_asked = False
+            self._take_page(status, body, None, recv_ns)
+
+        self._newest_asked = self._gamma(path, done)
+        return int(self._newest_asked)
+
+    def _ask_page(self, now_ns: int) -> int:
+        """Ask the next page of the sweep: every wanted tag in turn, or everything."""
+        self._page_due_ns = now_ns + self._params.page_ns
+        cursor, tags = self._cursor, self._universe.tags
+        if cursor is None and self._tag_at == 0:
+            self._seen.clear()
+            self.refused.clear()
+            self._sweep_start_ns = now_ns
+        limit = self._params.page_events
+        if tags:
+            path = events_path(cursor, limit=limit, closed="false", tag_slug=tags[self._tag_at])
+        else:
+            path = events_path(cursor, limit=limit, closed="false")
+
+        def done(status: int, body: bytes, recv_ns: int) -> None:
+            self._page_asked = False
+            taken, after = self._take_page(status, body, cursor, recv_ns)
+            if not taken:
+                self._page_due_ns = recv_ns + self._params.retry_ns_min
+                return
+            self._cursor = after
+            if after is None:
+                self._tag_at += 1
+                if self._tag_at >= len(tags):
+                    self._end_sweep(recv_ns)
+
+        self._page_asked = self._gamma(path, done)
+        return int(self._page_asked)
+
+    def _take_page(
+        self, status: int, body: bytes, cursor: str | None, recv_ns: int
+    ) -> tuple[bool, str | None]:
+        """Take a page's markets; return whether it could be read, and its cursor."""
+        if status != HTTP_OK:
+            self._cells.failed.add(1)
+            self._notes.add("gamma failed", f"status {status}", recv_ns)
+            return False, None
+        try:
+            page = decode_events(body, cursor)
+        except RemoteProtocolError as error:
+            self._cells.malformed.add(1)
+            self._notes.add("gamma answer", error, recv_ns)
+            return False, None
+        self._cells.pages.add(1)
+        for reason in page.rejected:
+            self._cells.rejected.add(1)
+            self._notes.add("gamma row", reason, recv_ns)
+        for info in page.markets:
+            self._take_listing(info, recv_ns)
+        return True, page.next_cursor
+
+    def _take_listing(self, info: MarketInfo, now_ns: int) -> None:
+        condition_id = info.condition_id
+        self._seen.add(condition_id)
+        followed = self._followed.get(condition_id)
+        if followed is not None:
+            changed = followed.info is None or _lasting(followed.info) != _lasting(info)
+            followed.info = info
+            if changed and not followed.winner_due and followed.market >= 0:
+                self._hasten(followed, now_ns)
+            return
+        reason = refusal(self._universe, info, self._clock.wall_ns())
+        if not reason and len(self._followed) >= self._universe.markets_max:
+            reason = "no room"
+        if reason:
+            self.refused[condition_id] = reason
+            return
+        followed = _Followed(condition_id, info, now_ns)
+        self._followed[condition_id] = followed
+        self._schedule(followed, now_ns)
+
+    def _end_sweep(self, now_ns: int) -> None:
+        """Finish a sweep: what it did not list any more has probably closed."""
+        self._tag_at = 0
+        self._listed = frozenset(self._seen)
+        self._page_due_ns = now_ns + self._params.sweep_ns
+        self._cells.sweeps.add(1)
+        self._cells.sweep_age_ns.set(now_ns - self._sweep_start_ns)
+        for followed in self._followed.values():
+            if followed.condition_id not in self._seen:
+                self._hasten(followed, now_ns)
+
+    # ------------------------------------------------------------------ one market
+    def _schedule(self, followed: _Followed, due_ns: int) -> None:
+        followed.due_ns = due_ns
+        heapq.heappush(self._due, (due_ns, followed.condition_id))
+
+    def _hasten(self, followed: _Followed, due_ns: int) -> None:
+        """Ask sooner, unless a question is under way already."""
+        if not followed.asked and due_ns < followed.due_ns:
+            self._schedule(followed, due_ns)
+
+    def _ask_due(self, now_ns: int) -> int:
+        due, asked = self._due, 0
+        while due and due[0][0] <= now_ns and self._asked_count < self._params.asked_max:
+            due_ns, condition_id = heapq.heappop(due)
+            followed = self._followed.get(condition_id)
+            if followed is None or followed.due_ns != due_ns or followed.asked:
+                continue
+            if not self._ask(followed, now_ns):
+                self._schedule(followed, now_ns + self._params.page_ns)
+                break
+            asked += 1
+        return asked
+
+    def _ask(self, followed: _Followed, now_ns: int) -> bool:
+        condition_id = followed.condition_id
+        take: Callable[[_Followed, bytes, int], None]
+        if followed.winner_due:
+            path, take = resolution_path(condition_id), self._take_resolution
+        else:
+            path, take = clob_market_path(condition_id), self._take_clob
+
+        def done(status: int, body: bytes, recv_ns: int) -> None:
+            followed.asked = False
+            self._asked_count -= 1
+            self._answered(followed, take, status, body, recv_ns)
+
+        if not self._clob(path, done):
+            return False
+        followed.asked = True
+        self._asked_count += 1
+        params = self._params
+        # Until the answer says otherwise: ask again, ever more rarely.
+        followed.step_ns = min(max(2 * followed.step_ns, params.retry_ns_min), params.retry_ns_max)
+        self._schedule(followed, now_ns + followed.step_ns)
+        return True
+
+    def _answered(
+        self,
+        followed: _Followed,
+        take: Callable[[_Followed, bytes, int], None],
+        status: int,
+        body: bytes,
+        recv_ns: int,
+    ) -> None:
+        if status == HTTP_NOT_FOUND and followed.market < 0:
+            self._cells.not_yet.add(1)
+            if followed.condition_id not in self._seen:
+                del self._followed[followed.condition_id]
+            return
+        if status != HTTP_OK:
+            self._cells.failed.add(1)
+            self._notes.add("clob failed", f"{status} {followed.condition_id}", recv_ns)
+            return
+        try:
+            take(followed, body, recv_ns)
+        except RemoteProtocolError as error:
+            self._cells.malformed.add(1)
+            self._notes.add("clob answer", error, recv_ns)
+
+    def _take_clob(self, followed: _Followed, body: bytes, now_ns: int) -> None:
+        clob = decode_clob_market(body)
+        if clob.condition_id != followed.condition_id:
+            raise RemoteProtocolError(f"asked {followed.condition_id}, got {clob.condition_id}")
+        info = followed.info
+        facts = market_facts(clob, info, self._clock.wall_ns())
+        for conflict in facts.conflicts:
+            self._cells.conflicts.add(1)
+            self._notes.add("sources differ", f"{followed.condition_id} {conflict}", now_ns)
+        before = self._rows.get(followed.market)
+        if before is None:
+            market = self._rows.allocate(now_ns)
+            if market is None:
+                self._cells.full.add(1)
+                return
+            followed.market = market
+        generation = self._rows.generation(followed.market)
+        reading = read_rule(info) if info is not None else None
+        row = market_row(before, followed.market, generation, facts, info, reading)
+        self._plan(followed, row, now_ns)
+        self._rows.write(row, MarketStateReason.METADATA, now_ns)
+        self._await_start(followed, row)
+        self._cells.markets.set(self._rows.count)
+        self._cells.tradeable.set(self._rows.tradeable)
+
+    def _plan(self, followed: _Followed, row: MarketRow, now_ns: int) -> None:
+        """Choose the next question: what it is like, or, once it may be over, who won."""
+        params = self._params
+        listed = self._listed
+        gone = listed is not None and followed.condition_id not in listed
+        left_ns = row.end_ns - self._clock.wall_ns() if row.end_ns else params.refresh_ns
+        over = row.status in _DONE or left_ns <= 0
+        followed.winner_due = over or (gone and row.status == MarketStatus.PAUSED)
+        followed.step_ns = 0
+        ended_ns = max(left_ns, 0) + params.winner_ns
+        wait_ns = params.winner_ns if followed.winner_due else min(ended_ns, params.refresh_ns)
+        self._schedule(followed, now_ns + wait_ns)
+
+    def _take_resolution(self, followed: _Followed, body: bytes, now_ns: int) -> None:
+        resolution = decode_resolution(body)
+        row = self._rows.get(followed.market)
+        if resolution.condition_id != followed.condition_id or row is None:
+            raise RemoteProtocolError(
+                f"asked {followed.condition_id}, got {resolution.condition_id}"
+            )
+        if resolution.winning_token is None:
+            # Some markets run long past their end: who won is asked ever more rarely.
+            if resolution.closed:
+                closed = row._replace(status=MarketStatus.CLOSED)
+                self._rows.write(closed, MarketStateReason.METADATA, now_ns)
+            followed.winner_due = resolution.closed or row.status in _DONE
+            self._schedule(followed, now_ns + max(followed.step_ns, self._params.winner_ns))
+            return
+        raw = int(resolution.winning_token).to_bytes(32, "big")
+        if raw not in (row.yes_token_id, row.no_token_id):
+            raise RemoteProtocolError(f"winner of {followed.condition_id} is no token of it")
+        winner = 1 if raw == row.yes_token_id else 2
+        self._rows.write(
+            row._replace(winner=winner, status=MarketStatus.RESOLVED),
+            MarketStateReason.RESOLVED,
+            now_ns,
+        )
+        self._rows.retire(row.market, now_ns)
+        self._cells.resolved.add(1)
+        if followed.key is not None:
+            self._starts.forget(followed.key, followed.market)
+        del self._followed[followed.condition_id]
+
+    # ------------------------------------------------------------------ start prices
+    def _await_start(self, followed: _Followed, row: MarketRow) -> None:
+        key = start_key(row)
+        if key != followed.key and followed.key is not None:
+            self._starts.forget(followed.key, followed.market)
+        followed.key = key
+        if key is not None:
+            price = self._starts.want(key, row.market)
+            if price is not None and not row.known & Known.START_PRICE:
+                self._set_start(row.market, price)
+
+    def _set_start(self, market: int, price: tuple[int, int] | None) -> None:
+        """Write a window's start price, or that it is contradicted and so unknown."""
+        row = self._rows.get(market)
+        if row is None:
+            return
+        if price is None:
+            row = row._replace(
+                known=row.known & ~Known.START_PRICE, start_price_e8=0, start_price_rest_e18=0
+            )
+        else:
+            self._cells.start_prices.add(1)
+            row = row._replace(
+                known=row.known | Known.START_PRICE,
+                start_price_e8=price[0],
+                start_price_rest_e18=price[1],
+            )
+        self._rows.write(row, MarketStateReason.START_PRICE, self._clock.monotonic_ns())
+
+    def _read_settle(self) -> int:
+        reader, work = self._settle, 0
+        if reader is None:
+            return 0
+        for work in range(256):
+            kind = reader.poll()
+            if kind == EMPTY:
+                return work
+            if kind == OVERRUN:
+                # A print that was lost may be a start price: that window stays without one.
+                self._cells.overruns.add(1)
+            elif kind == SETTLE.kind:
+                told = self._starts.take(SETTLE.unpack(reader.buffer))
+                for market in told[1] if told is not None else ():
+                    self._set_start(market, told[0] if told is not None else None)
+        return work + 1
+
+    # ------------------------------------------------------------------ book stream
+    def _read_market(self, now_ns: int) -> int:
+        """Take tick changes and resolutions that the venue pushed to the book feed."""
+        reader, work = self._market, 0
+        if reader is None:
+            return 0
+        for work in range(1024):
+            kind = reader.poll()
+            if kind == EMPTY:
+                return work
+            if kind == OVERRUN:
+                self._cells.overruns.add(1)
+            elif kind == MARKET_STATE.kind:
+                change = MARKET_STATE.unpack(reader.buffer)
+                row = self._rows.get(change.market)
+                if row is not None and row.generation == change.generation:
+                    self._take_push(row, change.reason, change.tick_e4, now_ns)
+        return work + 1
+
+    def _take_push(self, row: MarketRow, reason: int, tick_e4: int, now_ns: int) -> None:
+        followed = self._followed.get("0x" + row.condition_id.hex())
+        if followed is None:
+            return
+        if reason == MarketStateReason.TICK and tick_e4 != row.tick_e4:
+            self._rows.write(row._replace(tick_e4=tick_e4), MarketStateReason.TICK, now_ns)
+            self._hasten(followed, now_ns)
+        elif reason == MarketStateReason.RESOLVED and row.status != MarketStatus.RESOLVED:
+            closed = row._replace(status=MarketStatus.CLOSED)
+            self._rows.write(closed, MarketStateReason.RESOLVED, now_ns)
+            followed.winner_due = True
+            self._hasten(followed, now_ns)
+
+
+def _lasting(info: MarketInfo) -> MarketInfo:
+    """Return the listing without what changes with every trade."""
+    return msgspec.structs.replace(info, volume_e6=None, volume_24h_e6=None, liquidity_e6=None)

@@ -1,0 +1,526 @@
+"""The metadata engine: listing to row, filters, resolution, recycling, start prices.
+
+Method: a little venue answers Gamma and CLOB paths from dictionaries; time is virtual.
+"""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lowlat.core.clock import VirtualClock
+from lowlat.core.instruments import Instruments
+from lowlat.core.layout import (
+    MARKET_ROW,
+    MARKET_STATE,
+    SETTLE,
+    Coin,
+    Exchange,
+    Known,
+    MarketStateChange,
+    MarketStateReason,
+    MarketStatus,
+    Settle,
+    SettleRule,
+    SettleSeries,
+)
+from lowlat.feeds.metadata import MarketRows, MetadataEngine, MetadataParams, UniverseParams
+
+SECOND = 1_000_000_000
+START_S = 1_795_305_600
+"""2026-11-22 00:00 UTC, a multiple of 300."""
+
+
+class Venue:
+    """What Gamma and the CLOB would answer."""
+
+    def __init__(self, tools):
+        self.tools = tools
+        self.events = {}
+        self.clob = {}
+        self.long = {}
+        self.asked = []
+        self.down = False
+
+    def cid(self, market):
+        return "0x" + self.tools.condition(market).hex()
+
+    def add(self, market, slug=None, tags=("politics",), crypto=False, neg_risk=False, **changes):
+        tokens = [self.tools.token(market, 0), self.tools.token(market, 1)]
+        labels = ["Up", "Down"] if crypto else ["Yes", "No"]
+        gamma = {
+            "id": str(market),
+            "conditionId": self.cid(market),
+            "slug": slug or f"market-{market}",
+            "question": f"Question {market}?",
+            "outcomes": json.dumps(labels),
+            "clobTokenIds": json.dumps(tokens),
+            "active": True,
+            "closed": False,
+            "archived": False,
+            "acceptingOrders": True,
+            "enableOrderBook": True,
+            "negRisk": neg_risk,
+            "feesEnabled": False,
+            "endDate": "2026-12-31T00:00:00Z",
+            "liquidityNum": 1000.5,
+            "volume24hr": 10,
+        } | changes
+        if crypto:
+            gamma |= {
+                "slug": f"btc-updown-5m-{START_S}",
+                "eventStartTime": "2026-11-22T00:00:00Z",
+                "endDate": "2026-11-22T00:05:00Z",
+                "resolutionSource": "https://data.chain.link/streams/btc-usd-twap-60s-streams",
+                "description": (
+                    'This market will resolve to "Up" if the Bitcoin price at the end is greater'
+                    " than or equal to the price at the beginning, by Chainlink BTC/USD."
+                ),
+                "cryptoMarketConfig": {
+                    "id": "btc-5m-twap-60",
+                    "asset": "btc",
+                    "duration": "5m",
+                    "twapEnabled": True,
+                    "twapLookbackSeconds": 60,
+                },
+            }
+        self.events[market] = {
+            "id": str(100 + market),
+            "slug": "event",
+            "tags": [{"slug": tag} for tag in tags],
+            "negRiskAugmented": False,
+            "markets": [gamma],
+        }
+        self.clob[self.cid(market)] = {
+            "c": self.cid(market),
+            "t": [{"t": tokens[at], "o": labels[at]} for at in (0, 1)],
+            "mts": 0.01,
+            "mos": 5,
+            "ao": True,
+            **({"nr": True} if neg_risk else {}),
+        }
+        self.long[self.cid(market)] = {
+            "condition_id": self.cid(market),
+            "closed": False,
+            "tokens": [{"token_id": one, "winner": False} for one in tokens],
+        }
+
+    def close(self, market, winner=None):
+        self.events.pop(market, None)
+        self.clob[self.cid(market)]["ao"] = False
+        self.long[self.cid(market)]["closed"] = True
+        if winner is not None:
+            self.long[self.cid(market)]["tokens"][winner]["winner"] = True
+
+    def answer(self, path):
+        parts = urlsplit(path)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        if self.down:
+            return 503, b""
+        if parts.path == "/events/keyset":
+            return 200, self.page(query)
+        for prefix, store in (("/clob-markets/", self.clob), ("/markets/", self.long)):
+            if parts.path.startswith(prefix):
+                body = store.get(parts.path.removeprefix(prefix))
+                if isinstance(body, bytes):
+                    return 200, body
+                return (404, b"") if body is None else (200, json.dumps(body).encode())
+        raise AssertionError(path)
+
+    def page(self, query):
+        events = [
+            event
+            for _, event in sorted(self.events.items())
+            if query.get("tag_slug") in {None, *(tag["slug"] for tag in event["tags"])}
+        ]
+        if query.get("order"):
+            events.reverse()
+        at, limit = int(query.get("after_cursor", 0)), int(query["limit"])
+        page = {"events": events[at : at + limit]}
+        if at + limit < len(events):
+            page["next_cursor"] = str(at + limit)
+        return json.dumps(page).encode()
+
+
+class Rig:
+    def __init__(self, tools, rows=4, universe=None, held=lambda _market: False, **params):
+        self.tools = tools
+        self.venue = Venue(tools)
+        self.clock = VirtualClock(1_000 * SECOND, (START_S - 600) * SECOND)
+        self.table = tools.MemoryTable(MARKET_ROW, rows)
+        self.stream = tools.MemoryStream("metadata", 1024)
+        self.settle = tools.MemoryStream("settle", 1024)
+        self.market = tools.MemoryStream("market", 1024)
+        self.universe = universe or UniverseParams()
+        self.held = held
+        self.params = MetadataParams(page_events=2, **params)
+        self.new_engine()
+
+    def new_engine(self):
+        self.counts = self.tools.Counts()
+        self.notes = []
+        self.pending = []
+        self.instruments = Instruments()
+        self.engine = MetadataEngine(
+            self.params,
+            self.universe,
+            MarketRows(self.table.writer, self.stream.writer, self.instruments, self.held),
+            self.fetch,
+            self.fetch,
+            self.clock,
+            self.counts.cell,
+            lambda kind, sample: self.notes.append((kind, sample)),
+            settle=self.settle.new_reader(),
+            market=self.market.new_reader(),
+        )
+
+    def fetch(self, path, done):
+        self.venue.asked.append(path)
+        self.pending.append((path, done))
+        return True
+
+    def run(self, for_ns, step_ns=100_000_000):
+        """Let time pass; every question is answered a step later."""
+        for _ in range(max(for_ns // step_ns, 1)):
+            self.clock.advance(step_ns)
+            pending, self.pending = self.pending, []
+            for path, done in pending:
+                done(*self.venue.answer(path), self.clock.monotonic_ns())
+            self.engine.turn(self.clock.monotonic_ns())
+
+    def start(self, for_ns=2 * SECOND):
+        self.engine.start()
+        self.run(for_ns)
+        return self
+
+    def row(self, market=0):
+        return self.table.row(market)
+
+    def push(self, reason, tick_e4=0, generation=1, market=0):
+        change = MarketStateChange(0, 0, 0, 0, market, generation, reason, 0, tick_e4)
+        MARKET_STATE.pack(self.market.writer.buffer, change)
+        self.market.writer.publish(MARKET_STATE.kind)
+
+    def price(self, stamp_ns, price_e8, series=SettleSeries.CHAINLINK_TWAP_60, rest=7):
+        record = Settle(0, stamp_ns, 0, 0, 0, price_e8, rest, Coin.BTC, series, 0)
+        SETTLE.pack(self.settle.writer.buffer, record)
+        self.settle.writer.publish(SETTLE.kind)
+
+
+@pytest.fixture
+def make(tools):
+    return lambda **more: Rig(tools, **more)
+
+
+def test_listing_becomes_a_tradeable_row_and_is_announced(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.start()
+    row = rig.row()
+    assert row.known & Known.TRADEABLE == Known.TRADEABLE
+    assert (row.status, row.exchange, row.tick_e4) == (1, Exchange.STANDARD, 100)
+    assert (row.min_size_e6, row.generation) == (5_000_000, 1)
+    assert row.slug.rstrip(b"\0") == b"market-1"
+    [state] = rig.stream.take(MARKET_STATE)
+    assert (state.market, state.reason) == (0, MarketStateReason.METADATA)
+    assert state.version == 1
+    assert rig.instruments.tradeable(0)
+    assert rig.counts["metadata.tradeable"] == 1
+
+
+def test_sweep_follows_every_page(make):
+    rig = make(rows=8)
+    for market in range(7):
+        rig.venue.add(market)
+    rig.start(4 * SECOND)
+    assert rig.counts["metadata.markets"] == 7
+    assert rig.counts["metadata.sweeps"] == 1
+
+
+def test_new_listing_is_found_within_two_seconds_of_polls(make):
+    rig = make()
+    rig.start(4 * SECOND)
+    rig.venue.add(3)
+    rig.run(3 * SECOND)
+    assert rig.row() is not None
+
+
+def test_hint_of_an_unknown_market_asks_for_the_newest_at_once(make):
+    rig = make(newest_ns=3600 * SECOND)
+    rig.start(2 * SECOND)
+    rig.venue.add(3)
+    rig.engine.hint(rig.venue.cid(3))
+    rig.run(SECOND)
+    assert rig.row() is not None
+
+
+def test_market_the_clob_does_not_know_yet_is_retried_until_it_does(make):
+    rig = make()
+    rig.venue.add(1)
+    clob = rig.venue.clob.pop(rig.venue.cid(1))
+    rig.start(30 * SECOND)
+    assert rig.row() is None
+    asked = sum("clob-markets" in path for path in rig.venue.asked)
+    assert 2 <= asked <= 5
+    assert rig.counts["metadata.not_yet_on_clob"] == asked
+    rig.venue.clob[rig.venue.cid(1)] = clob
+    rig.run(61 * SECOND)
+    assert rig.row() is not None
+
+
+def test_filters_keep_markets_out_and_say_why(make):
+    universe = UniverseParams(
+        tags=("crypto",), slug_prefixes=("a", "b"), slug_prefixes_excluded=("b",),
+        liquidity_e6_min=500_000_000,
+    )  # fmt: skip
+    rig = make(universe=universe)
+    rig.venue.add(1, slug="a-1", tags=("crypto",))
+    rig.venue.add(2, slug="a-2", tags=("sport",))
+    rig.venue.add(3, slug="b-3", tags=("crypto",))
+    rig.venue.add(4, slug="c-4", tags=("crypto",))
+    rig.venue.add(5, slug="a-5", tags=("crypto",), liquidityNum=499.99)
+    rig.start(4 * SECOND)
+    assert rig.counts["metadata.markets"] == 1
+    assert {rig.venue.cid(3): "slug excluded", rig.venue.cid(4): "no wanted slug",
+            rig.venue.cid(5): "liquidity"}.items() <= rig.engine.refused.items()  # fmt: skip
+
+
+def test_cap_on_markets_holds(make):
+    rig = make(universe=UniverseParams(markets_max=2), rows=8)
+    for market in range(5):
+        rig.venue.add(market)
+    rig.start(4 * SECOND)
+    assert rig.counts["metadata.markets"] == 2
+    assert "no room" in rig.engine.refused.values()
+
+
+def test_sources_that_differ_leave_the_fact_unknown(make):
+    rig = make()
+    rig.venue.add(1, negRisk=True)
+    rig.start()
+    row = rig.row()
+    assert row.exchange == Exchange.UNKNOWN
+    assert not row.known & Known.NEG_RISK
+    assert not rig.instruments.tradeable(0)
+    assert rig.counts["metadata.conflicts"] >= 1
+
+
+def test_unchanged_market_is_not_written_again(make):
+    rig = make(refresh_ns=2 * SECOND)
+    rig.venue.add(1)
+    rig.start()
+    version = rig.table.reader.version(0)
+    rig.venue.events[1]["markets"][0]["liquidityNum"] = 9.5
+    rig.run(10 * SECOND)
+    assert sum("clob-markets" in path for path in rig.venue.asked) >= 4
+    assert rig.table.reader.version(0) == version
+
+
+def test_trading_volume_alone_asks_the_clob_nothing(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.start()
+    for step in range(5):
+        rig.venue.events[1]["markets"][0]["volume24hr"] = step + 20
+        rig.run(3 * SECOND)
+    assert sum("clob-markets" in path for path in rig.venue.asked) == 1
+
+
+def test_pushed_tick_is_taken_at_once_for_that_generation_only(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.start()
+    rig.push(MarketStateReason.TICK, 10, generation=9)
+    rig.run(SECOND)
+    assert rig.row().tick_e4 == 100
+    rig.venue.clob[rig.venue.cid(1)]["mts"] = 0.001
+    rig.push(MarketStateReason.TICK, 10)
+    rig.engine.turn(rig.clock.monotonic_ns())
+    assert rig.row().tick_e4 == 10
+    assert rig.stream.take(MARKET_STATE)[-1].reason == MarketStateReason.TICK
+
+
+def test_pushed_resolution_stops_trading_and_finds_the_winner(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.start()
+    rig.venue.close(1)
+    rig.push(MarketStateReason.RESOLVED)
+    rig.run(SECOND)
+    assert rig.row().status == MarketStatus.CLOSED
+    assert not rig.instruments.tradeable(0)
+    rig.venue.close(1, winner=1)
+    rig.run(25 * SECOND)
+    assert (rig.row().status, rig.row().winner) == (MarketStatus.RESOLVED, 2)
+
+
+def test_market_that_the_sweep_no_longer_lists_is_resolved_without_a_push(make):
+    rig = make(sweep_ns=5 * SECOND)
+    rig.venue.add(1)
+    rig.venue.add(2)
+    rig.start()
+    gone = next(one for one in (0, 1) if rig.row(one).condition_id == rig.tools.condition(1))
+    rig.venue.close(1)
+    rig.run(60 * SECOND)
+    assert rig.row(gone).status == MarketStatus.CLOSED
+    rig.venue.close(1, winner=0)
+    rig.run(200 * SECOND)
+    assert (rig.row(gone).status, rig.row(gone).winner) == (MarketStatus.RESOLVED, 1)
+    assert rig.row(1 - gone).status == MarketStatus.ACTIVE
+
+
+def test_window_is_asked_about_when_it_ends(make):
+    rig = make(refresh_ns=100_000 * SECOND, sweep_ns=100_000 * SECOND)
+    rig.venue.add(1, crypto=True)
+    rig.start()
+    rig.venue.asked.clear()
+    rig.run(800 * SECOND, SECOND)
+    assert not any("/markets/0x" in path for path in rig.venue.asked)
+    rig.run(200 * SECOND, SECOND)
+    assert any("/markets/0x" in path for path in rig.venue.asked)
+    rig.venue.close(1, winner=1)
+    rig.run(200 * SECOND, SECOND)
+    assert rig.row().winner == 2
+
+
+def test_row_is_given_away_only_after_an_hour_and_with_nothing_held(make):
+    held = [True]
+    rig = make(rows=1, held=lambda _market: held[0], retry_ns_max=60 * SECOND)
+    rig.venue.add(1)
+    rig.start()
+    rig.venue.close(1, winner=0)
+    rig.push(MarketStateReason.RESOLVED)
+    rig.run(2 * SECOND)
+    assert rig.row().winner == 1
+    rig.venue.add(2)
+    rig.run(3_000 * SECOND, SECOND)
+    assert rig.row().generation == 1
+    rig.run(1_000 * SECOND, SECOND)
+    assert rig.row().generation == 1
+    held[0] = False
+    rig.run(120 * SECOND, SECOND)
+    row = rig.row()
+    assert (row.generation, row.winner, row.status) == (2, 0, MarketStatus.ACTIVE)
+    assert row.condition_id == rig.tools.condition(2)
+    assert rig.tools.token(1) not in rig.instruments.by_token
+    assert rig.tools.token(2) in rig.instruments.by_token
+
+
+def test_restart_keeps_rows_and_asks_everything_again(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.venue.add(2)
+    rig.start()
+    before = {market: rig.row(market).condition_id for market in (0, 1)}
+    rig.venue.asked.clear()
+    rig.new_engine()
+    rig.venue.add(3)
+    rig.start()
+    assert {market: rig.row(market).condition_id for market in (0, 1)} == before
+    assert sum("clob-markets" in path for path in rig.venue.asked) >= 3
+    assert rig.row(2).condition_id == rig.tools.condition(3)
+
+
+def test_unknown_completeness_of_a_neg_risk_set_is_guarded(make):
+    rig = make()
+    rig.venue.add(1, neg_risk=True)
+    rig.venue.events[1]["negRiskMarketID"] = "0x" + "ab" * 32
+    del rig.venue.events[1]["negRiskAugmented"]
+    rig.start()
+    row = rig.row()
+    assert (row.neg_risk, row.neg_risk_augmented, row.event_market_count) == (1, 1, 1)
+    assert row.event_id == b"\xab" * 32
+
+
+# ------------------------------------------------------------------ start prices
+def test_window_learns_its_exact_start_price(make):
+    rig = make()
+    rig.venue.add(1, crypto=True)
+    rig.start()
+    row = rig.row()
+    assert (row.settle_rule, row.coin) == (SettleRule.TWAP_60_UP, Coin.BTC)
+    assert not row.known & Known.START_PRICE
+    for second in (-1, 1):
+        rig.price((START_S + second) * SECOND, 5)
+    rig.price(START_S * SECOND, 6, SettleSeries.CHAINLINK_SPOT)
+    rig.run(SECOND)
+    assert not rig.row().known & Known.START_PRICE
+    rig.price(START_S * SECOND, 9_812_345_678_123)
+    rig.run(SECOND)
+    row = rig.row()
+    assert row.known & Known.START_PRICE
+    assert (row.start_price_e8, row.start_price_rest_e18) == (9_812_345_678_123, 7)
+    assert rig.stream.take(MARKET_STATE)[-1].reason == MarketStateReason.START_PRICE
+
+
+def test_print_that_came_before_the_listing_counts(make):
+    rig = make()
+    rig.start()
+    rig.price(START_S * SECOND, 123)
+    rig.run(SECOND)
+    rig.venue.add(1, crypto=True)
+    rig.run(3 * SECOND)
+    assert rig.row().start_price_e8 == 123
+
+
+def test_contradicted_start_price_is_unknown_for_good(make):
+    rig = make()
+    rig.venue.add(1, crypto=True)
+    rig.start()
+    for price in (5, 6, 5):
+        rig.price(START_S * SECOND, price)
+        rig.run(SECOND)
+    row = rig.row()
+    assert not row.known & Known.START_PRICE
+    assert row.start_price_e8 == 0
+
+
+def test_refresh_keeps_the_start_price(make):
+    rig = make(refresh_ns=2 * SECOND)
+    rig.venue.add(1, crypto=True)
+    rig.start()
+    rig.price(START_S * SECOND, 123)
+    rig.run(SECOND)
+    rig.venue.clob[rig.venue.cid(1)]["mos"] = 7
+    rig.run(5 * SECOND)
+    assert (rig.row().min_size_e6, rig.row().start_price_e8) == (7_000_000, 123)
+    assert rig.row().known & Known.START_PRICE
+
+
+# ------------------------------------------------------------------ bad answers
+def test_outage_is_counted_and_survived(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.venue.down = True
+    rig.start(10 * SECOND)
+    assert rig.counts["metadata.requests_failed"] > 0
+    rig.venue.down = False
+    rig.run(10 * SECOND)
+    assert rig.row() is not None
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_mutated_clob_answers_never_make_a_market_tradeable_by_default(tools, data):
+    rig = Rig(tools)
+    rig.venue.add(1)
+    body = rig.venue.clob[rig.venue.cid(1)]
+    key = data.draw(st.sampled_from(sorted(body)))
+    if data.draw(st.booleans()):
+        del body[key]
+    else:
+        body[key] = data.draw(
+            st.one_of(st.none(), st.integers(-5, 5), st.text(max_size=3), st.lists(st.none()))
+        )
+    changed = json.dumps(body).encode()
+    rig.venue.clob[rig.venue.cid(1)] = changed
+    rig.start()
+    row = rig.row()
+    if row is not None and rig.instruments.tradeable(0):
+        assert row.tick_e4 > 0
+        assert row.min_size_e6 > 0 or key == "mos"
+        assert row.status == MarketStatus.ACTIVE
