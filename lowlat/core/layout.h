@@ -788,7 +788,8 @@ typedef struct {
     uint64_t salt;
     int32_t unwind_price_e4;
     uint32_t retries;
-    uint8_t tail_reserved[64];
+    int64_t claimed_e6;
+    uint8_t tail_reserved[56];
 } ll_order_row;
 _Static_assert(offsetof(ll_order_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_order_row, epoch) == 8, "epoch");
@@ -835,6 +836,7 @@ _Static_assert(offsetof(ll_order_row, created_wall_ms) == 296, "created_wall_ms"
 _Static_assert(offsetof(ll_order_row, salt) == 304, "salt");
 _Static_assert(offsetof(ll_order_row, unwind_price_e4) == 312, "unwind_price_e4");
 _Static_assert(offsetof(ll_order_row, retries) == 316, "retries");
+_Static_assert(offsetof(ll_order_row, claimed_e6) == 320, "claimed_e6");
 _Static_assert(sizeof(ll_order_row) == 384, "ll_order_row");
 
 #define LL_KIND_GROUP_ROW 24

@@ -881,6 +881,8 @@ class OrderRow(NamedTuple):
     unwind_price_e4: I32
     """Worst price at which what fills may be unwound (see Intent); 0 when it is not of a group."""
     retries: U32
+    claimed_e6: I64
+    """The most that the venue said was matched: what is over ``filled_e6`` is awaited."""
 
 
 class GroupRow(NamedTuple):

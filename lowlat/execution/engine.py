@@ -191,6 +191,8 @@ class ExecutorEngine:
         self._risk_epoch = 0
         self._halted = recovered.halted if recovered is not None else ""
         self.user_connected = False
+        self.ready = False
+        """Whether reconciliation is done and intents are taken."""
 
     # --------------------------------------------------------------------------- life
     def start(self) -> None:
@@ -203,7 +205,7 @@ class ExecutorEngine:
 
     def turn(self, now_ns: int) -> int:
         """Do what is due; return how much was done, 0 when idle."""
-        if not self.reconciler.done:
+        if not self.ready:
             worked = self._drain(now_ns) + self.reconciler.turn(now_ns)
             worked += self.lookups.turn(now_ns) if self.reconciler.listed else 0
             if self.reconciler.done:
@@ -222,11 +224,6 @@ class ExecutorEngine:
         """Publish last state. Open orders are left to the venue's dead-man switch."""
         self.desk.accounts.write_cash()
         self._intents.release()
-
-    @property
-    def ready(self) -> bool:
-        """Whether reconciliation is done and intents are taken."""
-        return self.reconciler.done
 
     # --------------------------------------------------------------------------- halts
     def halt(self, reason: str, now_ns: int) -> None:
@@ -277,6 +274,7 @@ class ExecutorEngine:
         """Refuse the last intents of before, then say that from here on they count."""
         while self._drain(now_ns) == self._params.intents_per_turn:
             pass
+        self.ready = True
         self._risk_epoch = self._intents.epoch
         self._epoch_seen(now_ns)
 

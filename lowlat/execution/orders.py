@@ -182,7 +182,6 @@ class Order:
     __slots__ = (
         *OrderRow._fields,
         "asking",
-        "claimed_e6",
         "expires_ns",
         "fees",
         "fills",
@@ -237,14 +236,13 @@ class Order:
             self.salt,
             self.unwind_price_e4,
             self.retries,
+            self.claimed_e6,
         ) = fields
         self.row = row
         self.market = self.instrument >> 1
         self.fills: dict[str, Fill] = {}
         self.matched_e6 = self.filled_e6
         """Shares of every fill ever heard of, failed ones too."""
-        self.claimed_e6 = self.filled_e6
-        """The most that an answer or an order event said was matched."""
         self.fees: FeeSchedule | None = None
         """The market's fee rule when it was sent; None after a restart without the market."""
         self.expires_ns = 0

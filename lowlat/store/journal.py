@@ -31,7 +31,7 @@ from lowlat.core.layout import (
     ReportRecord,
 )
 from lowlat.core.ports import EMPTY, OVERRUN, Cell, Clock, StreamReader, TableReader
-from lowlat.execution.orders import TERMINAL
+from lowlat.execution.orders import REST_DUST_E6, TERMINAL
 from lowlat.execution.recovered import Recovered
 from lowlat.store.decision_log import DecisionLog
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
@@ -105,9 +105,7 @@ class JournalState:
         if row.order_id not in self.orders:
             self.known.append(row.order_id)
         finished = OrderState(row.state) in TERMINAL and row.confirmed_e6 == row.filled_e6
-        # A killed order with nothing filled is finished too; a match not yet traded is not.
-        waits = row.state == OrderState.MATCHED and not row.filled_e6
-        if finished and not waits:
+        if finished and row.claimed_e6 - row.filled_e6 <= REST_DUST_E6:
             self.orders.pop(row.order_id, None)
         else:
             self.orders[row.order_id] = row

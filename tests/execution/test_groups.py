@@ -1,0 +1,330 @@
+"""Groups: legs end equal in filled shares, or the surplus is taken back in time and in budget.
+
+Market 0 and market 1 are two outcomes of one event here: a group buys YES of both.
+"""
+
+import pytest
+
+from lowlat.core import layout as L
+from lowlat.core.ports import SEND_NONE, SENT
+from lowlat.execution.params import ExecutorParams
+
+SECOND = 1_000_000_000
+State = L.GroupState
+
+
+def legs(desk, *, size=100, **fields):
+    """Two legs, 0.46 and 0.32; unwinding may cost up to 0.60 and 0.75 for the complement."""
+    common = {"group": 77, "legs": 2, "size": size, **fields}
+    return (
+        desk.intent(0, 4600, leg=0, unwind_price_e4=6000, unwind_reserve_e6=60_000_000, **common),
+        desk.intent(2, 3200, leg=1, unwind_price_e4=7500, unwind_reserve_e6=75_000_000, **common),
+    )
+
+
+def group_row(desk):
+    ((_, data),) = desk.shared.groups.store.values()
+    return L.GROUP_ROW.unpack(data)
+
+
+def group_states(desk):
+    return [
+        State(each.group_state).name for each in desk.reports() if each.kind == L.ReportKind.GROUP
+    ]
+
+
+def dropped(desk):
+    return [
+        L.Rule(each.reason).name for each in desk.reports() if each.kind == L.ReportKind.DROPPED
+    ]
+
+
+def orders(desk):
+    return list(desk.engine.desk.by_id.values())
+
+
+def answer_batch(desk, *sizes):
+    """Answer the batch: shares filled a leg, None = killed."""
+    ((key, _),) = desk.posts()
+    prices = (0.46, 0.32)
+    reply = []
+    for order, size, price in zip(orders(desk), sizes, prices, strict=True):
+        if size is None:
+            text = "order couldn't be fully filled. FOK orders are fully filled or killed."
+            reply.append({"success": False, "errorMsg": text, "orderID": "", "status": ""})
+        else:
+            reply.append(
+                desk.matched(order, str(size), f"{size * price:.6f}", trade=f"t{order.leg}")
+            )
+    desk.answer(key, reply)
+    desk.turn()
+
+
+def confirm(desk, order, size, price, trade):
+    desk.user(desk.trade_event(order, str(size), str(price), trade, "CONFIRMED"))
+    desk.turn()
+
+
+def test_row_and_reserve_are_there_before_leg_one_leaves(desk):
+    seen = []
+
+    def look(request):
+        if request.startswith(b"POST /orders"):
+            seen.append((State(group_row(desk).state).name, desk.cash().reserved_e6))
+
+    desk.transport.before_send = look
+    desk.wish(*legs(desk))
+    assert seen == [("OPEN", 135_000_000)]
+    # What the orders hold is in their own rows; the sum follows behind the bytes.
+    assert [desk.row(each).reserved_e6 for each in orders(desk)] == [46_000_000, 32_000_000]
+    assert desk.cash().reserved_e6 == 135_000_000 + 46_000_000 + 32_000_000
+    ((_, body),) = desk.posts()
+    assert [each["order"]["makerAmount"] for each in body] == ["46000000", "32000000"]
+
+
+def test_equal_legs_are_filled_then_complete_and_free_the_reserve(desk):
+    desk.wish(*legs(desk))
+    answer_batch(desk, 100, 100)
+    assert State(group_row(desk).state) == State.FILLED
+    assert desk.cash().reserved_e6 == 135_000_000
+    first, second = orders(desk)
+    confirm(desk, first, 100, 0.46, "t0")
+    assert State(group_row(desk).state) == State.FILLED
+    confirm(desk, second, 100, 0.32, "t1")
+    assert group_states(desk) == ["OPEN", "FILLED", "COMPLETE"]
+    assert desk.cash().reserved_e6 == 0
+    row = group_row(desk)
+    assert (row.filled_low_e6, row.filled_high_e6, row.legs_done) == (100_000_000, 100_000_000, 2)
+
+
+def test_no_leg_filled_is_flat(desk):
+    desk.wish(*legs(desk))
+    answer_batch(desk, None, None)
+    assert group_states(desk) == ["OPEN", "FLAT"]
+    assert desk.cash().reserved_e6 == 0
+
+
+def test_missing_leg_is_bought_at_its_own_limit_when_the_depth_is_there(desk):
+    desk.wish(*legs(desk))
+    answer_batch(desk, 100, None)
+    (_, (key, body)) = desk.posts()
+    assert body["order"]["tokenId"] == str(desk.token(2))
+    assert (body["orderType"], body["order"]["makerAmount"]) == ("FAK", "32000000")
+    desk.answer(key, desk.matched(orders(desk)[-1], "100", "32", trade="again"))
+    desk.turn()
+    assert group_states(desk) == ["OPEN", "FILLED"]
+
+
+def test_surplus_is_unwound_by_buying_the_complement_and_the_cost_told(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    answer_batch(desk, 100, None)
+    (_, (key, body)) = desk.posts()
+    unwind = orders(desk)[-1]
+    assert unwind.instrument == 1
+    assert unwind.order_flags & L.IntentFlag.UNWIND
+    assert (body["orderType"], body["order"]["side"]) == ("FAK", "BUY")
+    assert body["order"]["makerAmount"] == "55000000"
+    assert State(group_row(desk).state) == State.UNWINDING
+    desk.answer(key, desk.matched(unwind, "100", "55", trade="u"))
+    desk.turn()
+    assert group_states(desk) == ["OPEN", "UNWINDING", "UNWOUND"]
+    assert group_row(desk).unwind_cost_e6 == 46_000_000 + 55_000_000 - 100_000_000
+    assert desk.cash().reserved_e6 == 0
+    assert desk.position(0).size_e6 == desk.position(1).size_e6 == 100_000_000
+
+
+def test_settled_tokens_are_sold_instead(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    first = orders(desk)[0]
+    desk.user(desk.trade_event(first, "100", "0.46", "t0", "CONFIRMED"))
+    answer_batch(desk, 100, None)
+    (_, (key, body)) = desk.posts()
+    assert (body["order"]["side"], body["order"]["tokenId"]) == ("SELL", str(desk.token(0)))
+    desk.answer(key, desk.matched(orders(desk)[-1], "100", "45", trade="u"))
+    desk.turn()
+    assert State(group_row(desk).state) == State.UNWOUND
+    assert group_row(desk).unwind_cost_e6 == 1_000_000
+    assert desk.position(0).size_e6 == 0
+
+
+def test_partly_filled_legs_are_evened_to_the_smaller(desk):
+    desk.wish(*legs(desk, order_type=int(L.OrderType.FAK)))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    answer_batch(desk, 100, 40)
+    (_, (_, body)) = desk.posts()
+    assert body["order"]["makerAmount"] == str(33_000_000)
+    desk.answer(desk.posts()[-1][0], desk.matched(orders(desk)[-1], "60", "33", trade="u"))
+    desk.turn()
+    row = group_row(desk)
+    assert (State(row.state), row.filled_low_e6, row.filled_high_e6) == (
+        State.UNWOUND,
+        40_000_000,
+        40_000_000,
+    )
+
+
+def test_unwind_never_pays_more_than_the_worst_price_and_ends_naked_at_the_deadline(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    desk.book(0, [(3900, 500)], [(4600, 120)])
+    answer_batch(desk, 100, None)
+    desk.run(30, 100_000_000)
+    assert len(desk.posts()) == 1
+    assert group_states(desk) == ["OPEN", "UNWINDING", "NAKED"]
+    assert desk.cash().reserved_e6 == 0
+
+
+def test_unwind_waits_for_depth_until_its_deadline(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    desk.book(0, [(3900, 500)], [(4600, 120)])
+    answer_batch(desk, 100, None)
+    desk.run(5, 100_000_000)
+    assert len(desk.posts()) == 1
+    desk.book(0, [(4200, 500)], [(4600, 120)])
+    desk.run(2, 100_000_000)
+    assert desk.posts()[-1][1]["order"]["makerAmount"] == "58000000"
+
+
+def test_failed_settlement_reopens_the_group_as_naked_and_unwinds(desk):
+    desk.wish(*legs(desk))
+    answer_batch(desk, 100, 100)
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    second = orders(desk)[1]
+    desk.user(desk.trade_event(second, "100", "0.32", "t1", "FAILED"))
+    desk.turn()
+    assert group_states(desk)[:4] == ["OPEN", "FILLED", "NAKED", "UNWINDING"]
+    unwind = orders(desk)[-1]
+    assert unwind.instrument == 1
+    desk.answer(desk.posts()[-1][0], desk.matched(unwind, "100", "55", trade="u"))
+    desk.turn()
+    assert group_states(desk)[-1] == "UNWOUND"
+
+
+def test_surplus_of_better_prices_is_kept_when_every_leg_got_its_size(desk):
+    desk.wish(*legs(desk))
+    ((key, _),) = desk.posts()
+    first, second = orders(desk)
+    desk.answer(
+        key, [desk.matched(first, "110", "46", "t0"), desk.matched(second, "100", "32", "t1")]
+    )
+    desk.turn()
+    row = group_row(desk)
+    assert State(row.state) == State.FILLED
+    assert (row.filled_low_e6, row.filled_high_e6) == (100_000_000, 110_000_000)
+    assert len(desk.posts()) == 1
+
+
+def test_dust_is_a_cents_worth_and_stated(desk):
+    desk.wish(*legs(desk))
+    assert group_row(desk).dust_e6 == 10_000 * 10_000 // 3200
+
+
+def test_refused_leg_drops_the_whole_group_unsent(desk):
+    first, second = legs(desk)
+    desk.wish(first, second._replace(limit_price_e4=3250))
+    assert sorted(dropped(desk)) == ["GROUP_INCOMPLETE", "OFF_GRID"]
+    assert desk.posts() == []
+    assert desk.shared.groups.store == {}
+
+
+def test_group_without_cash_for_its_unwinding_is_not_begun(Executor):
+    desk = Executor(cash_e6=200_000_000)
+    desk.wish(*legs(desk))
+    assert dropped(desk) == ["RESERVE", "RESERVE"]
+    assert desk.posts() == []
+
+
+def test_leg_that_never_comes_drops_the_others(desk):
+    first, _ = legs(desk)
+    desk.wish(first)
+    desk.run(3, 100_000_000)
+    assert dropped(desk) == ["GROUP_INCOMPLETE"]
+    assert desk.posts() == []
+
+
+def test_unsent_batch_is_flat_and_reported(desk):
+    desk.transport.results.append(SEND_NONE)
+    desk.wish(*legs(desk))
+    assert group_states(desk) == ["OPEN", "FLAT"]
+    assert dropped(desk) == ["NO_CONNECTION", "NO_CONNECTION"]
+    assert desk.cash().reserved_e6 == 0
+
+
+@pytest.fixture
+def thin(Executor):
+    return Executor(params=ExecutorParams(group_batch=False))
+
+
+def test_thinnest_leg_goes_first_and_the_next_takes_its_size(thin):
+    thin.wish(*legs(thin, order_type=int(L.OrderType.FAK)))
+    ((key, body),) = thin.posts()
+    assert body["order"]["tokenId"] == str(thin.token(0))
+    thin.answer(key, thin.matched(orders(thin)[0], "60", "27.6", "t0"))
+    thin.turn()
+    (_, (key, body)) = thin.posts()
+    assert (body["order"]["tokenId"], body["order"]["makerAmount"]) == (
+        str(thin.token(2)),
+        "19200000",
+    )
+    thin.answer(key, thin.matched(orders(thin)[1], "60", "19.2", "t1"))
+    thin.turn()
+    row = group_row(thin)
+    assert (State(row.state), row.filled_low_e6) == (State.FILLED, 60_000_000)
+
+
+def test_second_leg_is_not_sent_when_the_first_is_killed(thin):
+    thin.wish(*legs(thin))
+    ((key, _),) = thin.posts()
+    text = "order couldn't be fully filled. FOK orders are fully filled or killed."
+    thin.answer(key, {"error": text}, 400)
+    thin.turn()
+    assert len(thin.posts()) == 1
+    assert group_states(thin) == ["OPEN", "FLAT"]
+    assert dropped(thin) == ["GROUP_INCOMPLETE"]
+
+
+def test_second_leg_that_cannot_leave_unwinds_the_first(thin):
+    thin.transport.results.extend([SENT, SEND_NONE, SEND_NONE])
+    thin.wish(*legs(thin))
+    ((key, _),) = thin.posts()
+    thin.answer(key, thin.matched(orders(thin)[0], "100", "46", "t0"))
+    thin.turn(4, 2_000_000)
+    assert orders(thin)[-1].instrument == 1
+    assert group_states(thin)[-1] == "UNWINDING"
+
+
+def test_unknown_leg_counts_as_unfilled_after_the_deadline_and_its_fill_is_unwound(desk):
+    desk.wish(*legs(desk))
+    ((key, _),) = desk.posts()
+    first, second = orders(desk)
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    desk.user(desk.trade_event(first, "100", "0.46", "t0"))
+    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.run(5, 100_000_000)
+    assert second.state == L.OrderState.UNKNOWN
+    assert group_states(desk) == ["OPEN"]
+    desk.run(20, 100_000_000)
+    unwind = orders(desk)[-1]
+    assert unwind.instrument == 1
+    desk.answer(desk.posts()[-1][0], desk.matched(unwind, "100", "55", trade="u"))
+    desk.run(2, 1_000_000)
+    # Now the unknown leg turns out to have been filled after all.
+    desk.user(desk.trade_event(second, "100", "0.32", "t1"))
+    desk.run(2, 1_000_000)
+    assert orders(desk)[-1].instrument == 3
+    assert orders(desk)[-1].order_flags & L.IntentFlag.UNWIND
+
+
+def test_hearing_everything_twice_moves_a_group_once(desk):
+    desk.wish(*legs(desk))
+    answer_batch(desk, 100, 100)
+    first, second = orders(desk)
+    for _ in range(2):
+        for order, price, trade in ((first, 0.46, "t0"), (second, 0.32, "t1")):
+            for status in ("MATCHED", "MINED", "CONFIRMED"):
+                desk.user(desk.trade_event(order, "100", str(price), trade, status))
+                desk.turn()
+    assert group_states(desk) == ["OPEN", "FILLED", "COMPLETE"]
