@@ -113,6 +113,10 @@ class EdgePlanter:
             "life_ms": life_ns // MS,
         }
 
+    def active(self) -> set[str]:
+        """Return the slugs of events with a living edge."""
+        return set(self._edges)
+
     def _asks(self, event: Event, gain_e4: int) -> list[int] | None:
         """Return ask prices that leave a net gain a set, None when a leg would get too cheap.
 

@@ -156,6 +156,9 @@ class Venue:
         step_ns = NS // self.config.flow.spot_hz
         self.timers.at(now_ns + step_ns, lambda at_ns: self._on_step(step_ns, at_ns))
         self.timers.at(now_ns + DEPTH_NS, self._on_depth)
+        # The last seconds of the past are still on their way to subscribers.
+        for second in (now_ns // NS - 1, now_ns // NS):
+            self._ticker.on_second(second, now_ns)
         self.timers.at((now_ns // NS + 1) * NS, self._on_second)
         self.timers.at(now_ns + PING_NS, self._on_ping)
 

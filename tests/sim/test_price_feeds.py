@@ -1,0 +1,234 @@
+"""Spot exchange and settlement price sockets: streams that add up, formats, lateness, refusals."""
+
+import itertools
+import json
+
+import pytest
+
+from lowlat.sim.config import load_config
+from lowlat.sim.feed_session import Session
+from lowlat.sim.venue import Venue
+from lowlat.sim.wire import Request
+
+MS = 1_000_000
+S = 1_000 * MS
+START_NS = 1_795_305_600_000_000_000
+QUIET = {
+    "markets": 8,
+    "neg_risk_events": 1,
+    "flow": {"events_per_s": 0, "edge_neg_risk_per_minute": 0},
+    "faults": {"price_drop_e4": 0},
+}
+
+
+@pytest.fixture
+def venue():
+    return Venue(load_config(QUIET | {"coins": ["BTC", "ETH"]}), START_NS)
+
+
+class Client:
+    def __init__(self, venue, feed):
+        self.venue, self.feed = venue, feed
+        self.frames, self.closed, self.pings = [], [], []
+        self.session = Session(
+            lambda raw: self.frames.append(json.loads(raw)), lambda *why: self.closed.append(why)
+        )
+        self.session.ping = self.pings.append
+        self.session.pong_ns = venue.now_ns
+        feed.connect(self.session)
+
+    def send(self, value):
+        raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.feed.on_text(self.session, raw, self.venue.now_ns)
+
+    def wait(self, milliseconds):
+        self.venue.step(self.venue.now_ns + milliseconds * MS)
+
+
+def get(venue, path, **query):
+    answers = []
+    request = Request("GET", path, {k: [v] for k, v in query.items()}, {}, b"")
+    venue.binance_request(request, answers.append)
+    return answers[0].status, json.loads(answers[0].body)
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "NKNUSDT"])
+def test_depth_diffs_rebuild_the_book_and_agree_with_book_tickers(venue, symbol):
+    """The public procedure: buffer, snapshot, apply; tops with the same id must agree."""
+    name = symbol.lower()
+    streams = f"/stream?streams={name}@depth@100ms/{name}@bookTicker"
+    client = Client(venue, venue.binance.feed(streams))
+    client.wait(2_000)
+    _, snapshot = get(venue, "/api/v3/depth", symbol=symbol, limit="1000")
+    client.wait(10_000)
+    book_id = snapshot["lastUpdateId"]
+    sides = [dict(snapshot[side]) for side in ("bids", "asks")]
+    tops, agreed, applied = {}, 0, 0
+    for frame in client.frames:
+        data = frame["data"]
+        if frame["stream"].endswith("bookTicker"):
+            tops[data["u"]] = (float(data["b"]), float(data["a"]))
+            continue
+        if data["u"] <= book_id:
+            continue
+        assert data["U"] <= book_id + 1 <= data["u"], "gap"
+        for side, changes in zip(sides, (data["b"], data["a"]), strict=True):
+            for price, size in changes:
+                if float(size):
+                    side[price] = size
+                else:
+                    side.pop(price, None)
+        book_id = data["u"]
+        applied += 1
+        if book_id in tops:
+            best = max(map(float, sides[0])), min(map(float, sides[1]))
+            assert best == tops[book_id]
+            agreed += 1
+    assert applied > 30
+    assert agreed > 3
+
+
+def test_gap_fault_swallows_one_diff(venue):
+    client = Client(venue, venue.binance.feed("/ws/btcusdt@depth@100ms"))
+    client.wait(1_000)
+    venue.faults.arm("binance_gap_e4", 1)
+    client.wait(1_000)
+    ids = [(frame["U"], frame["u"]) for frame in client.frames if frame["s"] == "BTCUSDT"]
+    assert [b[0] == a[1] + 1 for a, b in itertools.pairwise(ids)].count(False) == 1
+
+
+def test_control_messages_answer_and_a_sixth_in_a_second_ends_it(venue):
+    client = Client(venue, venue.binance.feed("/ws"))
+    client.send({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": 1})
+    client.send({"method": "LIST_SUBSCRIPTIONS", "id": "two"})
+    client.send({"method": "SET_PROPERTY", "params": ["combined", True], "id": 3})
+    client.send(b"nonsense")
+    assert client.frames == [
+        {"result": None, "id": 1},
+        {"result": ["btcusdt@bookTicker"], "id": "two"},
+        {"result": None, "id": 3},
+        {"code": 3, "msg": "Invalid JSON"},
+    ]
+    client.wait(60)
+    assert client.frames[-1]["stream"] == "btcusdt@bookTicker"
+    client.send({"method": "DANCE", "id": 4})
+    assert client.frames[-1]["code"] == 2
+    client.send({"method": "GET_PROPERTY", "params": ["combined"], "id": 5})
+    assert client.closed == [(1008, "Too many requests")]
+
+
+def test_time_unit_applies_to_every_time(venue):
+    millis = Client(venue, venue.binance.feed("/ws/btcusdt@trade"))
+    micros = Client(venue, venue.binance.feed("/ws/btcusdt@trade?timeUnit=microsecond"))
+    millis.wait(500)
+    assert len(millis.frames) > 2
+    for slow, fast in zip(millis.frames, micros.frames, strict=True):
+        assert (fast["E"] // 1000, fast["T"] // 1000) == (slow["E"], slow["T"])
+
+
+def test_socket_without_pongs_is_dropped_after_a_minute(venue):
+    client = Client(venue, venue.binance.feed("/ws/none"))
+    client.wait(60_000)
+    assert len(client.pings) == 3
+    assert not client.closed
+    client.wait(20_000)
+    assert client.closed == [(1008, "Pong timeout")]
+
+
+def test_klines_hold_the_running_candle_and_end_with_the_last_price(venue):
+    venue.step(venue.now_ns + 90 * S)
+    _, rows = get(
+        venue, "/api/v3/klines", symbol="BTCUSDT", interval="1m", startTime=str(START_NS // MS)
+    )
+    assert [row[0] for row in rows] == [START_NS // MS, START_NS // MS + 60_000]
+    assert rows[0][6] - rows[0][0] == 59_999
+    assert float(rows[1][4]) == venue.spots["BTC"].price_e8 / 1e8
+    assert get(venue, "/api/v3/klines", symbol="BTCUSDT", interval="2d")[0] == 400
+    assert get(venue, "/api/v3/depth", symbol="WHATUSDT")[1]["code"] == -1121
+
+
+def test_average_is_the_mean_of_sixty_whole_seconds(venue):
+    client = Client(venue, venue.rtds)
+    client.send(
+        {
+            "action": "subscribe",
+            "subscriptions": [
+                {"topic": "crypto_prices_twap_sixty"},
+                {"topic": "crypto_prices_chainlink"},
+            ],
+        }
+    )
+    client.wait(90_000)
+    spot, twap = {}, {}
+    for frame in client.frames:
+        payload = frame["payload"]
+        if payload["symbol"] == "btc/usd" and frame["type"] == "update":
+            series = twap if payload.get("window_s") == 60 else spot
+            series[payload["timestamp"] // 1000] = int(payload["full_accuracy_value"])
+            late_ms = frame["timestamp"] - payload["timestamp"]
+            assert 900 <= late_ms <= 2_600
+    second = START_NS // S + 80
+    lag_s = venue.config.twap_lag_s
+    window = [spot[s] for s in range(second - lag_s - 59, second - lag_s + 1)]
+    assert twap[second] // 10**10 == sum(window) // 60 // 10**10
+
+
+def test_two_formats_say_the_same_price(venue):
+    rtds = Client(venue, venue.rtds)
+    rtds.send({"action": "subscribe", "subscriptions": [{"topic": "crypto_prices_chainlink"}]})
+    key = venue.credentials.create("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266")
+    bolt = Client(venue, venue.polybolt)
+    subscribe = {
+        "op": "subscribe",
+        "rid": "2",
+        "subscriptions": [{"channel": "price.crypto", "filter": {"symbol": "btcusd"}}],
+    }
+    bolt.send(subscribe)
+    assert bolt.frames[-1]["code"] == "auth_required"
+    auth = {"apiKey": key.key, "secret": key.secret, "passphrase": key.passphrase}
+    bolt.send({"op": "auth", "auth": auth, "rid": "1"})
+    bolt.send(subscribe)
+    assert [f.get("op") for f in bolt.frames[1:3]] == ["authed", "subscribed"]
+    assert bolt.frames[3]["snapshot"] is True
+    rtds.wait(4_000)
+    exact = {
+        f["payload"]["timestamp"]: int(f["payload"]["full_accuracy_value"])
+        for f in rtds.frames
+        if f["type"] == "update" and f["payload"]["symbol"] == "btc/usd"
+    }
+    updates = [f for f in bolt.frames[4:] if f["channel"] == "price.crypto"]
+    assert len(updates) >= 2
+    for frame in updates:
+        whole, _, part = frame["payload"]["full_accuracy_value"].partition(".")
+        assert exact[frame["payload"]["timestamp"]] == int(whole + part.ljust(18, "0"))
+    assert [f["seq"] for f in updates] == list(range(2, 2 + len(updates)))
+
+
+def test_bad_topic_or_bad_credentials_are_refused(venue):
+    rtds = Client(venue, venue.rtds)
+    rtds.send(
+        {"action": "subscribe", "subscriptions": [{"topic": "crypto_prices"}, {"topic": "nope"}]}
+    )
+    assert [frame["statusCode"] for frame in rtds.frames] == [401]
+    rtds.wait(3_000)
+    assert len(rtds.frames) == 1
+    bolt = Client(venue, venue.polybolt)
+    bolt.send({"op": "auth", "auth": {"apiKey": "a", "secret": "b", "passphrase": "c"}})
+    assert bolt.frames[-1]["code"] == "auth_invalid"
+    assert bolt.closed == [(4001, "auth")]
+
+
+def test_window_resolves_by_the_published_averages(venue):
+    client = Client(venue, venue.rtds)
+    client.send({"action": "subscribe", "subscriptions": [{"topic": "crypto_prices_twap_sixty"}]})
+    market = next(m for m in venue.exchange.markets if m.kind == "twap" and m.coin == "ETH")
+    client.wait(302_000)
+    averages = {}
+    for frame in client.frames:
+        payload = frame["payload"]
+        if payload["symbol"] == "eth/usd":
+            for point in payload.get("data", [payload]):
+                averages[point["timestamp"] * MS] = int(point["full_accuracy_value"])
+    venue.step(venue.now_ns + 2 * S)
+    start, end = averages[market.start_ns], averages[market.end_ns]
+    assert market.winner == (0 if end >= start else 1)
