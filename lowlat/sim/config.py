@@ -55,9 +55,9 @@ class FlowConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     maker_delay_ms: tuple[int, int] = (250, 600)
     """How long after a spot move the makers' quotes follow it. (0, 0): the null market."""
     spot_hz: int = 20
-    volatility_bps_per_sqrt_s: float = 1.2
-    jumps_per_minute: float = 6.0
-    jump_bps: float = 18.0
+    volatility_bps_per_sqrt_s: float = 0.8
+    jumps_per_minute: float = 2.0
+    jump_bps: float = 25.0
     edge_neg_risk_per_minute: float = 40.0
     edge_life_ms: tuple[int, int] = (250, 900)
     edge_gain_e4: tuple[int, int] = (150, 400)

@@ -252,7 +252,8 @@ def order_event(
     order: Order, market: Market, kind: str, status: str, now_ns: int
 ) -> dict[str, Any]:
     """Return a user order event. Source: 9."""
-    killed = kind == "CANCELLATION" and order.created_ns == 0
+    # A killed FOK or FAK comes with two fields empty, as seen live.
+    killed = kind == "CANCELLATION" and order.is_market
     return {
         "id": order.id,
         "owner": order.owner,
@@ -261,7 +262,7 @@ def order_event(
         "side": side_text(order.side),
         "order_owner": order.owner,
         "original_size": size_text(order.size_e6),
-        "size_matched": size_text(order.matched_e6),
+        "size_matched": "" if killed else size_text(order.matched_e6),
         "price": price_text(order.price_e4),
         "associate_trades": list(order.trades) or None,
         "outcome": market.outcomes[order.outcome],

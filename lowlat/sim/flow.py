@@ -55,6 +55,7 @@ class Flow:
         self._quotes: dict[tuple[int, str], list[Order]] = {}
         self._quoted: dict[tuple[int, str], float] = {}
         self._open: list[Market] = []
+        self._priced: dict[str, list[Market]] = {coin: [] for coin in spots}
         self.held: set[int] = set()
         """Markets whose quotes somebody else (a planted edge) is in charge of."""
         self.seen: dict[int, float] = {}
@@ -193,9 +194,7 @@ class Flow:
         """See the exchange move: each price market's fair value follows after the makers' delay."""
         spot = self._spots[coin]
         low_ms, high_ms = self._config.maker_delay_ms
-        for market in self._open:
-            if market.coin != coin or market.closed:
-                continue
+        for market in self._priced[coin]:
             chance = fair_chance(market, spot, now_ns)
             if abs(chance - self.seen[market.index]) < MOVED:
                 continue
@@ -220,6 +219,7 @@ class Flow:
         """Quote a new market at once, unless something else plays it."""
         self._open.append(market)
         if market.coin:
+            self._priced[market.coin].append(market)
             self.seen[market.index] = fair_chance(market, self._spots[market.coin], now_ns)
         if market.index not in self.held:
             self.take_over(market, now_ns)
@@ -228,6 +228,8 @@ class Flow:
         """Forget a market that ended."""
         del now_ns
         self._open.remove(market)
+        if market.coin:
+            self._priced[market.coin].remove(market)
         for maker in self._makers:
             self._quotes.pop((market.index, maker.wallet), None)
             self._quoted.pop((market.index, maker.wallet), None)

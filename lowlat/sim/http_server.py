@@ -111,14 +111,14 @@ class HttpProtocol(asyncio.Protocol):
     # ----------------------------------------------------------------------------- answers
     def _flush(self, *, keep_alive: bool) -> None:
         while self._slots and self._slots[0][0] is not None:
-            response = self._slots.popleft()[0]
-            assert response is not None
+            response = self._slots[0][0]
+            if response.status == LOST:
+                # Nothing may leave behind a lost answer, or it would be taken for it: the client
+                # waits on this connection until it gives up.
+                return
+            self._slots.popleft()
             if response.status == RESET:
                 self.abort(graceful=False)
-                return
-            if response.status == LOST:
-                # The client waits for an answer that never comes until it gives up.
-                self._slots.clear()
                 return
             self._write(response, keep_alive=keep_alive)
 

@@ -24,7 +24,6 @@ from lowlat.sim.config import PORT_NAMES, SimConfig, load_config
 from lowlat.sim.control import Control
 from lowlat.sim.http_server import HttpProtocol
 from lowlat.sim.timers import NEVER_NS
-from lowlat.sim.tls import server_context
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request, Respond
 from lowlat.sim.ws_server import Feed, FeedListener
@@ -69,6 +68,9 @@ class SimServer:
         """Listen on every port and begin to run timers."""
         context: ssl.SSLContext | None = None
         if self.config.tls:
+            # Only TLS needs cryptography; without it the simulator runs on the core install.
+            from lowlat.sim.tls import server_context  # noqa: PLC0415
+
             context, self.certificate = server_context(self._folder.name)
         for name in PORT_NAMES:
             secure = context if name != "control" else None

@@ -232,3 +232,66 @@ def test_tick_change_is_announced_with_a_fresh_book(pair, plain, quiet_venue):
     control(quiet_venue, op="tick", market=plain.condition_id, tick_e4=10)
     assert [f["event_type"] for f in frames[1:]] == ["tick_size_change", "book"]
     assert (frames[1]["old_tick_size"], frames[1]["new_tick_size"]) == ("0.01", "0.001")
+
+
+def test_killed_fok_reaches_the_user_socket_with_its_reason(pair, plain):
+    _, bob = pair
+    frames = bob.listen()
+    bob.market_buy(plain.tokens[0], 10 * 10**6, 5_000)
+    (event,) = frames
+    text = "order couldn't be fully filled. FOK orders are fully filled or killed."
+    assert (event["type"], event["status"]) == ("CANCELLATION", f"CANCELED_{text}")
+    assert (event["size_matched"], event["created_at"]) == ("", "")
+
+
+def watch(venue, tokens):
+    frames = []
+    session = Session(lambda raw: frames.append(json.loads(raw)), lambda *why: frames.append(why))
+    venue.market_feed.connect(session)
+    first = json.dumps({"type": "market", "assets_ids": list(tokens)}).encode()
+    venue.market_feed.on_text(session, first, venue.now_ns)
+    frames.clear()
+    return frames
+
+
+def test_stale_message_shows_yes_and_no_under_a_dollar_once(pair, plain, quiet_venue):
+    alice, _ = pair
+    alice.limit(plain.tokens[0], "BUY", 5_000, 10)
+    alice.limit(plain.tokens[1], "BUY", 4_000, 10)
+    frames = watch(quiet_venue, plain.tokens)
+    control(quiet_venue, op="arm", fault="market_stale_cross_e4")
+    for price_e4 in (4_900, 4_800):
+        alice.limit(plain.tokens[0], "BUY", price_e4, 10)
+    sums = [sum(float(row["best_ask"]) for row in frame["price_changes"]) for frame in frames]
+    assert sums[0] < 1.0 < sums[1]
+
+
+def test_resolution_closes_a_socket_with_nothing_left(plain, quiet_venue):
+    frames = watch(quiet_venue, plain.tokens)
+    control(quiet_venue, op="resolve", market=plain.condition_id, winner=1)
+    assert frames[-1] == (1000, "all subscribed assets resolved")
+    answers = []
+    query = {"token_id": [plain.tokens[0]]}
+    quiet_venue.clob_request(Request("GET", "/book", query, {}, b""), answers.append)
+    assert answers[0].status == 404
+
+
+def test_disconnect_drops_every_socket_of_a_feed(plain, quiet_venue):
+    frames = watch(quiet_venue, plain.tokens)
+    assert control(quiet_venue, op="disconnect", feed="market")[1]["result"] == 1
+    assert frames[-1][0] == 1006
+    assert control(quiet_venue, op="disconnect", feed="nope")[0] == 400
+
+
+def test_rest_book_hash_verifies(pair, plain, quiet_venue):
+    import hashlib
+
+    alice, _ = pair
+    alice.limit(plain.tokens[0], "BUY", 5_000, 10)
+    answers = []
+    query = {"token_id": [plain.tokens[0]]}
+    quiet_venue.clob_request(Request("GET", "/book", query, {}, b""), answers.append)
+    book = json.loads(answers[0].body)
+    text = json.dumps(book | {"hash": ""}, separators=(",", ":"), ensure_ascii=False)
+    assert book["hash"] == hashlib.sha1(text.encode()).hexdigest()
+    assert book["bids"] == [{"price": "0.5", "size": "10"}]

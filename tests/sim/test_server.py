@@ -198,3 +198,30 @@ def test_bad_config_names_the_key(arguments, text):
     with pytest.raises(ConfigError) as error:
         parse_arguments(arguments)
     assert text in str(error.value)
+
+
+def test_nothing_follows_a_lost_answer_on_its_connection(trader_of):
+    async def scenario(server):
+        venue = server.venue
+        alice = trader_of(venue, 0)
+        market = next(m for m in venue.exchange.markets if m.kind == "binary")
+        venue.faults.arm("answer_lost_e4", 1)
+        http = await connect(server.addresses["clob"])
+        other = await connect(server.addresses["clob"])
+        body = json.dumps(alice.body(alice.sign(market.tokens[0], "BUY", 2_500_000, 5_000_000)))
+        headers = alice.headers("POST", "/order", body.encode(), server.now_ns())
+        http.send("POST", "/order", headers, body.encode())
+        http.send("GET", "/ok")
+        read = alice.headers("GET", "/data/orders", b"", server.now_ns())
+        while True:
+            other.done.clear()
+            other.send("GET", "/data/orders", read)
+            ((_, page),) = await other.answers(1)
+            if page["data"]:
+                break
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(http.reader.read(1), 0.05)
+        http.writer.close()
+        other.writer.close()
+
+    serve(scenario)
