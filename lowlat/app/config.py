@@ -18,11 +18,16 @@ from lowlat.app.runtime import BUSY
 from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError
 from lowlat.execution.params import ExecutorParams
+from lowlat.feeds._universe import UniverseParams
+from lowlat.feeds.binance import BinanceFeedParams
+from lowlat.feeds.metadata import MetadataParams
 from lowlat.feeds.polymarket import PolymarketFeedParams
+from lowlat.feeds.prices import PricesFeedParams
 from lowlat.risk.limits import LimitsParams
 from lowlat.signals.engine import EngineParams
+from lowlat.store.journal import JournalParams
 
-__all__ = ["Credentials", "EngineConfig", "load_config", "load_credentials", "state_dir"]
+__all__ = ["Credentials", "EngineConfig", "load_config", "load_credentials"]
 
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 MODES: Final = ("off", "shadow", "paper", "live")
@@ -81,13 +86,6 @@ class TapeConfig(Section, frozen=True):
     disk_bytes_max: int = 1 * 2**30
 
 
-class UniverseConfig(Section, frozen=True):
-    """Which markets are watched."""
-
-    markets_max: Annotated[int, msgspec.Meta(ge=1, le=5120)] = 500
-    coins: tuple[str, ...] = ("BTC", "ETH", "SOL")
-
-
 class EngineConfig(Section, frozen=True):
     """Everything. ``mode`` is what the endpoints are: sim, paper or live."""
 
@@ -97,7 +95,11 @@ class EngineConfig(Section, frozen=True):
     account: AccountConfig
     state_dir: str = ""
     process: ProcessConfig = ProcessConfig()
-    universe: UniverseConfig = UniverseConfig()
+    universe: UniverseParams = UniverseParams()
+    metadata: MetadataParams = MetadataParams()
+    binance: BinanceFeedParams = BinanceFeedParams()
+    prices: PricesFeedParams = PricesFeedParams()
+    journal: JournalParams = JournalParams()
     feed: PolymarketFeedParams = PolymarketFeedParams()
     signals: EngineParams = EngineParams()
     modules: dict[str, ModuleConfig] = {}
@@ -180,11 +182,3 @@ def load_credentials(path: str) -> Credentials:
         raise ConfigError(
             f"account.credentials_file {path} is not a JSON object with just {fields}"
         ) from None
-
-
-def state_dir(config: EngineConfig) -> Path:
-    """Return the folder of journal, tapes and logs; made 0700 when missing."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    folder = Path(config.state_dir or f"{base}/lowlat/{config.instance}")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder

@@ -1,11 +1,12 @@
-"""Logging, configured once a process: ``time level process logger key=value`` on one stream."""
+"""What a process says: ``time level process logger key=value`` on stderr, readiness on stdout."""
 
+import json
 import logging
 import sys
 import time
 from typing import Final, TextIO
 
-__all__ = ["configure"]
+__all__ = ["configure", "say_ready"]
 
 _FORMAT: Final = "%(asctime)s.%(msecs)03dZ %(levelname)s %(process_name)s %(name)s %(message)s"
 
@@ -32,3 +33,9 @@ class _Process(logging.Filter):
         record.process_name = self._process
         record.msg = str(record.msg).replace("\n", "\\n")
         return True
+
+
+def say_ready(process: str) -> None:
+    """Tell whoever started us that we work: the one line on stdout."""
+    sys.stdout.write(json.dumps({"ready": True, "process": process}) + "\n")
+    sys.stdout.flush()

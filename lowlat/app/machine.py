@@ -3,7 +3,7 @@
 import random
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,12 +11,11 @@ import msgspec
 from lowlat.core.ports import Cell, Recorder
 from lowlat.execution.meters import CELL_NAMES, RECORDER_NAMES, ExecutorMeters
 from lowlat.feeds.ports import Connection, Listener
-from lowlat.net.http import HotParams
 from lowlat.net.options import PollWatch
 from lowlat.net.ws import WsConnection, WsOptions
 from lowlat.shm.stats import StatsWriter
 
-__all__ = ["Address", "Dialer", "Metrics", "RandomSalts", "address_of", "tls_context"]
+__all__ = ["Address", "Dialer", "Gauge", "Metrics", "RandomSalts", "address_of", "tls_context"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _SALT_BITS: Final = 53
@@ -61,6 +60,15 @@ class RandomSalts:
         return self._random.getrandbits(_SALT_BITS) or 1
 
 
+class Gauge(Cell, Protocol):
+    """A cell that is also read."""
+
+    @property
+    def value(self) -> int:
+        """Current value."""
+        ...
+
+
 class Metrics:
     """Names to cells of this process's statistics segment."""
 
@@ -71,7 +79,7 @@ class Metrics:
         """Return the counter of that name."""
         return self._stats.counter(name)
 
-    def gauge(self, name: str) -> Cell:
+    def gauge(self, name: str) -> Gauge:
         """Return the gauge of that name."""
         return self._stats.gauge(name)
 
@@ -85,9 +93,9 @@ class Metrics:
 
     def executor(self) -> ExecutorMeters:
         """Return the executor's meters."""
-        recorders = [self._stats.histogram(f"latency.{name}") for name in RECORDER_NAMES]
-        cells = [self._stats.counter(f"executor.{name}") for name in CELL_NAMES]
-        return ExecutorMeters(*recorders, *cells)
+        recorders = {name: self._stats.histogram(f"latency.{name}") for name in RECORDER_NAMES}
+        cells = {name: self._stats.counter(f"executor.{name}") for name in CELL_NAMES}
+        return ExecutorMeters(**recorders, **cells)  # type: ignore[arg-type]
 
 
 class Dialer:
@@ -120,6 +128,3 @@ class Dialer:
         )
         connection.start()
         return connection
-
-
-HOT_PARAMS: Final = HotParams()

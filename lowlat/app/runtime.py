@@ -8,8 +8,8 @@ until a socket has something and wakes every ``tick_ms`` for what is due by time
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
 
 import uvloop
 
@@ -106,7 +106,7 @@ class Runtime:
         try:
             for turn in self._turns:
                 worked += turn(now_ns)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a loop callback must hand it to run()
             self._fail(error)
             return
         cells = self._cells
@@ -122,13 +122,13 @@ class Runtime:
         self._schedule()
 
     def _fail(self, error: BaseException) -> None:
-        """A turn raised: a programming fault ends the process, it never trades on."""
+        """End run() with the error of a turn: a programming fault never trades on."""
         assert self._done is not None
         if not self._done.done():
             self._done.set_exception(error)
 
 
-def run_process(main: Callable[[], "asyncio._CoroutineLike[int]"]) -> int:
+def run_process(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run a process' main coroutine on uvloop; any exception in a callback ends the process."""
 
     async def guarded() -> int:

@@ -11,7 +11,7 @@ from lowlat.app.config import MODES, Credentials, EngineConfig
 from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.core.clock import RealClock
 from lowlat.core.instruments import Instruments
-from lowlat.core.ports import Transport
+from lowlat.core.ports import StreamWriter, Transport
 from lowlat.execution.books import MarketReader
 from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
 from lowlat.execution.recovered import Recovered
@@ -116,6 +116,28 @@ class Trading:
             if self._risk_turn(self._now_ns()):
                 self._executor_turn(self._now_ns())
 
+    def halt_now(self, code: int, reason: str) -> None:
+        """Set this process's halt cell: nothing urgent leaves from the next write on."""
+        self.halt.set(code)
+        self.executor.halt(reason, self._now_ns())
+
+    def open_orders(self) -> int:
+        """Count orders that rest or whose fate is not known."""
+        return sum(order.open for order in self.executor.desk.by_id.values())
+
+    def at_rest(self) -> bool:
+        """Whether nothing is under way: no open order, no unsettled fill, no open group."""
+        executor = self.executor
+        return not (self.open_orders() or executor.desk.unsettled or executor.groups.active)
+
+    def holds(self, market: int) -> bool:
+        """Whether a position or an order of this market is ours: its row must not be reused."""
+        desk = self.executor.desk
+        tokens = (2 * market, 2 * market + 1)
+        if any(desk.accounts.size_e6(token) for token in tokens):
+            return True
+        return any(order.instrument in tokens for order in desk.unsettled.values())
+
     def _executor(
         self,
         config: EngineConfig,
@@ -124,7 +146,7 @@ class Trading:
         credentials: Credentials,
         transport: Transport,
         recovered: Recovered | None,
-        reports_out: object,
+        reports_out: StreamWriter,
     ) -> ExecutorEngine:
         markets = MarketReader(
             attachment.open_table_reader("markets"),
@@ -158,8 +180,7 @@ class Trading:
         return self.halt.value
 
     def _pull_halt(self, code: int, reason: bytes) -> None:
-        self.halt.set(code)
-        self.executor.halt(reason.decode("ascii", "replace"), self._now_ns())
+        self.halt_now(code, reason.decode("ascii", "replace"))
 
 
 def build_modules(config: EngineConfig) -> list[tuple[Module, Mode]]:

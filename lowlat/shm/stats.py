@@ -13,6 +13,7 @@ their process and grow on in its next life, so a reader may always subtract two 
 """
 
 import hashlib
+import mmap
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -123,6 +124,10 @@ class StatsWriter:
     def gauge(self, name: str, unit: str = "") -> _core.Cell:
         """Return a cell that is set, not added to."""
         return _core.Cell(self._segment.memory, self._offset(name, unit, Metric.GAUGE))
+
+    def word(self, name: str) -> tuple[mmap.mmap, int]:
+        """Return memory and offset of a gauge, for compiled checks; made on first use."""
+        return self._segment.memory, self._offset(name, "", Metric.GAUGE)
 
     def histogram(self, name: str, unit: str = "ns") -> _core.Histogram:
         """Return the histogram of that name, made on first use."""
@@ -235,6 +240,14 @@ class StatsReader:
             else:
                 result.counters[name] = _core.Cell(memory, offset, writable=False).value
         return result
+
+    def word(self, name: str) -> tuple[mmap.mmap, int]:
+        """Return memory and offset of another process's gauge, for compiled checks."""
+        for index in range(self._names.used()):
+            found, _, _, offset = self._names.row(index)
+            if found == name:
+                return self._segment.memory, offset
+        raise LayoutError(f"{self._segment.where} has no metric {name!r}")
 
     def _errors(self) -> list[ErrorView]:
         names = self._names

@@ -1,0 +1,69 @@
+"""An orderly end: no new orders, open ones canceled, groups finished, fills settled, then stop."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from lowlat.app.machine import Metrics
+from lowlat.app.trading import Trading
+from lowlat.core.layout import Rule
+from lowlat.core.ports import Clock
+
+__all__ = ["Drain"]
+
+_LOG: Final = logging.getLogger(__name__)
+_DEADLINE_NS: Final = 20_000_000_000
+_CANCEL_EVERY_NS: Final = 1_000_000_000
+
+
+class Drain:
+    """Engine that waits for the executor to come to rest once ``begin`` was called."""
+
+    name: Final = "drain"
+
+    def __init__(self, trading: Trading, metrics: Metrics, clock: Clock) -> None:
+        self._trading = trading
+        self._clock = clock
+        self._gauge = metrics.gauge("draining")
+        self._deadline_ns = 0
+        self._cancel_due_ns = 0
+        self.done: Callable[[], None] = lambda: None
+        """Called once everything is at rest, or the deadline passed."""
+
+    def start(self) -> None:
+        """Wait to be asked."""
+        self._gauge.set(0)
+
+    def begin(self, now_ns: int) -> None:
+        """Stop new orders and begin to wait; a second call changes nothing."""
+        if self._deadline_ns:
+            return
+        _LOG.info("drain begins open=%d", self._trading.open_orders())
+        self._deadline_ns = now_ns + _DEADLINE_NS
+        self._gauge.set(1)
+        self._trading.halt_now(int(Rule.HALTED), "drain")
+
+    def turn(self, now_ns: int) -> int:
+        """Cancel what rests, and end when nothing moves any more."""
+        if not self._deadline_ns:
+            return 0
+        executor = self._trading.executor
+        if now_ns >= self._cancel_due_ns:
+            self._cancel_due_ns = now_ns + _CANCEL_EVERY_NS
+            for order in executor.desk.by_id.values():
+                if order.open:
+                    executor.cancel(order.id)
+        if self._trading.at_rest():
+            _LOG.info("drained")
+            self.done()
+        elif now_ns >= self._deadline_ns:
+            _LOG.warning(
+                "drain deadline passed open=%d unsettled=%d",
+                self._trading.open_orders(),
+                len(executor.desk.unsettled),
+            )
+            self.done()
+        return 0
+
+    def close(self) -> None:
+        """Nothing is held."""

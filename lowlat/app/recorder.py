@@ -1,0 +1,96 @@
+"""The recorder as a process: journal of reports and decisions, and the raw-frame tape.
+
+``python -m lowlat.app.recorder --config FILE``. Never on the order path: it polls every few
+milliseconds, fsyncs, and only then lets the executor reuse the slots it read.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from typing import Final
+
+from lowlat.app.config import EngineConfig, load_config
+from lowlat.app.log import configure, say_ready
+from lowlat.app.machine import Metrics
+from lowlat.app.state import state_dir
+from lowlat.core.clock import RealClock, monotonic_ns
+from lowlat.core.errors import ConfigError, LowlatError
+from lowlat.core.ports import Engine
+from lowlat.shm.attachment import Attachment
+from lowlat.store.journal import JournalEngine, JournalMeters
+
+__all__ = ["main"]
+
+_LOG: Final = logging.getLogger(__name__)
+NAME: Final = "recorder"
+_POLL_S: Final = 0.003
+_GATE: Final = "ledger"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the recorder process; return its exit code."""
+    parser = argparse.ArgumentParser(prog="lowlat.app.recorder", description=__doc__)
+    parser.add_argument("--config", required=True, help="TOML file")
+    path = parser.parse_args(arguments).config
+    configure(NAME)
+    try:
+        return _run(load_config(path))
+    except ConfigError as error:
+        sys.stderr.write(f"lowlat recorder: {error}\n")
+        return 2
+    except LowlatError as error:
+        _LOG.error("stopped error=%s", error)
+        return 1
+
+
+def _run(config: EngineConfig) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Attachment(config.instance, NAME) as attachment:
+        stats = attachment.open_stats()
+        metrics = Metrics(stats)
+        engines = _engines(config, attachment, metrics)
+        for engine in engines:
+            engine.start()
+        say_ready(NAME)
+        last = False
+        while True:
+            now_ns = monotonic_ns()
+            stats.heartbeat.set(now_ns)
+            worked = sum(engine.turn(now_ns) for engine in engines)
+            if worked:
+                continue
+            if last:
+                break
+            # One more round after the signal: what was published before it is written down.
+            last = stop.wait(_POLL_S)
+        for engine in reversed(engines):
+            engine.close()
+    return 0
+
+
+def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:
+    directory = str(state_dir(config.instance))
+    journal = JournalEngine(
+        directory,
+        attachment.open_stream_reader("reports", gate=_GATE),
+        attachment.open_stream_reader("decisions", gate=_GATE),
+        (
+            attachment.open_table_reader("orders"),
+            attachment.open_table_reader("positions"),
+            attachment.open_table_reader("cash"),
+        ),
+        RealClock(),
+        JournalMeters(
+            *(metrics.cell(f"journal.{name}") for name in JournalMeters.__struct_fields__)
+        ),
+        config.journal,
+    )
+    return [journal]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
