@@ -257,13 +257,16 @@ class Accounts:
 
     # --------------------------------------------------------------------------- after a restart
     def restore(self, orders: Iterable[Order]) -> CashRow | None:
-        """Read positions and cash back and finish a booking cut short; None when never written.
+        """Read positions and cash back and finish a booking cut short; None when not to be trusted.
 
-        Orders are those of the orders table; one of them may be corrected by the redo.
+        Orders are those of the orders table; one of them may be corrected by the redo. Tables
+        whose account was never reconciled are the rest of a start that was cut short.
         """
         if not self._cash_table.read(0):
             return None
         row = CASH_ROW.unpack(self._cash_table.buffer)
+        if not row.reconciled_ns:
+            return None
         for index in range(self._positions_table.rows):
             if self._positions_table.read(index):
                 self._restore_position(POSITION_ROW.unpack(self._positions_table.buffer))
@@ -276,6 +279,14 @@ class Accounts:
         self.realized_e6 = row.realized_e6
         self.reserved_e6 = sum(each.reserved_e6 for each in by_id.values())
         return row
+
+    def wipe(self) -> None:
+        """Empty every position row that a start cut short has left."""
+        empty = Position(0, 0, _ZERO_TOKEN)
+        for index in range(self._positions_table.rows):
+            if self._positions_table.read(index):
+                empty.instrument = index
+                self._write_position(empty, 0)
 
     def put_position(self, row: PositionRow) -> None:
         """Take a position over from the journal and write its row."""

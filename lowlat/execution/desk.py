@@ -33,6 +33,7 @@ from lowlat.execution.orders import (
     Heard,
     Order,
     advance_fill,
+    blank_row,
     hear,
 )
 from lowlat.execution.trade_ids import trade_digest, trade_text_of
@@ -206,14 +207,8 @@ class OrderDesk:
         ``kind`` names the report when it is not the state's usual one.
         """
         before, claimed_before = order.state, order.claimed_e6
-        if heard == Heard.MATCHED and not order.immediate:
-            # Partly matched with the rest resting is said with the same word. Source: 5.1.
-            matched_e6 = max(claimed_e6, order.matched_e6)
-            if matched_e6 + REST_DUST_E6 < order.size_e6:
-                heard = Heard.LIVE
-        elif heard == Heard.MATCHED and not max(claimed_e6, claimed_before, order.matched_e6):
-            # Matched, nobody says how much: all of it is awaited until the trades are listed.
-            claimed_e6 = order.size_e6
+        if heard == Heard.MATCHED:
+            heard, claimed_e6 = _matched(order, claimed_e6)
         if not hear(order, heard):
             self._meters.illegal.add(1)
         order.claimed_e6 = max(claimed_before, claimed_e6)
@@ -234,6 +229,15 @@ class OrderDesk:
                     kind = ReportKind.RESOLVED_UNKNOWN
             self._count(kind)
             self.report(kind, order, now_ns, reason=reason)
+
+    def wipe(self, orders: list[Order]) -> None:
+        """Empty the rows of a start that was cut short; nothing was ever sent by it."""
+        blank = Order(0, blank_row())
+        for order in orders:
+            blank.row = order.row
+            self.accounts.write_order(blank)
+            self._free_rows.append(order.row)
+        self.accounts.wipe()
 
     def _count(self, kind: ReportKind) -> None:
         if kind == ReportKind.REJECT:
@@ -496,6 +500,16 @@ class OrderDesk:
             # The reserve is spent: rows stay true, the ledger refills from the venue.
             self.ledger_gap = True
             self._meters.ledger_gap.add(1)
+
+
+def _matched(order: Order, claimed_e6: int) -> tuple[Heard, int]:
+    """Say what "matched" means for the order, and how much of it."""
+    matched_e6 = max(claimed_e6, order.claimed_e6, order.matched_e6)
+    if not order.immediate and matched_e6 + REST_DUST_E6 < order.size_e6:
+        # Partly matched with the rest resting is said with the same word. Source: 5.1.
+        return Heard.LIVE, claimed_e6
+    # Matched, nobody says how much: all of it is awaited until the trades are listed.
+    return Heard.MATCHED, claimed_e6 if matched_e6 else order.size_e6
 
 
 assert len(ReportRecord._fields) == 28, "report() and say() pack every field by hand"

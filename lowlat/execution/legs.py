@@ -49,7 +49,7 @@ class Leg:
     @property
     def net_e6(self) -> int:
         """Shares that still count towards the group."""
-        return self.filled_e6 - sum(order.filled_e6 for order in self.unwinds)
+        return int(self.filled_e6 - sum(order.filled_e6 for order in self.unwinds))
 
 
 class Group:

@@ -42,6 +42,7 @@ __all__ = [
     "Heard",
     "Order",
     "advance_fill",
+    "blank_row",
     "fee_bound_e6",
     "hear",
 ]
@@ -311,6 +312,11 @@ def fee_bound_e6(spend_e6: int, fees: FeeSchedule | None) -> int:
     """
     rate_e6 = _RATE_UNKNOWN_E6 if fees is None else fees.rate_e6
     return -(-spend_e6 * rate_e6 // E6)
+
+
+def blank_row() -> OrderRow:
+    """Return a row of nothing, state NONE, to be filled in by name."""
+    return OrderRow._make(ORDER_ROW.codec.unpack(bytes(ORDER_ROW.codec.size)))
 
 
 _row_fields = attrgetter(*OrderRow._fields)

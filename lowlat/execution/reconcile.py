@@ -16,7 +16,7 @@ from typing import Final
 
 from lowlat.book.fees import schedule_of
 from lowlat.core.errors import RemoteProtocolError
-from lowlat.core.layout import OrderRow, OrderState, OrderType, ReportKind
+from lowlat.core.layout import OrderState, OrderType, ReportKind
 from lowlat.core.ports import SEND_PARTIAL, SENT, Clock, Transport
 from lowlat.execution.answers import VenueListener
 from lowlat.execution.books import MarketReader
@@ -24,7 +24,7 @@ from lowlat.execution.desk import OrderDesk
 from lowlat.execution.groups import GroupDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.meters import ExecutorMeters
-from lowlat.execution.orders import FillState, Heard, Order
+from lowlat.execution.orders import FillState, Heard, Order, blank_row
 from lowlat.execution.params import ExecutorParams
 from lowlat.execution.recovered import Recovered
 from lowlat.venues.polymarket.account import Account, Fill, OrderUpdate, TradeUpdate
@@ -110,14 +110,18 @@ class Reconciler:
         """Load what we know of the account and begin to ask."""
         orders = self._desk.restore_rows()
         cash = self._desk.accounts.restore(orders)
-        if cash is not None:
-            for order in orders:
-                self._readmit(order, now_ns)
-        elif self._recovered is not None:
-            orders = self._from_journal(self._recovered, now_ns)
+        if cash is None:
+            self._desk.wipe(orders)
+            orders = []
+            if self._recovered is not None and self._recovered.cash is not None:
+                orders = self._from_journal(self._recovered)
+            else:
+                # Nothing is known at all: the venue's balances are the books.
+                self._fresh = True
         else:
-            # Nothing is known at all: the venue's balances are the books.
-            self._fresh = True
+            self._recovered = None
+        for order in orders:
+            self._readmit(order, now_ns)
         self._groups.restore(orders, now_ns)
         self._desk.accounts.write_cash()
         self._begin(now_ns)
@@ -127,25 +131,23 @@ class Reconciler:
         if row is not None and row.generation == order.generation:
             order.fees = schedule_of(row)
         order.sealed = order.done
-        reserved_e6 = order.reserved_e6
         self._desk.readmit(order)
-        assert order.reserved_e6 >= 0 or reserved_e6 < 0
         if order.state == OrderState.SENDING:
             # Written before the bytes left, if they did: nobody knows.
             self._desk.hear(order, Heard.LOST, now_ns)
         if not order.done:
             order.lookup_ns = now_ns
 
-    def _from_journal(self, recovered: Recovered, now_ns: int) -> list[Order]:
+    def _from_journal(self, recovered: Recovered) -> list[Order]:
         """Put orders and positions back under this boot's instruments and ids."""
         accounts = self._desk.accounts
+        assert recovered.cash is not None, "a journal without cash knows no orders either"
         by_token = {
             each.identity.token_id: each for each in self._markets.instruments.by_index.values()
         }
-        if recovered.cash is not None:
-            accounts.cash_e6 = recovered.cash.cash_e6
-            accounts.fees_e6 = recovered.cash.fees_e6
-            accounts.realized_e6 = recovered.cash.realized_e6
+        accounts.cash_e6 = recovered.cash.cash_e6
+        accounts.fees_e6 = recovered.cash.fees_e6
+        accounts.realized_e6 = recovered.cash.realized_e6
         for row in recovered.positions:
             token = by_token.get(row.token_id)
             if token is None:
@@ -172,7 +174,6 @@ class Reconciler:
                 reserved_e6=0,
             )
             order = Order(index, fields)
-            self._readmit(order, now_ns)
             accounts.write_order(order)
             orders.append(order)
         return orders
@@ -337,24 +338,23 @@ class Reconciler:
         self._meters.foreign.add(1)
         maker_e6 = fill.cash_e6 if fill.action == 0 else fill.size_e6
         taker_e6 = fill.size_e6 if fill.action == 0 else fill.cash_e6
-        fields = dict.fromkeys(OrderRow._fields, 0) | {
-            "id": self._desk.new_id(),
-            "order_id": fill.order_id,
-            "token_id": token.identity.token_id,
-            "size_e6": fill.size_e6,
-            "maker_amount_e6": maker_e6,
-            "taker_amount_e6": taker_e6,
-            "price_e4": fill.price_e4,
-            "instrument": token.index,
-            "generation": token.generation,
-            "state": int(OrderState.UNKNOWN),
-            "action": int(fill.action),
-            "order_type": int(OrderType.FAK),
-            "legs": 1,
-            "module": bytes(16),
-            "created_wall_ms": max(0, trade.match_ns // 1_000_000),
-        }
-        order = Order(index, OrderRow(**fields))  # type: ignore[arg-type]
+        adopted = blank_row()._replace(
+            id=self._desk.new_id(),
+            order_id=fill.order_id,
+            token_id=token.identity.token_id,
+            size_e6=fill.size_e6,
+            maker_amount_e6=maker_e6,
+            taker_amount_e6=taker_e6,
+            price_e4=fill.price_e4,
+            instrument=token.index,
+            generation=token.generation,
+            state=int(OrderState.UNKNOWN),
+            action=int(fill.action),
+            order_type=int(OrderType.FAK),
+            legs=1,
+            created_wall_ms=max(0, trade.match_ns // 1_000_000),
+        )
+        order = Order(index, adopted)
         row = self._markets.market(order.market)
         order.fees = schedule_of(row) if row is not None else None
         self._desk.add(order)
@@ -377,6 +377,9 @@ class Reconciler:
         self._balance_due_ns = now_ns + self._params.balance_check_every_ns
         if not self.done:
             self.done = True
+            # From here on a restart may trust the tables.
+            self._desk.accounts.reconciled_ns = now_ns
+            self._desk.accounts.write_cash()
             self._groups.reconciled(now_ns)
             self._balance_due_ns = now_ns
         if self._again:

@@ -9,7 +9,7 @@ from collections import deque
 
 import pytest
 
-from lowlat.core import layout as L
+from lowlat.core import layout as lo
 from lowlat.core.instruments import Instruments
 from lowlat.core.ports import EMPTY, SENT
 from lowlat.core.units import NO_PRICE_E4
@@ -177,15 +177,15 @@ class Shared:
     """What survives the death of a process: tables and streams."""
 
     def __init__(self, orders_rows=64):
-        self.intents = Stream(L.INTENT.size_bytes, 256)
-        self.reports = Stream(L.REPORT.size_bytes, 8192)
-        self.orders = Table(L.ORDER_ROW.size_bytes, orders_rows)
-        self.groups = Table(L.GROUP_ROW.size_bytes, 16)
-        self.positions = Table(L.POSITION_ROW.size_bytes, 64)
-        self.cash = Table(L.CASH_ROW.size_bytes, 1)
-        self.markets = Table(L.MARKET_ROW.size_bytes, 16)
-        self.book = Table(L.BOOK_ROW.size_bytes, 16)
-        self.shards = Table(L.SHARD_ROW.size_bytes, 4)
+        self.intents = Stream(lo.INTENT.size_bytes, 256)
+        self.reports = Stream(lo.REPORT.size_bytes, 8192)
+        self.orders = Table(lo.ORDER_ROW.size_bytes, orders_rows)
+        self.groups = Table(lo.GROUP_ROW.size_bytes, 16)
+        self.positions = Table(lo.POSITION_ROW.size_bytes, 64)
+        self.cash = Table(lo.CASH_ROW.size_bytes, 1)
+        self.markets = Table(lo.MARKET_ROW.size_bytes, 16)
+        self.book = Table(lo.BOOK_ROW.size_bytes, 16)
+        self.shards = Table(lo.SHARD_ROW.size_bytes, 4)
 
 
 class Desk:
@@ -250,7 +250,7 @@ class Desk:
 
     # ------------------------------------------------------------------ tables
     def market(self, index, *, tick_e4=100, fee_rate_e6=0, generation=1, known=None, status=1):
-        row = dict.fromkeys(L.MarketRow._fields, 0) | {
+        row = dict.fromkeys(lo.MarketRow._fields, 0) | {
             "condition_id": bytes([index + 1]) * 32,
             "yes_token_id": self.token(2 * index).to_bytes(32, "big"),
             "no_token_id": self.token(2 * index + 1).to_bytes(32, "big"),
@@ -258,7 +258,7 @@ class Desk:
             "min_size_e6": 5_000_000,
             "market": index,
             "generation": generation,
-            "known": L.Known.TRADEABLE if known is None else known,
+            "known": lo.Known.TRADEABLE if known is None else known,
             "tick_e4": tick_e4,
             "status": status,
             "exchange": 1,
@@ -268,7 +268,7 @@ class Desk:
             "slug": b"",
             "question": b"",
         }
-        L.MARKET_ROW.pack(self.shared.markets.buffer, L.MarketRow(**row))
+        lo.MARKET_ROW.pack(self.shared.markets.buffer, lo.MarketRow(**row))
         self.shared.markets.write(index)
 
     @staticmethod
@@ -276,8 +276,8 @@ class Desk:
         return (1 << 200) + instrument + (1 << 41)
 
     def shard(self, *, alive=1, generation=1):
-        row = L.ShardRow(1, 1, 1, generation, 1, 1, alive, 2, 0)
-        L.SHARD_ROW.pack(self.shared.shards.buffer, row)
+        row = lo.ShardRow(1, 1, 1, generation, 1, 1, alive, 2, 0)
+        lo.SHARD_ROW.pack(self.shared.shards.buffer, row)
         self.shared.shards.write(0)
 
     def book(self, market, bids, asks, *, flags=0, generation=1, tick_e4=100):
@@ -288,7 +288,7 @@ class Desk:
 
         bid_prices, bid_sizes = side(bids)
         ask_prices, ask_sizes = side(asks)
-        row = dict.fromkeys(L.BookRow._fields, 0) | {
+        row = dict.fromkeys(lo.BookRow._fields, 0) | {
             "id": 1,
             "market": market,
             "generation": generation,
@@ -300,10 +300,10 @@ class Desk:
             "bid_depth_e6": sum(bid_sizes),
             "ask_depth_e6": sum(ask_sizes),
         }
-        head = [row[name] for name in L.BookRow._fields[:-4]]
-        L.BOOK_ROW.codec.pack_into(
+        head = [row[name] for name in lo.BookRow._fields[:-4]]
+        lo.BOOK_ROW.codec.pack_into(
             self.shared.book.buffer,
-            L.SLOT_HEAD_BYTES,
+            lo.SLOT_HEAD_BYTES,
             *head,
             *bid_prices,
             *ask_prices,
@@ -315,16 +315,16 @@ class Desk:
     # ------------------------------------------------------------------ driving
     def intent(self, instrument=0, price_e4=4700, size=320, **fields):
         self.intent_seq += 1
-        values = dict.fromkeys(L.IntentRecord._fields, 0) | {
-            "id": L.record_id(L.Writer.RISK, 1, self.intent_seq),
+        values = dict.fromkeys(lo.IntentRecord._fields, 0) | {
+            "id": L.record_id(lo.Writer.RISK, 1, self.intent_seq),
             "cause": 7,
             "size_e6": int(size * 1_000_000),
             "limit_price_e4": price_e4,
             "touch_price_e4": price_e4,
             "instrument": instrument,
             "generation": 1,
-            "order_type": int(L.OrderType.FOK),
-            "urgency": int(L.Urgency.IMMEDIATE),
+            "order_type": int(lo.OrderType.FOK),
+            "urgency": int(lo.Urgency.IMMEDIATE),
             "legs": 1,
             "module": b"test".ljust(16, b"\0"),
             "recv_ns": self.clock.now_ns,
@@ -333,12 +333,12 @@ class Desk:
             "expires_ns": self.clock.now_ns + SECOND,
             **fields,
         }
-        return L.IntentRecord(**values)
+        return lo.IntentRecord(**values)
 
     def wish(self, *intents):
         for intent in intents:
-            L.INTENT.pack(self.shared.intents.buffer, intent)
-            self.shared.intents.publish(L.INTENT.kind)
+            lo.INTENT.pack(self.shared.intents.buffer, intent)
+            self.shared.intents.publish(lo.INTENT.kind)
         self.turn()
 
     def turn(self, count=1, step_ns=1000):
@@ -450,7 +450,7 @@ class Desk:
             "outcome": "Yes",
             "created_at": "1795305600",
             "expiration": "0",
-            "order_type": L.OrderType(order.order_type).name,
+            "order_type": lo.OrderType(order.order_type).name,
             "status": status,
             "maker_address": ADDRESS,
             "timestamp": "1795305605500",
@@ -506,25 +506,25 @@ class Desk:
 
     # ------------------------------------------------------------------ reading
     def reports(self, since=0):
-        return [L.REPORT.unpack(data) for _, _, data in self.shared.reports.records[since:]]
+        return [lo.REPORT.unpack(data) for _, _, data in self.shared.reports.records[since:]]
 
     def kinds(self, since=0):
-        return [L.ReportKind(each.kind).name for each in self.reports(since)]
+        return [lo.ReportKind(each.kind).name for each in self.reports(since)]
 
     def row(self, order):
         _, data = self.shared.orders.store[order.row]
-        return L.ORDER_ROW.unpack(data)
+        return lo.ORDER_ROW.unpack(data)
 
     def cash(self):
-        return L.CASH_ROW.unpack(self.shared.cash.store[0][1])
+        return lo.CASH_ROW.unpack(self.shared.cash.store[0][1])
 
     def position(self, instrument):
         found = self.shared.positions.store.get(instrument)
-        return L.POSITION_ROW.unpack(found[1]) if found else None
+        return lo.POSITION_ROW.unpack(found[1]) if found else None
 
 
 @pytest.fixture(scope="session")
-def Executor():
+def make_desk():
     return Desk
 
 

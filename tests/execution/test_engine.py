@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowlat.core import layout as L
+from lowlat.core import layout as lo
 from lowlat.core.ports import SEND_HALTED, SEND_NONE, SEND_PARTIAL, SENT
-from lowlat.execution.limits import HardLimits
 from lowlat.execution.params import ExecutorParams
 
 SECOND = 1_000_000_000
-State = L.OrderState
+State = lo.OrderState
 
 
 def dropped(desk):
     return [
-        L.Rule(each.reason).name for each in desk.reports() if each.kind == L.ReportKind.DROPPED
+        lo.Rule(each.reason).name for each in desk.reports() if each.kind == lo.ReportKind.DROPPED
     ]
 
 
@@ -61,7 +60,7 @@ def test_row_and_report_exist_before_the_bytes_leave(desk):
 def test_25_shares_at_a_fine_tick_never_leave_unrounded(desk):
     desk.market(0, tick_e4=10)
     desk.book(0, [(3360, 500)], [(3370, 100)], tick_e4=10)
-    desk.wish(desk.intent(price_e4=3370, size=25, order_type=int(L.OrderType.GTC)))
+    desk.wish(desk.intent(price_e4=3370, size=25, order_type=int(lo.OrderType.GTC)))
     assert dropped(desk) == ["OFF_GRID"]
     desk.wish(desk.intent(price_e4=3370, size=25))
     ((_, body),) = desk.posts()
@@ -154,15 +153,15 @@ def test_hard_limit_drops_before_anything_is_written(desk, rule, fields, setup):
     assert desk.shared.orders.store == {}
 
 
-def test_cash_that_other_orders_hold_is_not_spent_again(Executor):
-    desk = Executor(cash_e6=200_000_000)
+def test_cash_that_other_orders_hold_is_not_spent_again(make_desk):
+    desk = make_desk(cash_e6=200_000_000)
     desk.wish(desk.intent(), desk.intent())
     assert dropped(desk) == ["CASH"]
     assert len(desk.posts()) == 1
 
 
 def test_order_never_crosses_our_own_in_either_token(desk):
-    gtc = int(L.OrderType.GTC)
+    gtc = int(lo.OrderType.GTC)
     desk.wish(desk.intent(0, 4500, 10, order_type=gtc))
     desk.wish(desk.intent(1, 5500, 10))
     assert dropped(desk) == ["SELF_CROSS"]
@@ -171,8 +170,8 @@ def test_order_never_crosses_our_own_in_either_token(desk):
     assert dropped(desk) == ["SELF_CROSS", "OFF_GRID"]  # no NO ask at 0.54: nothing to walk
 
 
-def test_rate_bucket_keeps_headroom_and_says_so(Executor):
-    desk = Executor(params=ExecutorParams(orders_burst=12, orders_headroom=10))
+def test_rate_bucket_keeps_headroom_and_says_so(make_desk):
+    desk = make_desk(params=ExecutorParams(orders_burst=12, orders_headroom=10))
     desk.wish(*(desk.intent(price_e4=4600, size=10) for _ in range(3)))
     assert len(desk.posts()) == 2
     assert dropped(desk) == ["RATE"]
@@ -216,8 +215,8 @@ def test_halted_send_is_dropped_and_nothing_is_held(desk):
     assert desk.posts() == []
 
 
-def test_no_connection_drops_and_gives_the_token_back(Executor):
-    desk = Executor(params=ExecutorParams(orders_burst=11, orders_headroom=10))
+def test_no_connection_drops_and_gives_the_token_back(make_desk):
+    desk = make_desk(params=ExecutorParams(orders_burst=11, orders_headroom=10))
     desk.transport.results.append(SEND_NONE)
     desk.wish(desk.intent(), desk.intent())
     assert dropped(desk) == ["NO_CONNECTION"]
@@ -309,7 +308,7 @@ def test_rate_headers_of_the_venue_are_believed_when_lower(desk):
 # ------------------------------------------------------------------ convergence
 def scene(desk, name):
     """Return an order and the messages about it, as callables."""
-    fields = {"immediate": {}, "resting": {"order_type": int(L.OrderType.GTC)}}
+    fields = {"immediate": {}, "resting": {"order_type": int(lo.OrderType.GTC)}}
     kind, ending = name.split("-")
     desk.wish(desk.intent(price_e4=4600, size=100, **fields[kind]))
     ((key, _),) = desk.posts()
@@ -380,11 +379,11 @@ SCENES = {
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_messages_in_every_order_and_twice_leave_the_same_books(Executor, name):
+def test_messages_in_every_order_and_twice_leave_the_same_books(make_desk, name):
     outcomes = set()
-    count = len(scene(Executor(), name)[2]) + 1
+    count = len(scene(make_desk(), name)[2]) + 1
     for sequence in permutations(range(count)):
-        desk = Executor()
+        desk = make_desk()
         order, once, many = scene(desk, name)
         messages = once + many
         for at in sequence:
@@ -405,7 +404,7 @@ def test_messages_in_every_order_and_twice_leave_the_same_books(Executor, name):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_many_partial_fills_converge_to_the_venues_totals(Executor, data):
+def test_many_partial_fills_converge_to_the_venues_totals(make_desk, data):
     sizes = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))
     ends = data.draw(
         st.lists(
@@ -414,8 +413,8 @@ def test_many_partial_fills_converge_to_the_venues_totals(Executor, data):
             max_size=len(sizes),
         )
     )
-    desk = Executor()
-    desk.wish(desk.intent(price_e4=4600, size=200, order_type=int(L.OrderType.GTC)))
+    desk = make_desk()
+    desk.wish(desk.intent(price_e4=4600, size=200, order_type=int(lo.OrderType.GTC)))
     order = desk.order()
     events = []
     for at, (size, end) in enumerate(zip(sizes, ends, strict=True)):
@@ -480,8 +479,8 @@ def test_answer_nobody_asked_for_is_counted(desk):
 
 @given(st.binary(max_size=80), st.sampled_from([200, 400, 404, 425, 500, 503]))
 @settings(max_examples=60, deadline=None)
-def test_any_answer_ends_in_a_known_state_and_held_cash_matches_it(Executor, body, status):
-    desk = Executor()
+def test_any_answer_ends_in_a_known_state_and_held_cash_matches_it(make_desk, body, status):
+    desk = make_desk()
     desk.wish(desk.intent())
     ((key, _),) = desk.posts()
     desk.answer(key, body, status)
@@ -525,7 +524,7 @@ def test_unknown_order_that_filled_is_found_in_the_trades(desk):
 
 
 def test_unknown_order_found_resting_is_canceled(desk):
-    desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(L.OrderType.GTC)))
+    desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(lo.OrderType.GTC)))
     ((key, _),) = desk.posts()
     order = desk.order()
     resting = desk.order_event(order, "LIVE")
@@ -538,7 +537,7 @@ def test_unknown_order_found_resting_is_canceled(desk):
 
 
 def test_post_that_lands_after_the_first_cancel_is_canceled_by_the_next(desk):
-    desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(L.OrderType.GTC)))
+    desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(lo.OrderType.GTC)))
     ((key, _),) = desk.posts()
     order = desk.order()
     desk.engine.on_lost(key, desk.clock.now_ns)
@@ -559,13 +558,13 @@ def test_answer_that_never_comes_is_looked_up(desk):
 
 
 def test_cancel_intent_cancels_its_target(desk):
-    intent = desk.intent(price_e4=4500, size=10, order_type=int(L.OrderType.GTC))
+    intent = desk.intent(price_e4=4500, size=10, order_type=int(lo.OrderType.GTC))
     desk.wish(intent)
     ((key, _),) = desk.posts()
     order = desk.order()
     desk.answer(key, desk.matched(order, "", "", trade=None, status="live"))
     desk.venue_orders.append(desk.order_event(order, "LIVE"))
-    desk.wish(desk.intent(intent_flags=int(L.IntentFlag.CANCEL), target=intent.id))
+    desk.wish(desk.intent(intent_flags=int(lo.IntentFlag.CANCEL), target=intent.id))
     desk.run(3, 1_000_000)
     assert order.state == State.CANCELED
 

@@ -5,12 +5,12 @@ Market 0 and market 1 are two outcomes of one event here: a group buys YES of bo
 
 import pytest
 
-from lowlat.core import layout as L
+from lowlat.core import layout as lo
 from lowlat.core.ports import SEND_NONE, SENT
 from lowlat.execution.params import ExecutorParams
 
 SECOND = 1_000_000_000
-State = L.GroupState
+State = lo.GroupState
 
 
 def legs(desk, *, size=100, **fields):
@@ -24,18 +24,18 @@ def legs(desk, *, size=100, **fields):
 
 def group_row(desk):
     ((_, data),) = desk.shared.groups.store.values()
-    return L.GROUP_ROW.unpack(data)
+    return lo.GROUP_ROW.unpack(data)
 
 
 def group_states(desk):
     return [
-        State(each.group_state).name for each in desk.reports() if each.kind == L.ReportKind.GROUP
+        State(each.group_state).name for each in desk.reports() if each.kind == lo.ReportKind.GROUP
     ]
 
 
 def dropped(desk):
     return [
-        L.Rule(each.reason).name for each in desk.reports() if each.kind == L.ReportKind.DROPPED
+        lo.Rule(each.reason).name for each in desk.reports() if each.kind == lo.ReportKind.DROPPED
     ]
 
 
@@ -122,7 +122,7 @@ def test_surplus_is_unwound_by_buying_the_complement_and_the_cost_told(desk):
     (_, (key, body)) = desk.posts()
     unwind = orders(desk)[-1]
     assert unwind.instrument == 1
-    assert unwind.order_flags & L.IntentFlag.UNWIND
+    assert unwind.order_flags & lo.IntentFlag.UNWIND
     assert (body["orderType"], body["order"]["side"]) == ("FAK", "BUY")
     assert body["order"]["makerAmount"] == "55000000"
     assert State(group_row(desk).state) == State.UNWINDING
@@ -150,7 +150,7 @@ def test_settled_tokens_are_sold_instead(desk):
 
 
 def test_partly_filled_legs_are_evened_to_the_smaller(desk):
-    desk.wish(*legs(desk, order_type=int(L.OrderType.FAK)))
+    desk.wish(*legs(desk, order_type=int(lo.OrderType.FAK)))
     desk.book(1, [(3000, 500)], [(3500, 500)])
     answer_batch(desk, 100, 40)
     (_, (_, body)) = desk.posts()
@@ -230,8 +230,8 @@ def test_refused_leg_drops_the_whole_group_unsent(desk):
     assert desk.shared.groups.store == {}
 
 
-def test_group_without_cash_for_its_unwinding_is_not_begun(Executor):
-    desk = Executor(cash_e6=200_000_000)
+def test_group_without_cash_for_its_unwinding_is_not_begun(make_desk):
+    desk = make_desk(cash_e6=200_000_000)
     desk.wish(*legs(desk))
     assert dropped(desk) == ["RESERVE", "RESERVE"]
     assert desk.posts() == []
@@ -254,12 +254,12 @@ def test_unsent_batch_is_flat_and_reported(desk):
 
 
 @pytest.fixture
-def thin(Executor):
-    return Executor(params=ExecutorParams(group_batch=False))
+def thin(make_desk):
+    return make_desk(params=ExecutorParams(group_batch=False))
 
 
 def test_thinnest_leg_goes_first_and_the_next_takes_its_size(thin):
-    thin.wish(*legs(thin, order_type=int(L.OrderType.FAK)))
+    thin.wish(*legs(thin, order_type=int(lo.OrderType.FAK)))
     ((key, body),) = thin.posts()
     assert body["order"]["tokenId"] == str(thin.token(0))
     thin.answer(key, thin.matched(orders(thin)[0], "60", "27.6", "t0"))
@@ -304,7 +304,7 @@ def test_unknown_leg_counts_as_unfilled_after_the_deadline_and_its_fill_is_unwou
     desk.user(desk.trade_event(first, "100", "0.46", "t0"))
     desk.engine.on_lost(key, desk.clock.now_ns)
     desk.run(5, 100_000_000)
-    assert second.state == L.OrderState.UNKNOWN
+    assert second.state == lo.OrderState.UNKNOWN
     assert group_states(desk) == ["OPEN"]
     desk.run(20, 100_000_000)
     unwind = orders(desk)[-1]
@@ -315,7 +315,7 @@ def test_unknown_leg_counts_as_unfilled_after_the_deadline_and_its_fill_is_unwou
     desk.user(desk.trade_event(second, "100", "0.32", "t1"))
     desk.run(2, 1_000_000)
     assert orders(desk)[-1].instrument == 3
-    assert orders(desk)[-1].order_flags & L.IntentFlag.UNWIND
+    assert orders(desk)[-1].order_flags & lo.IntentFlag.UNWIND
 
 
 def test_hearing_everything_twice_moves_a_group_once(desk):

@@ -6,10 +6,10 @@ sends nothing again, books exactly the venue's fills, and holds nothing in the e
 
 import pytest
 
-from lowlat.core import layout as L
+from lowlat.core import layout as lo
 
 SECOND = 1_000_000_000
-State = L.OrderState
+State = lo.OrderState
 
 
 class Died(Exception):
@@ -67,12 +67,12 @@ def whole_story(desk):
     desk.turn()
 
 
-def stores_of_the_whole_story(Executor):
-    desk = Executor()
+def stores_of_the_whole_story(make_desk):
+    desk = make_desk()
     count = 0
     while True:
         count += 1
-        desk = Executor()
+        desk = make_desk()
         disarm = kill_at(desk, count)
         try:
             whole_story(desk)
@@ -82,11 +82,11 @@ def stores_of_the_whole_story(Executor):
         return count - 1
 
 
-def test_killed_at_every_store_nothing_is_sent_twice_and_the_books_agree(Executor):
-    stores = stores_of_the_whole_story(Executor)
+def test_killed_at_every_store_nothing_is_sent_twice_and_the_books_agree(make_desk):
+    stores = stores_of_the_whole_story(make_desk)
     assert stores > 12
     for count in range(1, stores + 1):
-        desk = Executor()
+        desk = make_desk()
         disarm = kill_at(desk, count)
         with pytest.raises(Died):
             whole_story(desk)
@@ -94,7 +94,7 @@ def test_killed_at_every_store_nothing_is_sent_twice_and_the_books_agree(Executo
         sent = desk.posts()
         # The venue has what was handed over, and matched it.
         if sent:
-            order_row = L.ORDER_ROW.unpack(desk.shared.orders.store[0][1])
+            order_row = lo.ORDER_ROW.unpack(desk.shared.orders.store[0][1])
             trade = {
                 "id": "a",
                 "taker_order_id": "0x" + order_row.order_id.hex(),
@@ -147,8 +147,8 @@ def test_row_written_but_never_sent_is_unknown_then_gone(desk):
 def test_restart_refuses_waiting_intents_and_says_epoch_seen(desk):
     intents = [desk.intent(price_e4=4600, size=10) for _ in range(20)]
     for intent in intents:
-        L.INTENT.pack(desk.shared.intents.buffer, intent)
-        desk.shared.intents.publish(L.INTENT.kind)
+        lo.INTENT.pack(desk.shared.intents.buffer, intent)
+        desk.shared.intents.publish(lo.INTENT.kind)
     desk.shared.reports.epoch += 1
     before = len(desk.shared.reports.records)
     desk.boot()
@@ -165,25 +165,25 @@ def test_new_epoch_of_risk_is_acknowledged(desk):
     before = len(desk.shared.reports.records)
     desk.shared.intents.epoch = 5
     desk.wish(desk.intent(price_e4=4600, size=10))
-    (seen,) = [each for each in desk.reports(before) if each.kind == L.ReportKind.EPOCH_SEEN]
-    assert seen.intent == L.record_id(L.Writer.RISK, 5, 0)
+    (seen,) = [each for each in desk.reports(before) if each.kind == lo.ReportKind.EPOCH_SEEN]
+    assert seen.intent == L.record_id(lo.Writer.RISK, 5, 0)
 
 
-def test_intents_wait_for_the_venue(Executor):
-    desk = Executor(start=False)
+def test_intents_wait_for_the_venue(make_desk):
+    desk = make_desk(start=False)
     desk.wish(desk.intent())
     desk.turn(5)
     assert desk.posts() == []
     assert not desk.engine.ready
 
 
-def test_first_start_takes_the_venues_balances(Executor):
-    desk = Executor(cash_e6=123_456_789)
+def test_first_start_takes_the_venues_balances(make_desk):
+    desk = make_desk(cash_e6=123_456_789)
     assert desk.cash().cash_e6 == 123_456_789
 
 
-def test_resting_order_of_our_key_that_nobody_knows_is_canceled(Executor):
-    desk = Executor(start=False)
+def test_resting_order_of_our_key_that_nobody_knows_is_canceled(make_desk):
+    desk = make_desk(start=False)
     stranger = {
         "id": "0x" + "ab" * 32,
         "status": "LIVE",
@@ -201,8 +201,8 @@ def test_resting_order_of_our_key_that_nobody_knows_is_canceled(Executor):
     assert desk.posts() == []
 
 
-def test_listing_that_breaks_off_is_read_again(Executor):
-    desk = Executor(start=False)
+def test_listing_that_breaks_off_is_read_again(make_desk):
+    desk = make_desk(start=False)
     desk.turn()
     key = desk.transport.sent[-1][0]
     desk.answer(key, b"<html>", 502)
@@ -213,7 +213,7 @@ def test_listing_that_breaks_off_is_read_again(Executor):
 
 
 def test_resting_order_survives_a_restart_and_its_fill_is_booked(desk):
-    desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(L.OrderType.GTC)))
+    desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(lo.OrderType.GTC)))
     ((key, _),) = desk.posts()
     order = desk.order()
     desk.answer(key, desk.matched(order, "", "", trade=None, status="live"))
@@ -243,7 +243,7 @@ def test_duplicate_trade_after_a_restart_is_not_booked_again(desk):
 
 
 def test_fill_missed_while_dead_is_booked_from_the_listing(desk):
-    desk.wish(desk.intent(price_e4=4600, size=100, order_type=int(L.OrderType.GTC)))
+    desk.wish(desk.intent(price_e4=4600, size=100, order_type=int(lo.OrderType.GTC)))
     order = desk.order()
     desk.user(desk.trade_event(order, "30", "0.46", "a"))
     for trade, size in (("a", "30"), ("b", "50")):
@@ -297,7 +297,7 @@ def test_balance_that_differs_twice_is_believed_and_reported(desk):
     before = len(desk.shared.reports.records)
     desk.run(3, 61 * SECOND)
     desk.run(20, SECOND)
-    (report,) = [each for each in desk.reports(before) if each.kind == L.ReportKind.RECONCILED]
+    (report,) = [each for each in desk.reports(before) if each.kind == lo.ReportKind.RECONCILED]
     assert report.cash_e6 == -100_000_000
     assert desk.cash().cash_e6 == 900_000_000
 
