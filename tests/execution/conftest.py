@@ -316,7 +316,7 @@ class Desk:
     def intent(self, instrument=0, price_e4=4700, size=320, **fields):
         self.intent_seq += 1
         values = dict.fromkeys(lo.IntentRecord._fields, 0) | {
-            "id": L.record_id(lo.Writer.RISK, 1, self.intent_seq),
+            "id": lo.record_id(lo.Writer.RISK, 1, self.intent_seq),
             "cause": 7,
             "size_e6": int(size * 1_000_000),
             "limit_price_e4": price_e4,

@@ -166,7 +166,7 @@ def test_new_epoch_of_risk_is_acknowledged(desk):
     desk.shared.intents.epoch = 5
     desk.wish(desk.intent(price_e4=4600, size=10))
     (seen,) = [each for each in desk.reports(before) if each.kind == lo.ReportKind.EPOCH_SEEN]
-    assert seen.intent == L.record_id(lo.Writer.RISK, 5, 0)
+    assert seen.intent == lo.record_id(lo.Writer.RISK, 5, 0)
 
 
 def test_intents_wait_for_the_venue(make_desk):
