@@ -8,7 +8,7 @@ import random
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.layout import FRAME, FRAME_DATA_BYTES, Frame
@@ -166,15 +166,17 @@ def whole_tape(make, batches=5):
     return rig, TapeReader(rig.folder).paths[0]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@pytest.fixture(scope="module")
+def tape_to_cut(tmp_path_factory):
+    rig, path = whole_tape(lambda **more: Rig(tmp_path_factory.mktemp("cut") / "tapes", **more))
+    return rig, path, path.read_bytes(), [frame.data for frame in rig.read()[0]]
+
+
+@settings(max_examples=60, deadline=None)
 @given(cut=st.floats(0, 1, exclude_max=True))
-def test_file_cut_anywhere_gives_whole_batches_and_says_so(tmp_path_factory, cut):
-    rig, path = whole_tape(lambda **more: Rig(tmp_path_factory.mktemp("t") / "tapes", **more))
-    good = [frame.data for frame in rig.read()[0]]
-    size = path.stat().st_size
-    os.truncate(path, int(size * cut))
+def test_file_cut_anywhere_gives_whole_batches_and_says_so(tape_to_cut, cut):
+    rig, path, content, good = tape_to_cut
+    path.write_bytes(content[: int(len(content) * cut)])
     frames, torn = rig.read()
     assert len(frames) % 2 == 0
     assert [frame.data for frame in frames] == good[: len(frames)]
