@@ -58,12 +58,12 @@ class FlowConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     volatility_bps_per_sqrt_s: float = 0.8
     jumps_per_minute: float = 2.0
     jump_bps: float = 25.0
-    edge_neg_risk_per_minute: float = 40.0
+    edge_neg_risk_per_minute: float = 60.0
     edge_life_ms: tuple[int, int] = (250, 900)
     edge_gain_e4: tuple[int, int] = (150, 400)
     """Net of fees, per complete set."""
     edge_depth_shares: tuple[int, int] = (60, 300)
-    edge_vanish_e4: int = 2500
+    edge_vanish_e4: int = 3000
     """Share of planted edges where one leg is gone when another is hit."""
     edge_latency: bool = True
     """False: crypto quotes are pulled before a jump can be hit."""

@@ -56,21 +56,26 @@ class EdgePlanter:
         self._timers = timers
         self._rng = rng
         self._edges: dict[str, _Edge] = {}
+        self._vanish_debt_e4 = 0
         self.planted = 0
         self.vanished = 0
         self.hit = 0
         exchange.listeners.append(self)
 
     def open(self, now_ns: int) -> None:
-        """Start the clock of random edges."""
-        rate = self._config.edge_neg_risk_per_minute / 60.0
-        if rate > 0.0:
-            wait_ns = max(1, round(self._rng.expovariate(rate) * NS))
-            self._timers.at(now_ns + wait_ns, self._next)
+        """Start the clock of edges: evenly spread with a jitter of half the distance."""
+        per_minute = self._config.edge_neg_risk_per_minute
+        if per_minute > 0.0:
+            wait_s = 60.0 / per_minute * self._rng.uniform(0.5, 1.5)
+            self._timers.at(now_ns + max(1, round(wait_s * NS)), self._next)
 
     def _next(self, now_ns: int) -> None:
+        """Plant one; the share that vanishes is spread as evenly, so that short runs see both."""
         self.open(now_ns)
-        self.plant(now_ns, vanish=self._rng.randrange(ONE_E4) < self._config.edge_vanish_e4)
+        self._vanish_debt_e4 += self._config.edge_vanish_e4
+        vanish = self._vanish_debt_e4 >= ONE_E4
+        if self.plant(now_ns, vanish=vanish) is not None and vanish:
+            self._vanish_debt_e4 -= ONE_E4
 
     def plant(self, now_ns: int, *, vanish: bool) -> dict[str, Any] | None:
         """Plant one edge now; return what was planted, None when no event is free."""

@@ -144,7 +144,7 @@ def test_vanished_leg_leaves_a_group_that_unwinds_at_a_bounded_loss(seed, trader
 def test_edges_come_at_their_rate_and_end():
     venue = lively(flow={"edge_neg_risk_per_minute": 120.0})
     run(venue, 20)
-    assert 20 <= venue.edges.planted <= 60
+    assert 25 <= venue.edges.planted <= 60
     for event in venue.universe.events:
         if event.rules.neg_risk and event.slug not in venue.edges.active():
             assert set_cost_e6(event) > E6
