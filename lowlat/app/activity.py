@@ -58,6 +58,7 @@ class Activity:
         self._inode = 0
         self.signals: Counter[str] = Counter()
         self.decisions: Counter[int] = Counter()
+        """By Rule: APPROVED, CUT (approved, but smaller), else the rule that refused."""
         self.reports: Counter[int] = Counter()
         self.lost: Counter[str] = Counter()
         """Records by stream that were overwritten before they were read."""
@@ -176,7 +177,10 @@ class Activity:
 
     def _take_decisions(self, name: str, records: Records) -> None:
         if name == "DECISION":
-            for rule, count in _counted(records["rule"]):
+            rules, approved = records["rule"], records["approved"] != 0
+            # An approval names the rule that made it smaller: counted as cut, not as refused.
+            rules = np.where(approved & (rules != int(Rule.APPROVED)), int(Rule.CUT), rules)
+            for rule, count in _counted(rules):
                 self.decisions[int(rule)] += count
 
     def _take_reports(self, name: str, records: Records) -> None:

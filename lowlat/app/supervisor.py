@@ -127,6 +127,8 @@ class Supervisor:
         self._adoptable: dict[str, ChildRecord] = {}
         self._on_ready: OnReady | None = None
         self.state_dir: Path = state_dir(instance)
+        self.on_turn: Callable[[], None] | None = None
+        """Called at the end of every turn, also while children start, drain or reboot."""
         self.failure = ""
         """Why the run cannot go on; empty while it can."""
 
@@ -222,6 +224,8 @@ class Supervisor:
             self._look_at(seat, now_ns)
         if self._halt is HaltCode.CHILD_LOST and self._traders_ready():
             self._write_halt(HaltCode.NONE)
+        if self.on_turn is not None:
+            self.on_turn()
 
     def _wait(self, wait_s: float) -> None:
         poller = select.poll()
@@ -396,10 +400,11 @@ class Supervisor:
             if life is not None:
                 life.send(signal.SIGKILL)
 
-    def reboot(self) -> None:
+    def reboot(self, before_unlink: Callable[[], None] | None = None) -> None:
         """Do to the instance what a reboot does: every process with segments and all memory go.
 
-        Then make the segments anew and start the children again, in order.
+        Then make the segments anew and start the children again, in order. ``before_unlink`` is
+        the last chance to read what the dead left.
         """
         seats = [seat for seat in self._seats.values() if seat.spec.segments]
         for seat in seats:
@@ -407,6 +412,8 @@ class Supervisor:
             if seat.life is not None:
                 seat.life.send(signal.SIGKILL)
         self._reap(seats)
+        if before_unlink is not None:
+            before_unlink()
         self._leave(unlink=True)
         self.open()
         for seat in seats:

@@ -1,9 +1,10 @@
 """What every process of an instance counted, read from outside. Slows nobody down.
 
-Statistics are cells in shared memory: reading them is copying. Histograms named
-``latency.<stage>`` become ``{stage: {p50, p99, p999, max}}``; processes that time the same stage
-are added up. Values only grow, also over restarts; when a segment itself was made anew (after a
-reboot) what the old one held is carried on here, so that a run's totals stay true.
+Statistics are cells in shared memory: reading them is copying. Histograms of times become
+``{stage: {count, p50, p99, p999, max}}``; the stage is the name without ``latency.`` before and
+``_ns`` behind it, and processes that time the same stage are added up. Values only grow, also over
+restarts; when a segment itself was made anew (after a reboot) what the old one held is carried on
+here, so that a run's totals stay true.
 """
 
 import os
@@ -76,9 +77,9 @@ class Reading:
 
 
 def latency_table(histograms: dict[str, HistogramView]) -> dict[str, dict[str, int]]:
-    """Return ``{stage: {count, p50, p99, p999, max}}`` of the latency histograms with values."""
+    """Return ``{stage: {count, p50, p99, p999, max}}`` of the histograms with values."""
     return {
-        name.removeprefix(LATENCY_PREFIX): {
+        name.removeprefix(LATENCY_PREFIX).removesuffix("_ns"): {
             "count": view.count,
             "p50": view.percentile_ns(50),
             "p99": view.percentile_ns(99),
@@ -86,7 +87,7 @@ def latency_table(histograms: dict[str, HistogramView]) -> dict[str, dict[str, i
             "max": view.max_ns,
         }
         for name, view in sorted(histograms.items())
-        if name.startswith(LATENCY_PREFIX) and view.count
+        if view.count
     }
 
 

@@ -153,9 +153,10 @@ def test_a_child_that_dies_before_it_is_ready_ends_the_start(instance):
 
 
 def test_a_program_that_does_not_exist_is_an_error(instance):
-    with supervisor(instance, ChildSpec("none", ("/nonexistent",), segments=False)) as sup:
-        with pytest.raises(SpawnError, match="/nonexistent: No such file"):
-            sup.start()
+    missing = ChildSpec("none", ("/nonexistent",), segments=False)
+    problem = pytest.raises(SpawnError, match="/nonexistent: No such file")
+    with supervisor(instance, missing) as sup, problem:
+        sup.start()
 
 
 def test_a_child_whose_loop_hangs_is_killed_and_restarted(instance):

@@ -1,0 +1,252 @@
+"""The demo's run: a simulated venue, a recorder and the engine under a supervisor, then a verdict.
+
+Everything a real run has, and a venue that can be asked afterwards. The verdict is read by this
+process: the engine's side from its tables, the venue's side over its API.
+"""
+
+import json
+import random
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from lowlat.app import log
+from lowlat.app.agreement import Agreement, VenueDoor, compare
+from lowlat.app.child import ChildSpec, module_argv
+from lowlat.app.supervisor import ChildState, Supervisor
+from lowlat.cli._demo_files import Account, clear_state, open_account, write_config
+from lowlat.cli._observer import Observer
+from lowlat.cli._report import Outcome, as_json, as_text
+from lowlat.cli._screen import PlainLines, Screen, View
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.errors import LowlatError, RemoteProtocolError
+
+__all__ = ["DemoOptions", "run_demo"]
+
+_NS: Final = 1_000_000_000
+_TURN_S: Final = 0.05
+_DRAIN_S: Final = 30.0
+_AGREE_S: Final = 5.0
+"""How long both sides may still differ after the engine is at rest."""
+_BADGE: Final = "SIMULATED"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line chose."""
+
+    seconds: float
+    as_json: bool
+    seed: int
+    keep: bool
+    instance: str
+    chaos_kill_s: float = 0.0
+    """Mean time between SIGKILLs of the engine; 0 = never."""
+    chaos_reboot: bool = False
+    """Kill everything but the venue and delete all shared memory instead."""
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run it and print the report; 0 when both sides agree and nothing is left open."""
+    log.configure("demo", level="WARNING")
+    console = Console(stderr=options.as_json, width=None if sys.stdout.isatty() else 200)
+    live = console.is_terminal and not options.as_json
+    view: View = Screen(console, "lowlat demo", _BADGE) if live else PlainLines(console)
+    # Left behind on purpose with --keep: it holds the config and the key of the throwaway account.
+    folder = tempfile.TemporaryDirectory(prefix="lowlat-demo-", ignore_cleanup_errors=True)
+    if options.keep:
+        folder._finalizer.detach()  # type: ignore[attr-defined]  # noqa: SLF001 - 3.11 has no delete=
+    try:
+        outcome = _Demo(options, Path(folder.name), view).run()
+    finally:
+        if not options.keep:
+            folder.cleanup()
+    if options.as_json:
+        print(json.dumps(as_json(outcome)))
+    else:
+        print(as_text(outcome, options.instance, kept=options.keep))
+    return 0 if outcome.ok else 1
+
+
+class _Demo:
+    """One run."""
+
+    def __init__(self, options: DemoOptions, folder: Path, view: View) -> None:
+        self._options = options
+        self._folder = folder
+        self._config = folder / "engine.toml"
+        self._view = view
+        self._supervisor = Supervisor(options.instance, self._specs(), seed=options.seed)
+        self._random = random.Random(options.seed)  # noqa: S311 - when to kill
+        self._door: VenueDoor | None = None
+        self._account: Account | None = None
+        self._start_cash_e6 = 0
+        self._asked_to_stop = False
+        self._killed_ns = 0
+        self._kills = 0
+        self._recovery_ns: list[int] = []
+        self._shown_ns = 0
+
+    def _specs(self) -> list[ChildSpec]:
+        seed = str(self._options.seed)
+        config = ("--config", str(self._config))
+        return [
+            ChildSpec(
+                "sim",
+                module_argv("lowlat.sim", "--seed", seed),
+                restart=False,
+                segments=False,
+            ),
+            ChildSpec("recorder", module_argv("lowlat.app.recorder", *config)),
+            ChildSpec("engine", module_argv("lowlat.app.engine", *config), trades=True),
+        ]
+
+    def run(self) -> Outcome:
+        """Run from the first process to the verdict; nothing of it is left afterwards."""
+        supervisor = self._supervisor
+        before = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            with self._view as view, supervisor:
+                supervisor.open()
+                state = clear_state(self._options.instance)
+                self._state = state
+                observer = Observer(supervisor)
+                supervisor.on_turn = observer.on_turn
+                supervisor.start(view.say, self._on_ready)
+                seconds = self._trade(observer)
+                outcome = self._finish(observer, seconds)
+                left = supervisor.close(keep=self._options.keep)
+                outcome.problems += [f"{name} was left: {why}" for name, why in left.left.items()]
+                return outcome
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        del number, frame
+        self._asked_to_stop = True
+
+    def _on_ready(self, name: str, ready: dict[str, Any]) -> None:
+        if name == "sim":
+            urls: dict[str, str] = ready["urls"]
+            self._door = VenueDoor(urls["control"])
+            self._account = open_account(self._door, self._folder)
+            self._start_cash_e6 = self._door.account(self._account.wallet).cash_e6
+            write_config(self._config, self._options.instance, self._state, urls, self._account)
+        elif name == "engine" and self._killed_ns:
+            self._recovery_ns.append(monotonic_ns() - self._killed_ns)
+            self._killed_ns = 0
+
+    # ----------------------------------------------------------------------------- trading
+    def _trade(self, observer: Observer) -> float:
+        """Let it trade for its time; return the seconds it really had."""
+        supervisor, seconds = self._supervisor, self._options.seconds
+        start_ns = monotonic_ns()
+        kill_ns = self._next_kill_ns(start_ns)
+        while not self._asked_to_stop and not supervisor.failure:
+            now_ns = monotonic_ns()
+            elapsed_s = (now_ns - start_ns) / _NS
+            if elapsed_s >= seconds:
+                break
+            if now_ns >= kill_ns and not self._killed_ns:
+                self._strike(observer)
+                kill_ns = self._next_kill_ns(monotonic_ns())
+            supervisor.turn(_TURN_S)
+            self._show(observer, f"{elapsed_s:.0f} s of {seconds:.0f} s")
+        return (monotonic_ns() - start_ns) / _NS
+
+    def _next_kill_ns(self, now_ns: int) -> int:
+        if not self._options.chaos_kill_s:
+            return 1 << 62
+        return now_ns + int(self._random.expovariate(1 / self._options.chaos_kill_s) * _NS)
+
+    def _strike(self, observer: Observer) -> None:
+        self._kills += 1
+        self._killed_ns = monotonic_ns()
+        if self._options.chaos_reboot:
+            self._view.say("chaos: every process but the venue killed, all shared memory deleted")
+            self._supervisor.reboot(observer.forget_memory)
+        else:
+            self._view.say("chaos: engine killed")
+            self._supervisor.kill(["engine"])
+
+    def _show(self, observer: Observer, phase: str) -> None:
+        now_ns = monotonic_ns()
+        if now_ns - self._shown_ns >= self._view.every_s * _NS:
+            self._shown_ns = now_ns
+            self._view.show(observer.picture(), phase)
+
+    # ----------------------------------------------------------------------------- the end
+    def _finish(self, observer: Observer, seconds: float) -> Outcome:
+        supervisor = self._supervisor
+        problems = [supervisor.failure] if supervisor.failure else []
+        self._await_ready(observer)
+        drained = supervisor.stop(
+            ["engine"], _DRAIN_S, lambda _: self._show(observer, "finishing open trades")
+        )
+        status = {each.name: each for each in supervisor.status()}
+        code = status["engine"].exit_code
+        if not drained:
+            problems.append(f"engine did not come to rest within {_DRAIN_S:.0f} s and was killed")
+        elif code != 0:
+            problems.append(f"engine ended with exit code {code}")
+        agreement = self._agree(observer, problems)
+        supervisor.stop(["recorder"], _AGREE_S)
+        observer.on_turn()
+        picture = observer.picture()
+        picture.children = list(status.values())
+        return Outcome(
+            seconds,
+            picture,
+            self._start_cash_e6,
+            agreement,
+            self._audit(problems),
+            drained and code == 0,
+            self._kills,
+            self._recovery_ns,
+            problems,
+        )
+
+    def _await_ready(self, observer: Observer) -> None:
+        """Let an engine that was just killed come back: it has to finish what it began."""
+        supervisor = self._supervisor
+        while not supervisor.failure:
+            states = {each.name: each.state for each in supervisor.status()}
+            if states["engine"] is ChildState.READY:
+                return
+            supervisor.turn(_TURN_S)
+            self._show(observer, "waiting for the engine to come back")
+
+    def _agree(self, observer: Observer, problems: list[str]) -> Agreement | None:
+        """Compare both sides; a difference may last _AGREE_S, then it is one."""
+        assert self._door is not None
+        assert self._account is not None
+        end_ns = monotonic_ns() + int(_AGREE_S * _NS)
+        while True:
+            try:
+                found = compare(self._options.instance, self._door, self._account.wallet)
+            except (OSError, RemoteProtocolError, LowlatError) as error:
+                problems.append(f"agreement could not be read: {error}")
+                return None
+            if found.holds or monotonic_ns() >= end_ns:
+                return found
+            self._supervisor.turn(_TURN_S)
+            self._show(observer, "comparing with the venue")
+
+    def _audit(self, problems: list[str]) -> str:
+        """Stop the venue and read the result of its own audit from its last line."""
+        self._supervisor.stop(["sim"], _AGREE_S)
+        sim = self._supervisor.child("sim")
+        lines = list(sim.lines) if sim is not None else []
+        audit = str(lines[-1].get("audit", "")) if lines else ""
+        if audit != "ok":
+            problems.append(f"the venue's audit of its own books says {audit or 'nothing'}")
+        return audit

@@ -1,0 +1,131 @@
+"""What the demo makes for its run: a throwaway account, a config, a clean state directory.
+
+The key lives in a private temporary folder for the length of the run. The journal is kept in the
+state directory, so that `why` and `trace` have something to show afterwards; a folder that holds
+anybody else's journal is refused, never cleaned.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lowlat.app.agreement import VenueDoor
+from lowlat.app.state import state_dir
+from lowlat.core.errors import ConfigError
+from lowlat.venues.polymarket.eip712 import SigningKey
+
+__all__ = ["Account", "clear_state", "open_account", "write_config"]
+
+_MARK: Final = "this-is-a-demo"
+_SIGNATURE_TYPE: Final = 0
+_CONFIG: Final = """\
+# Written by lowlat demo. Everything here is simulated and stays on this machine.
+instance = {instance}
+mode = "sim"
+state_dir = {state_dir}
+
+[endpoints]
+clob_url = {clob}
+market_ws_url = {market}
+user_ws_url = {user}
+gamma_url = {gamma}
+prices_ws_url = {prices}
+binance_ws_url = {binance_ws}
+binance_rest_url = {binance}
+
+[account]
+credentials_file = {credentials}
+
+[process]
+waiting = "parked"
+tick_ms = 1
+
+[limits]
+bankroll_cap_e6 = 5_000_000_000
+
+[modules.arbitrage]
+mode = "paper"
+
+[modules.latency]
+mode = "paper"
+"""
+
+
+class Account(NamedTuple):
+    """The throwaway account as the venue knows it."""
+
+    wallet: str
+    credentials_file: Path
+
+
+def clear_state(instance: str) -> Path:
+    """Return the demo's state directory without what an earlier demo left there.
+
+    Raises ConfigError when it holds what no demo wrote.
+    """
+    folder = state_dir(instance)
+    mark = folder / _MARK
+    if not mark.exists() and any(folder.glob("journal-*.log")):
+        raise ConfigError(
+            f"--instance was {instance!r}: {folder} holds the journal of a real run; the demo "
+            "clears its folder, so give it another name"
+        )
+    mark.touch(mode=0o600)
+    for path in folder.iterdir():
+        # The note of living children is the supervisor's: it tells what still runs.
+        if path.name in {_MARK, "children.json"}:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return folder
+
+
+def open_account(door: VenueDoor, folder: Path) -> Account:
+    """Make a key, let the simulated venue open an account for it, write the credentials 0600."""
+    private_key = secrets.token_bytes(32)
+    address = SigningKey(private_key).address_text
+    made = door.control("account", owner=address)
+    wallet = str(made["wallets"][str(_SIGNATURE_TYPE)])
+    path = folder / "credentials.json"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(
+            {
+                "private_key": "0x" + private_key.hex(),
+                "api_key": made["apiKey"],
+                "api_secret": made["secret"],
+                "api_passphrase": made["passphrase"],
+                "funder": address if _SIGNATURE_TYPE == 0 else wallet,
+                "address": address,
+                "signature_type": _SIGNATURE_TYPE,
+            },
+            file,
+        )
+    return Account(wallet, path)
+
+
+def write_config(
+    path: Path, instance: str, state: Path, urls: Mapping[str, str], account: Account
+) -> None:
+    """Write the engine's config for a simulator at these addresses."""
+    values = {
+        "instance": instance,
+        "state_dir": str(state),
+        "clob": urls["clob"],
+        "market": urls["clob_ws"] + "/ws/market",
+        "user": urls["clob_ws"] + "/ws/user",
+        "gamma": urls["gamma"],
+        "prices": urls["rtds_ws"],
+        "binance_ws": urls["binance_ws"],
+        "binance": urls["binance"],
+        "credentials": str(account.credentials_file),
+    }
+    # A JSON string is a TOML basic string.
+    text = _CONFIG.format_map({key: json.dumps(value) for key, value in values.items()})
+    path.write_text(text, encoding="utf-8")

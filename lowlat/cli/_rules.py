@@ -1,0 +1,93 @@
+"""The limits of each risk rule in words: what the two numbers of a decision mean."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lowlat.app.activity import rule_name
+from lowlat.cli._words import count, dollars, duration, price, shares
+from lowlat.core.layout import DecisionRecord, Rule
+from lowlat.core.units import NO_PRICE_E4
+
+__all__ = ["explain", "nearness"]
+
+Words = Callable[[int], str]
+
+
+def _ppm(value: int) -> str:
+    return f"{value / 10_000:.2f} %"
+
+
+def _price(value: int) -> str:
+    return "none" if value == NO_PRICE_E4 else price(value)
+
+
+_UNITS: Final[dict[int, Words]] = {
+    Rule.MARKET_LIMIT: dollars,
+    Rule.TOTAL_LIMIT: dollars,
+    Rule.CORRELATED_LIMIT: dollars,
+    Rule.CASH: dollars,
+    Rule.RESERVE: dollars,
+    Rule.NOTIONAL: dollars,
+    Rule.OUTRANKED: dollars,
+    Rule.DRAWDOWN: _ppm,
+    Rule.DUPLICATE: duration,
+    Rule.DEPTH: shares,
+    Rule.POSITION: shares,
+    Rule.FAT_FINGER: shares,
+    Rule.CUT: shares,
+    Rule.PRICE_BAND: _price,
+    Rule.OFF_GRID: _price,
+    Rule.SELF_CROSS: _price,
+    Rule.RATE: count,
+    Rule.OPEN_ORDERS: count,
+    Rule.NO_ROOM: count,
+}
+_TIMES: Final = frozenset({Rule.EXPIRED, Rule.STALE_BOOK})
+"""Their limit and value are two moments: only the difference means something."""
+_YES_NO: Final = frozenset(
+    {
+        Rule.HALTED,
+        Rule.NOT_TRADEABLE,
+        Rule.START_PRICE_UNKNOWN,
+        Rule.NOT_RECONCILED,
+        Rule.GENERATION_GONE,
+        Rule.BOOK_UNHEALTHY,
+        Rule.GROUP_INCOMPLETE,
+        Rule.MODULE_OFF,
+        Rule.CONFLICT,
+        Rule.DROPPED_EPOCH,
+    }
+)
+"""Facts without a distance."""
+
+
+def explain(decision: DecisionRecord) -> str:
+    """Say the limit of a decision and what met it, in the unit of its rule."""
+    rule, limit, was = decision.rule, decision.limit, decision.was
+    if rule in _TIMES:
+        return f"late by {duration(was - limit)}" if rule == Rule.EXPIRED else "book too old"
+    if rule in _YES_NO:
+        return rule_name(rule).replace("_", " ")
+    words = _words_of(decision)
+    return f"limit {words(limit)}, was {words(was)}"
+
+
+def nearness(decision: DecisionRecord) -> float | None:
+    """Return how far off a refusal was as a share of its limit; None where that means nothing."""
+    rule = decision.rule
+    if decision.approved or rule in _YES_NO or rule in _TIMES or not decision.limit:
+        return None
+    return abs(decision.was - decision.limit) / abs(decision.limit)
+
+
+def _words_of(decision: DecisionRecord) -> Words:
+    """Pick the unit; three rules compare in two units and tell by what they compare."""
+    rule = decision.rule
+    if rule == Rule.NO_EDGE:
+        return _price if decision.limit == decision.limit_price_e4 else dollars
+    if rule == Rule.MIN_SIZE:
+        return shares if decision.was == decision.size_suggestion_e6 else dollars
+    if rule == Rule.IMPACT:
+        # Either average over touch in ppm, or slippage in base units: the record does not say.
+        return lambda value: f"{count(value)} (ppm of the price, or millionths of a dollar)"
+    return _UNITS.get(rule, count)

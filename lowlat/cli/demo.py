@@ -1,0 +1,40 @@
+"""`lowlat demo`: the whole engine against a simulated venue, no keys, no network."""
+
+from typing import Annotated
+
+import typer
+
+from lowlat.cli.main import Json, app
+
+
+@app.command(epilog="Example: lowlat demo --seconds 10 --json")
+def demo(
+    seconds: Annotated[
+        float, typer.Option(min=1.0, max=86_400.0, help="How long to trade.")
+    ] = 30.0,
+    *,
+    as_json: Json = False,
+    seed: Annotated[int, typer.Option(help="Of the simulated market.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave shared memory and the temporary config behind.")
+    ] = False,
+    instance: Annotated[str, typer.Option(help="Name, so that several can run.")] = "demo",
+    chaos_kill: Annotated[float, typer.Option(min=0.0, hidden=True)] = 0.0,
+    chaos_reboot: Annotated[bool, typer.Option("--chaos-reboot", hidden=True)] = False,
+) -> None:
+    """Trade a simulated market for a while, then prove that both sides' books agree.
+
+    Exit 0: engine and venue agree to the base unit and no trade is left open. Exit 1: not so.
+    """
+    from lowlat.cli._demo import DemoOptions, run_demo  # noqa: PLC0415
+
+    options = DemoOptions(
+        seconds,
+        as_json,
+        seed,
+        keep,
+        instance,
+        chaos_kill or (5.0 if chaos_reboot else 0.0),
+        chaos_reboot,
+    )
+    raise typer.Exit(run_demo(options))

@@ -1,0 +1,93 @@
+"""`lowlat run`: the engine under its supervisor, in the foreground, until told to stop."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lowlat.cli.main import EXIT_FAILED, EXIT_USAGE, app
+
+if TYPE_CHECKING:
+    from lowlat.app.config import EngineConfig
+
+_TURN_S = 0.05
+_DRAIN_S = 60.0
+_NS = 1_000_000_000
+_MISSING = (
+    "the ledger (every order, fill and balance in a database)",
+    "reconciliation of venue and ledger, proven at start and while running",
+    "the venue's dead-man heartbeat under supervision (cancels all when we go silent)",
+)
+"""What live trading stands on and this version does not have yet."""
+
+
+@app.command(epilog="Example: lowlat run --config paper.toml")
+def run(
+    config: Annotated[str, typer.Option(metavar="FILE", help="The engine's TOML config.")],
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Trade real money (refused for now).")
+    ] = False,
+) -> None:
+    """Run recorder and engine for simulated or paper endpoints. Ctrl-C drains and ends.
+
+    Exit 0: ended in order. Exit 1: a process could not be kept running. Exit 2: wrong config.
+    """
+    from lowlat.app.config import load_config  # noqa: PLC0415
+
+    loaded = load_config(config)
+    if live or loaded.mode == "live":
+        print("lowlat run: --live is refused, this version lacks:", file=sys.stderr)
+        for what in _MISSING:
+            print(f"  - {what}", file=sys.stderr)
+        print('use mode = "sim" or "paper" until they are in', file=sys.stderr)
+        raise typer.Exit(EXIT_USAGE)
+    raise typer.Exit(_run(config, loaded))
+
+
+def _run(path: str, config: "EngineConfig") -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from lowlat.app import log  # noqa: PLC0415
+    from lowlat.app.child import ChildSpec, module_argv  # noqa: PLC0415
+    from lowlat.app.supervisor import Supervisor  # noqa: PLC0415
+    from lowlat.cli._observer import Observer  # noqa: PLC0415
+    from lowlat.cli._screen import PlainLines, Screen, View  # noqa: PLC0415
+    from lowlat.core.clock import monotonic_ns  # noqa: PLC0415
+    from lowlat.core.config import effective_config  # noqa: PLC0415
+
+    log.configure("run", level="WARNING")
+    console = Console(stderr=True)
+    for line in effective_config(config):
+        console.print(line, markup=False, highlight=False)
+    badge = "SIMULATED" if config.mode == "sim" else "PAPER ON LIVE DATA"
+    view: View = (
+        Screen(console, f"lowlat {config.instance}", badge)
+        if console.is_terminal
+        else PlainLines(console)
+    )
+    specs = [
+        ChildSpec("recorder", module_argv("lowlat.app.recorder", "--config", path)),
+        ChildSpec("engine", module_argv("lowlat.app.engine", "--config", path), trades=True),
+    ]
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda code, _: stopping.append(code))
+    with view, Supervisor(config.instance, specs) as supervisor:
+        supervisor.open()
+        observer = Observer(supervisor)
+        supervisor.on_turn = observer.on_turn
+        supervisor.start(view.say)
+        due_ns = 0
+        while not stopping and not supervisor.failure:
+            supervisor.turn(_TURN_S)
+            if monotonic_ns() >= due_ns:
+                due_ns = monotonic_ns() + int(view.every_s * _NS)
+                view.show(observer.picture(), badge)
+        drained = supervisor.stop(["engine"], _DRAIN_S, view.say)
+        supervisor.stop(["recorder"], _DRAIN_S)
+        failure = supervisor.failure
+    if failure:
+        print(f"lowlat run: {failure}", file=sys.stderr)
+    return EXIT_FAILED if failure or not drained else 0

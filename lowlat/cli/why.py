@@ -1,0 +1,108 @@
+"""`lowlat why`: why each opportunity was, or was not, taken."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lowlat.cli.main import Instance, Json, app
+
+if TYPE_CHECKING:
+    from lowlat.cli._evidence import Evidence
+    from lowlat.core.layout import DecisionRecord
+
+_MISSES = 10
+
+
+@app.command(epilog="Examples: lowlat why | lowlat why latency | lowlat why btc-updown --json")
+def why(
+    subject: Annotated[
+        str | None,
+        typer.Argument(metavar="[MARKET|MODULE]", help="Part of a market's name, or a module."),
+    ] = None,
+    *,
+    instance: Instance = "demo",
+    as_json: Json = False,
+) -> None:
+    """Show decisions by rule and the refusals that came closest to a trade.
+
+    Reads the running instance and what it left on disk; it stops nobody.
+    """
+    from lowlat.cli._evidence import gather  # noqa: PLC0415
+
+    evidence = gather(instance)
+    decisions = [each for each in evidence.decisions if _is_about(evidence, each, subject)]
+    result = _summary(evidence, decisions)
+    if as_json:
+        print(json.dumps(result, indent=1))
+        return
+    about = f" about {subject!r}" if subject else ""
+    print(f"{result['count']:,} decisions{about}, from {evidence.source}")
+    if not decisions:
+        return
+    print("\nBy rule")
+    for rule, number in result["rules"].items():
+        print(f"  {rule:<22}{number:>10,}  {100 * number / result['count']:5.1f} %")
+    print("\nClosest misses (refused, nearest to their limit)")
+    for miss in result["misses"]:
+        print(
+            f"  {miss['module']:<10} {miss['market']:.40}  {miss['action']} at {miss['price']}  "
+            f"worth ${miss['expected_value']:.4f}\n"
+            f"    {miss['rule']}: {miss['why']} ({100 * miss['off_by']:.1f} % off)"
+        )
+    if not result["misses"]:
+        print("  none: no refusal has a distance to its limit")
+
+
+def _module(decision: "DecisionRecord") -> str:
+    return decision.module.rstrip(b"\0").decode("ascii", "replace")
+
+
+def _is_about(evidence: "Evidence", decision: "DecisionRecord", subject: str | None) -> bool:
+    if subject is None or subject == _module(decision):
+        return True
+    row = evidence.markets.get(decision.instrument >> 1)
+    if subject == str(decision.instrument >> 1):
+        return True
+    if row is None:
+        return False
+    if subject.lower().startswith("0x"):
+        return row.condition_id.hex().startswith(subject.lower()[2:])
+    texts = (row.slug, row.question)
+    return any(subject.lower() in text.decode("utf-8", "replace").lower() for text in texts)
+
+
+def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[str, Any]:
+    from collections import Counter  # noqa: PLC0415
+
+    from lowlat.app.activity import rule_name  # noqa: PLC0415
+    from lowlat.cli._rules import explain, nearness  # noqa: PLC0415
+    from lowlat.cli._words import price  # noqa: PLC0415
+    from lowlat.core.layout import Action, Rule  # noqa: PLC0415
+
+    rules = Counter(
+        rule_name(Rule.CUT if each.approved and each.rule else each.rule) for each in decisions
+    )
+    near = [(off, each) for each in decisions if (off := nearness(each)) is not None]
+    near.sort(key=lambda pair: pair[0])
+    return {
+        "instance_source": evidence.source,
+        "count": len(decisions),
+        "rules": dict(rules.most_common()),
+        "misses": [
+            {
+                "module": _module(each),
+                "market": evidence.market_name(each.instrument),
+                "outcome": "YES" if not each.instrument & 1 else "NO",
+                "action": Action(each.action).name,
+                "price": price(each.limit_price_e4),
+                "expected_value": each.expected_value,
+                "rule": rule_name(each.rule),
+                "limit": each.limit,
+                "was": each.was,
+                "why": explain(each),
+                "off_by": off,
+            }
+            for off, each in near[:_MISSES]
+        ],
+    }
