@@ -19,6 +19,11 @@ WARN: Final = "warn"
 FAIL: Final = "FAIL"
 SHM_BYTES_MIN: Final = 96 * 2**20
 DISK_BYTES_MIN: Final = 2**30
+_TEST_KEY: Final = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+"""Key 0 of a public test mnemonic. Source: polymarket.md 16."""
+_TEST_ADDRESS: Final = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+_TEST_TOKEN: Final = 71321045679252212594626385532706912750332728571942532289631379312455583992563
+_TEST_ORDER_ID: Final = "9f1d429298f285dd6b710f9837739d8e1231531711a8e0f832d238537feb0868"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -69,13 +74,15 @@ def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11) and sys.platform == "linux"
     return Finding(
-        "python", OK if good else FAIL, f"{version} on {sys.platform}",
+        "python",
+        OK if good else FAIL,
+        f"{version} on {sys.platform}",
         "" if good else "Python 3.11 or newer on Linux",
     )
 
 
 def _extension() -> Finding:
-    from lowlat.shm import _core  # noqa: PLC0415
+    from lowlat.shm import _core
 
     age = Path(_core.__file__).stat().st_mtime - _source_time()
     if age < 0:
@@ -103,7 +110,9 @@ def _mlock() -> Finding:
     if soft == resource.RLIM_INFINITY or soft >= SHM_BYTES_MIN:
         return Finding("mlock limit", OK, "enough for every segment")
     return Finding(
-        "mlock limit", WARN, f"{soft // 2**20} MiB",
+        "mlock limit",
+        WARN,
+        f"{soft // 2**20} MiB",
         "pages may be swapped: ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
     )
 
@@ -114,7 +123,7 @@ def _cores() -> Finding:
     text = isolated.read_text().strip() if isolated.exists() else ""
     have = f"{cores} usable, isolated: {text or 'none'}"
     if cores < 2:
-        return Finding("cores", WARN, have, "one core: use waiting = \"parked\"")
+        return Finding("cores", WARN, have, 'one core: use waiting = "parked"')
     if not text:
         return Finding("cores", WARN, have, "spinning wants a core of its own: isolcpus=")
     return Finding("cores", OK, have)
@@ -129,7 +138,7 @@ def _clock_source() -> Finding:
 
 
 def _run_directory() -> Finding:
-    from lowlat.shm.places import run_dir  # noqa: PLC0415
+    from lowlat.shm.places import run_dir
 
     return Finding("run directory", OK, str(run_dir()))
 
@@ -140,3 +149,18 @@ def _disk() -> Finding:
     if free < DISK_BYTES_MIN:
         return Finding("disk", WARN, text, "journal and tapes want 1 GiB")
     return Finding("disk", OK, text)
+
+
+def _signer() -> Finding:
+    """Sign an order with a public test key and compare with the known answer."""
+    from lowlat.core.layout import Action, Exchange
+    from lowlat.venues.polymarket.signing import OrderFields, OrderSigner
+
+    signer = OrderSigner(bytes.fromhex(_TEST_KEY), 0, _TEST_ADDRESS)
+    fields = OrderFields(
+        479249096354, _TEST_TOKEN, 50_000_000, 100_000_000, Action.BUY, 1_710_000_000_000
+    )
+    order_id = signer.sign(Exchange.STANDARD, fields).order_id.hex()
+    if order_id != _TEST_ORDER_ID:
+        return Finding("signer", FAIL, f"order id {order_id[:16]}…", "reinstall: make setup")
+    return Finding("signer", OK, "known order id reproduced")
