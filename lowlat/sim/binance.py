@@ -16,7 +16,7 @@ from lowlat.core.units import E8
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
 from lowlat.sim.spot import SpotPath
-from lowlat.sim.wire import Request, Response, failure, success
+from lowlat.sim.wire import UNREADABLE, Request, Response, failure, success
 
 __all__ = ["Binance", "BinanceFeed"]
 
@@ -334,7 +334,7 @@ class BinanceFeed:
         except msgspec.ValidationError:
             session.send(orjson.dumps({"code": 2, "msg": "Invalid request"}))
             return
-        except msgspec.DecodeError:
+        except UNREADABLE:
             session.send(orjson.dumps({"code": 3, "msg": "Invalid JSON"}))
             return
         session.send(orjson.dumps(self._reply(session, control)))

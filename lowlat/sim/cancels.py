@@ -13,7 +13,7 @@ from lowlat.sim.entry import INVALID, UNAUTHORIZED
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.faults import Faults
 from lowlat.sim.limits import Buckets
-from lowlat.sim.wire import Request, Respond, failure, success
+from lowlat.sim.wire import UNREADABLE, Request, Respond, failure, success
 
 __all__ = ["Cancels"]
 
@@ -95,7 +95,7 @@ class Cancels:
             return
         try:
             ids = ids_of(key)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             respond(failure(400, INVALID))
             return
         if len(ids) > CANCEL_MAX:

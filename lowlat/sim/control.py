@@ -11,7 +11,7 @@ import msgspec
 from lowlat.core.errors import ConfigError
 from lowlat.sim.accounts import Account
 from lowlat.sim.venue import Venue
-from lowlat.sim.wire import Request, Respond, Response, failure, success
+from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, success
 
 __all__ = ["Control"]
 
@@ -97,7 +97,7 @@ class Control:
             if operation is None:
                 return failure(400, f"op is unknown, allowed: {', '.join(sorted(self._ops))}")
             return success({"ok": True, "result": operation(values)})
-        except (msgspec.DecodeError, ConfigError, KeyError, TypeError, ValueError) as error:
+        except (*UNREADABLE, ConfigError, KeyError, TypeError, ValueError) as error:
             return failure(400, f"{type(error).__name__}: {error}")
 
     # ----------------------------------------------------------------------------- operations

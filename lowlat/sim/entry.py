@@ -20,7 +20,7 @@ from lowlat.sim.ladder import BUY, SELL, Order
 from lowlat.sim.limits import Buckets
 from lowlat.sim.timers import Timers
 from lowlat.sim.verify import OrderVerifier, SignedOrder
-from lowlat.sim.wire import LOST, RESET, Request, Respond, Response, failure, success
+from lowlat.sim.wire import LOST, RESET, UNREADABLE, Request, Respond, Response, failure, success
 
 __all__ = ["INVALID", "UNAUTHORIZED", "Entry"]
 
@@ -103,7 +103,7 @@ class Entry:
         headers = bucket.headers(refused=False)
         try:
             post = _decode_one(request.body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             respond(failure(400, _shape_error(request.body), headers))
             return
         self._place(post, key, now_ns, lambda placed: respond(_answer(placed, headers)))
@@ -115,7 +115,7 @@ class Entry:
             return
         try:
             legs = _decode_any(request.body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             legs = None
         if not isinstance(legs, list) or not legs:
             respond(failure(400, INVALID))
@@ -313,7 +313,7 @@ def _shape_error(body: bytes) -> str:
     """Tell a V1 order (nonce and fee rate, no timestamp) from plain rubbish. Source: 6."""
     try:
         value = _decode_any(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return INVALID
     order = value.get("order") if isinstance(value, dict) else None
     if isinstance(order, dict) and "nonce" in order and "timestamp" not in order:
@@ -324,7 +324,7 @@ def _shape_error(body: bytes) -> str:
 def _all_post_only(body: bytes) -> bool:
     try:
         value = _decode_any(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     legs = value if isinstance(value, list) else [value]
     return bool(legs) and all(isinstance(leg, dict) and leg.get("postOnly") is True for leg in legs)

@@ -12,7 +12,7 @@ import orjson
 from lowlat.sim.credentials import ApiKey
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.timers import Timers
-from lowlat.sim.wire import Request, Response, failure, success
+from lowlat.sim.wire import UNREADABLE, Request, Response, failure, success
 
 __all__ = ["Heartbeats"]
 
@@ -37,7 +37,7 @@ class Heartbeats:
         """POST /v1/heartbeats: a wrong id is told the right one and does not refresh."""
         try:
             given = msgspec.json.decode(request.body, type=_Beat).heartbeat_id or ""
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return failure(400, "Invalid payload")
         armed = self._armed.get(key.key)
         if armed is not None and given != armed[0]:

@@ -15,6 +15,7 @@ from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
 from lowlat.sim.ladder import Order
 from lowlat.sim.trades import Trade
+from lowlat.sim.wire import UNREADABLE
 
 __all__ = ["MarketFeed"]
 
@@ -70,7 +71,7 @@ class MarketFeed:
             return
         try:
             frame = _decode(text)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             session.close(1008, "invalid subscription payload")
             return
         if frame.operation == "unsubscribe":

@@ -16,6 +16,7 @@ from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.timers import Timers
+from lowlat.sim.wire import UNREADABLE
 
 __all__ = ["PolyBolt", "PriceTicker", "Rtds"]
 
@@ -139,7 +140,7 @@ class Rtds:
             return
         try:
             frame = _decode_rtds(text)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             session.send(orjson.dumps({"body": {"message": "bad request"}, "statusCode": 400}))
             return
         for each in frame.subscriptions:
@@ -222,7 +223,7 @@ class PolyBolt:
         """Handle auth, subscribe, unsubscribe and ping."""
         try:
             frame = _decode_bolt(text)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             _bolt_error(session, "bad_op", None)
             return
         if frame.op == "auth":

@@ -17,7 +17,7 @@ from lowlat.sim.credentials import ApiKey
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.ladder import YES
 from lowlat.sim.verify import EXCHANGES
-from lowlat.sim.wire import Request, Response, failure, success
+from lowlat.sim.wire import UNREADABLE, Request, Response, failure, success
 
 __all__ = ["PrivateReads", "PublicReads"]
 
@@ -50,7 +50,7 @@ class PublicReads:
         """POST /books; unknown tokens are left out."""
         try:
             wanted = _decode_books(request.body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return failure(400, "Invalid payload")
         found = (self._open(query.token_id) for query in wanted)
         return success([events.book(*each, now_ns) for each in found if each is not None])

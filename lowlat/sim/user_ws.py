@@ -17,6 +17,7 @@ from lowlat.sim.feed_session import Session
 from lowlat.sim.ladder import Order
 from lowlat.sim.timers import Timers
 from lowlat.sim.trades import Trade
+from lowlat.sim.wire import UNREADABLE
 
 __all__ = ["UserFeed"]
 
@@ -79,7 +80,7 @@ class UserFeed:
             return
         try:
             frame = _decode(text)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             session.close(1008, "invalid subscription payload")
             return
         if not session.ready:

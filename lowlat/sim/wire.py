@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
-__all__ = ["LOST", "RESET", "Request", "Respond", "Response", "failure", "success"]
+__all__ = ["LOST", "RESET", "UNREADABLE", "Request", "Respond", "Response", "failure", "success"]
 
 LOST: Final = -1
 """Response.status: the request was carried out, its answer never leaves."""
 RESET: Final = -2
 """Response.status: the connection is reset."""
+
+
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+"""What msgspec raises for JSON it cannot read; the second for thousands of nested brackets."""
 
 
 class Request(NamedTuple):
