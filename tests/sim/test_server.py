@@ -9,8 +9,8 @@ from picows import WSListener, WSMsgType, ws_connect
 
 from lowlat.core.clock import RealClock
 from lowlat.core.errors import ConfigError
-from lowlat.sim.config import load_config
-from lowlat.sim.server import SimServer, parse_arguments
+from lowlat.sim.config import PORT_NAMES, load_config
+from lowlat.sim.server import SimServer, main, parse_arguments
 
 QUIET = {
     "coins": [],
@@ -225,3 +225,17 @@ def test_nothing_follows_a_lost_answer_on_its_connection(trader_of):
         other.writer.close()
 
     serve(scenario)
+
+
+def test_process_prints_addresses_stops_by_itself_and_reports_its_audit(capsys):
+    arguments = ["--json", "--seconds", "0.2", "--markets", "8", "--neg-risk-events", "1"]
+    assert main([*arguments, "--coins", '["BTC"]']) == 0
+    ready, done = map(json.loads, capsys.readouterr().out.splitlines())
+    assert set(ready["urls"]) == set(PORT_NAMES)
+    assert all("127.0.0.1" in url for url in ready["urls"].values())
+    assert (done["audit"], done["seed"]) == ("ok", 1)
+
+
+def test_process_refuses_any_address_but_loopback(capsys):
+    assert main(["--host", "0.0.0.0"]) == 2
+    assert "sim.host was '0.0.0.0'" in capsys.readouterr().err
