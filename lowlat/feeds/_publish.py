@@ -20,7 +20,7 @@ from lowlat.core.layout import (
     Writer,
     record_id,
 )
-from lowlat.core.ports import Clock, StreamWriter, TableWriter
+from lowlat.core.ports import Clock, Recorder, StreamWriter, TableWriter
 from lowlat.feeds._shard import MarketState, Shard
 
 __all__ = ["ALL_SHARDS", "FeedOutputs"]
@@ -42,15 +42,21 @@ class FeedOutputs:
         market: StreamWriter,
         trades: StreamWriter,
         clock: Clock,
+        *,
+        latency: Recorder | None = None,
     ) -> None:
+        """``latency`` takes receive to publish of each book image."""
         self._books = books
         self._shards = shards
         self._market = market
         self._trades = trades
         self._now_ns = clock.monotonic_ns
+        self._latency = latency
         self._image = BookSlots(books.buffer, market.buffer).image
         self._write = books.write
         self._publish = market.publish
+        self._next = market.cursor
+        """Position of the next record; nobody else publishes here."""
         self._market_ids = record_id(Writer.POLYMARKET, market.epoch, 0)
         self._trade_ids = record_id(Writer.POLYMARKET, trades.epoch, 0)
 
@@ -63,17 +69,20 @@ class FeedOutputs:
         self, state: MarketState, sides: int, event_ns: int, recv_ns: int, decoded_ns: int
     ) -> None:
         """Write a market's row, then publish its top. About 0.5 us."""
+        now_ns = self._now_ns()
         self._image(
             state.book,
-            self._market_ids | self._market.cursor,
+            self._market_ids | self._next,
             event_ns,
             recv_ns,
             decoded_ns,
-            self._now_ns(),
+            now_ns,
             sides,
         )
         self._write(state.row)
-        self._publish(_BOOK_KIND)
+        self._next = self._publish(_BOOK_KIND) + 1
+        if self._latency is not None:
+            self._latency.record(now_ns - recv_ns)
 
     def take_over(self, state: MarketState) -> None:
         """Continue the row's versions where the last writer left them."""
@@ -84,7 +93,7 @@ class FeedOutputs:
     ) -> None:
         """Publish that a market changed otherwise than by its levels."""
         record = MarketStateChange(
-            self._market_ids | self._market.cursor,
+            self._market_ids | self._next,
             state.book.version,
             event_ns,
             recv_ns,
@@ -95,13 +104,13 @@ class FeedOutputs:
             state.book.tick_e4,
         )
         MARKET_STATE.pack(self._market.buffer, record)
-        self._publish(MARKET_STATE.kind)
+        self._next = self._publish(MARKET_STATE.kind) + 1
 
     def reset(self, shard: int, previous_epoch: int, recv_ns: int) -> None:
         """Publish that what a shard (or ALL_SHARDS) said before is stale."""
-        record = Reset(self._market_ids | self._market.cursor, recv_ns, previous_epoch, shard)
+        record = Reset(self._market_ids | self._next, recv_ns, previous_epoch, shard)
         RESET.pack(self._market.buffer, record)
-        self._publish(RESET.kind)
+        self._next = self._publish(RESET.kind) + 1
 
     def start(self) -> None:
         """Say that all earlier books are stale."""
@@ -129,7 +138,7 @@ class FeedOutputs:
         SHARD_ROW.pack(
             self._shards.buffer,
             ShardRow(
-                self._market_ids | self._market.cursor,
+                self._market_ids | self._next,
                 shard.data_ns,
                 shard.connected_ns,
                 shard.generation,

@@ -173,28 +173,31 @@ class PolymarketFeed:
     def _on_price_change(
         self, event: PriceChange, recv_ns: int, decoded_ns: int, compare: bool = True
     ) -> None:
-        """Apply every change, then settle each market after its last one."""
-        at_ns = event_ns(event.timestamp)
+        """Apply every change, then settle each market after its last one.
+
+        Without ``compare`` the touch of the (one) market is taken as agreeing.
+        """
+        at_ns = event.event_ns
         find = self._tokens.get
         state: MarketState | None = None
         touch: Change | None = None
         outcome = sides = 0
+        ready = False
         for change in event.price_changes:
             found = find(change.asset_id)
             if found is None:
                 self._cells.unknown_tokens.add(1)
                 continue
             owner, side_of = found
-            if not owner.live or at_ns < owner.book_event_ns:
-                self._skip(owner, at_ns, recv_ns, decoded_ns)
-                continue
             if owner is not state:
-                if state is not None:
+                if ready and state is not None:
                     self._settle(state, event, touch, outcome, sides, at_ns, recv_ns, decoded_ns)
                 state, sides = owner, 0
-            outcome = side_of
-            if compare:
-                touch = change
+                ready = owner.live and at_ns >= owner.book_event_ns
+            if not ready:
+                self._skip(owner, at_ns, recv_ns, decoded_ns)
+                continue
+            outcome, touch = side_of, change
             try:
                 sides |= owner.book.change(
                     side_of, 0 if change.side == "BUY" else 1, change.price, change.size
@@ -204,7 +207,9 @@ class PolymarketFeed:
                 self._fault("bad level", error, recv_ns)
                 self._books.diverge(owner, recv_ns)
                 sides |= 3
-        if state is not None:
+        if ready and state is not None:
+            if not compare:
+                touch = None
             self._settle(state, event, touch, outcome, sides, at_ns, recv_ns, decoded_ns)
 
     def _settle(
@@ -256,7 +261,8 @@ class PolymarketFeed:
         arrival = link.shard.arrival
         assert arrival is not None, "only shards with several sockets have copies"
         if isinstance(event, PriceChange | Book):
-            link.event_ns = max(event_ns(event.timestamp), link.event_ns)
+            at_ns = event_ns(event.timestamp) if isinstance(event, Book) else event.event_ns
+            link.event_ns = max(at_ns, link.event_ns)
             link.shard.event_ns = max(link.event_ns, link.shard.event_ns)
         if arrival.is_first(link.socket, hash(event)):
             return True
@@ -296,7 +302,7 @@ class PolymarketFeed:
     def _on_rest_book(self, state: MarketState, book: RestBook, recv_ns: int) -> None:
         """Load a REST book and apply again what arrived while it was under way."""
         at_ns = event_ns(book.timestamp)
-        held = [event for event in state.held if event_ns(event.timestamp) >= at_ns]
+        held = [event for event in state.held if event.event_ns >= at_ns]
         state.held.clear()
         stepped = self._is_step(state, at_ns)
         if state.shard.alive == 0 or (at_ns < state.book_event_ns and not stepped):
