@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Final
 
 from lowlat.app.machine import Metrics
-from lowlat.app.trading import Trading
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Clock
+from lowlat.wiring.trading import Trading
 
 __all__ = ["Drain"]
 

@@ -16,25 +16,17 @@ from typing import Final
 from lowlat.app.config import Credentials, EngineConfig, load_config, load_credentials
 from lowlat.app.drain import Drain
 from lowlat.app.log import configure, say_ready
-from lowlat.app.machine import Dialer, Metrics, address_of, tls_context
+from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
 from lowlat.app.runtime import LoopCells, Runtime, install_signals, run_process
 from lowlat.app.state import state_dir
 from lowlat.app.supervisor import HALT_GAUGE
 from lowlat.app.supervisor import NAME as SUPERVISOR
-from lowlat.app.trading import Trading
-from lowlat.app.user_channel import UserChannel
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError
-from lowlat.core.instruments import Instruments
 from lowlat.core.layout import Rule
-from lowlat.feeds._rows import MarketRows
-from lowlat.feeds.binance import BinanceFeed
-from lowlat.feeds.directory import MarketDirectory
-from lowlat.feeds.metadata import MetadataEngine
-from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.feeds.ports import Connection, Listener
-from lowlat.feeds.prices import CANDLES, PricesFeed
+from lowlat.feeds.prices import CANDLES
 from lowlat.net._gate import SendGate
 from lowlat.net.client import HttpClient
 from lowlat.net.http import HotConnections
@@ -43,6 +35,9 @@ from lowlat.shm.attachment import Attachment
 from lowlat.shm.header import HEARTBEAT_AT, State
 from lowlat.store.journal import read_journal
 from lowlat.venues.binance.stream import stream_names, stream_path
+from lowlat.wiring.fused import Fused
+from lowlat.wiring.ports import Ends
+from lowlat.wiring.trading import Trading
 
 __all__ = ["FusedEngine", "main"]
 
@@ -65,11 +60,11 @@ class FusedEngine:
         certificate = config.endpoints.certificate_file
         self._tls = tls_context(certificate) if self._wants_tls() else None
         self._watch = PollWatch(self.metrics.gauge("recv_wait_ns_max"))
-        self._attach_outputs()
         self.clients = [self._client(url) for url in self._rest_urls()]
         gamma, clob, binance_rest = (client.get for client in self.clients)
         relay = _Relay()
-        clob_address = address_of(config.endpoints.clob_url)
+        ends = config.endpoints
+        clob_address = address_of(ends.clob_url)
         self.pool = HotConnections(
             clob_address.host,
             clob_address.port,
@@ -79,87 +74,36 @@ class FusedEngine:
             tls=self._tls if clob_address.is_tls else None,
             gate=self._gate(),
         )
-        recovered = read_journal(str(state_dir(config.instance)))
-        self.trading = Trading(
+        spot_path = stream_path(stream_names(config.binance.coins), config.binance.time_unit)
+        fused = Fused(
             config,
             self.attachment,
             self.metrics,
             credentials,
             clob_address.name,
-            self.pool,
-            recovered,
-        )
-        relay.trading = self.trading
-        held = self.trading.holds
-        self.metadata = MetadataEngine(
-            config.metadata,
-            config.universe,
-            MarketRows(self._markets, self._metadata, Instruments(), held),
-            gamma,
-            clob,
-            self._clock,
-            self.metrics.scope("feed"),
-            self._note,
-            settle=self.attachment.open_stream_reader("settle"),
-            market=self.attachment.open_stream_reader("market"),
-        )
-        self.market = PolymarketFeed(
-            config.feed,
-            MarketDirectory(
-                self.attachment.open_table_reader("markets"),
-                self.attachment.open_stream_reader("metadata"),
+            Ends(
+                clock=self._clock,
+                salts=RandomSalts(),
+                orders=self.pool,
+                gamma=gamma,
+                clob=clob,
+                binance_rest=binance_rest,
+                market_ws=Dialer(ends.market_ws_url, self._tls, self._draw, self._watch),
+                user_ws=Dialer(ends.user_ws_url, self._tls, self._draw),
+                binance_ws=Dialer(ends.binance_ws_url + spot_path, self._tls, self._draw),
+                prices_ws=self._dial_prices,
+                note=self._note,
             ),
-            self._outputs,
-            Dialer(config.endpoints.market_ws_url, self._tls, self._draw, self._watch),
-            clob,
-            self._clock,
-            self.metrics.scope("feed"),
-            self._note,
-            pump=self.trading.pump,
-            listed=self.metadata.hint,
+            read_journal(str(state_dir(config.instance))),
         )
-        self.binance = BinanceFeed(
-            config.binance,
-            self._spot_table,
-            self._spot,
-            self._spot_trades,
-            Dialer(
-                config.endpoints.binance_ws_url
-                + stream_path(stream_names(config.binance.coins), config.binance.time_unit),
-                self._tls,
-                self._draw,
-            ),
-            binance_rest,
-            self._clock,
-            self.metrics.scope("feed"),
-            self._note,
-        )
-        self.prices = PricesFeed(
-            config.prices,
-            self._settle,
-            self._dial_prices,
-            self._clock,
-            self.metrics.scope("feed"),
-            self._note,
-        )
-        self.user = UserChannel(
-            Dialer(config.endpoints.user_ws_url, self._tls, self._draw),
-            self.trading.executor,
-            self.trading.api,
-            self._clock,
-        )
+        self.trading = relay.trading = fused.trading
+        self.metadata = fused.metadata
+        self.user = fused.user
         self.drain = Drain(self.trading, self.metrics, self._clock)
         self.runtime = Runtime(
             [
                 _Sockets(self.pool, self.clients, self._watch),
-                self.metadata,
-                self.binance,
-                self.prices,
-                self.market,
-                self.trading.signals,
-                self.trading.risk,
-                self.trading.executor,
-                self.user,
+                *fused.engines,
                 self.drain,
                 _Readiness(self),
             ],
@@ -196,23 +140,6 @@ class FusedEngine:
         return True
 
     # --------------------------------------------------------------------------- wiring
-    def _attach_outputs(self) -> None:
-        """Own every market stream and table, before any reader stands at its end."""
-        attach = self.attachment
-        self._markets = attach.open_table_writer("markets")
-        self._metadata = attach.open_stream_writer("metadata")
-        self._spot_table = attach.open_table_writer("spot_top")
-        self._spot = attach.open_stream_writer("spot")
-        self._spot_trades = attach.open_stream_writer("spot_trades")
-        self._settle = attach.open_stream_writer("settle")
-        self._outputs = FeedOutputs(
-            attach.open_table_writer("book"),
-            attach.open_table_writer("shard"),
-            attach.open_stream_writer("market"),
-            attach.open_stream_writer("trades"),
-            self._clock,
-        )
-
     def _wants_tls(self) -> bool:
         ends = self.config.endpoints
         return any(

@@ -3,7 +3,7 @@
 import random
 import ssl
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,8 +14,9 @@ from lowlat.feeds.ports import Connection, Listener
 from lowlat.net.options import PollWatch
 from lowlat.net.ws import WsConnection, WsOptions
 from lowlat.shm.stats import StatsWriter
+from lowlat.wiring.ports import Gauge
 
-__all__ = ["Address", "Dialer", "Gauge", "Metrics", "RandomSalts", "address_of", "tls_context"]
+__all__ = ["Address", "Dialer", "Metrics", "RandomSalts", "address_of", "tls_context"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _SALT_BITS: Final = 53
@@ -58,15 +59,6 @@ class RandomSalts:
     def next_salt(self) -> int:
         """Return a fresh salt in [1, 2**53 - 1]."""
         return self._random.getrandbits(_SALT_BITS) or 1
-
-
-class Gauge(Cell, Protocol):
-    """A cell that is also read."""
-
-    @property
-    def value(self) -> int:
-        """Current value."""
-        ...
 
 
 class Metrics:

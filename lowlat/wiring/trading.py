@@ -7,22 +7,19 @@ turns right behind the frame that caused them.
 from importlib.metadata import entry_points
 from typing import Final
 
-from lowlat.app.config import MODES, Credentials, EngineConfig
-from lowlat.app.machine import Metrics, RandomSalts
-from lowlat.core.clock import RealClock
 from lowlat.core.instruments import Instruments
-from lowlat.core.ports import StreamWriter, Transport
+from lowlat.core.ports import Clock, Salts, StreamWriter, Transport
 from lowlat.execution.books import MarketReader
 from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
 from lowlat.execution.recovered import Recovered
 from lowlat.risk.engine import RiskEngine, RiskPorts
-from lowlat.shm.attachment import Attachment
 from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module, load_modules, make_module
 from lowlat.venues.polymarket.account import Account
 from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
 from lowlat.venues.polymarket.requests import ClobRequests
 from lowlat.venues.polymarket.signing import OrderSigner
+from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 
 __all__ = ["Trading", "build_modules"]
 
@@ -33,20 +30,24 @@ _EXECUTOR_GATE: Final = "executor"
 
 
 class Trading:
-    """Signals, risk and executor over one attachment. ``halt`` is this process's halt cell."""
+    """Signals, risk and executor over one memory. ``halt`` is this process's halt cell."""
 
     def __init__(
         self,
-        config: EngineConfig,
-        attachment: Attachment,
-        metrics: Metrics,
-        credentials: Credentials,
+        config: Settings,
+        attachment: Memory,
+        metrics: Meters,
+        credentials: Keys,
         host: str,
         transport: Transport,
         recovered: Recovered | None,
+        *,
+        clock: Clock,
+        salts: Salts,
     ) -> None:
-        self._clock = RealClock()
-        self._now_ns = self._clock.monotonic_ns
+        self._clock = clock
+        self._salts = salts
+        self._now_ns = clock.monotonic_ns
         self.halt = metrics.gauge("halt")
         self.api = ApiCredentials(
             credentials.api_key, credentials.api_secret, credentials.api_passphrase
@@ -140,10 +141,10 @@ class Trading:
 
     def _executor(
         self,
-        config: EngineConfig,
-        attachment: Attachment,
-        metrics: Metrics,
-        credentials: Credentials,
+        config: Settings,
+        attachment: Memory,
+        metrics: Meters,
+        credentials: Keys,
         transport: Transport,
         recovered: Recovered | None,
         reports_out: StreamWriter,
@@ -164,7 +165,7 @@ class Trading:
             markets=markets,
             transport=transport,
             clock=self._clock,
-            salts=RandomSalts(),
+            salts=self._salts,
             meters=metrics.executor(),
         )
         signer = OrderSigner(
@@ -183,9 +184,9 @@ class Trading:
         self.halt_now(code, reason.decode("ascii", "replace"))
 
 
-def build_modules(config: EngineConfig) -> list[tuple[Module, Mode]]:
+def build_modules(config: Settings) -> list[tuple[Module, Mode]]:
     """Make every module that is not off; raises ConfigError for unknown names and bad values."""
-    names = [name for name, module in config.modules.items() if module.mode != MODES[0]]
+    names = [name for name, module in config.modules.items() if module.mode != "off"]
     classes = load_modules(names, entry_points(group="lowlat.signals"))
     return [
         (make_module(kind, config.modules[name].params), Mode[config.modules[name].mode.upper()])

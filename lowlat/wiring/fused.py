@@ -1,0 +1,115 @@
+"""Every engine of the fused topology over one memory, in the order of their turns.
+
+Used by the fused process (real ends) and by the world (simulated ends): what is tested is what
+runs. Writers are opened before readers, so that a reader stands behind what a dead writer left.
+"""
+
+from lowlat.core.instruments import Instruments
+from lowlat.core.ports import Engine
+from lowlat.execution.recovered import Recovered
+from lowlat.feeds._rows import MarketRows
+from lowlat.feeds.binance import BinanceFeed
+from lowlat.feeds.directory import MarketDirectory
+from lowlat.feeds.metadata import MetadataEngine
+from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
+from lowlat.feeds.prices import PricesFeed
+from lowlat.wiring.ports import Ends, Keys, Memory, Meters, Settings
+from lowlat.wiring.trading import Trading
+from lowlat.wiring.user_channel import UserChannel
+
+__all__ = ["Fused"]
+
+
+class Fused:
+    """The engines, made but not started."""
+
+    def __init__(
+        self,
+        config: Settings,
+        memory: Memory,
+        meters: Meters,
+        keys: Keys,
+        host: str,
+        ends: Ends,
+        recovered: Recovered | None,
+    ) -> None:
+        markets = memory.open_table_writer("markets")
+        metadata = memory.open_stream_writer("metadata")
+        spot_table = memory.open_table_writer("spot_top")
+        spot = memory.open_stream_writer("spot")
+        spot_trades = memory.open_stream_writer("spot_trades")
+        settle = memory.open_stream_writer("settle")
+        outputs = FeedOutputs(
+            memory.open_table_writer("book"),
+            memory.open_table_writer("shard"),
+            memory.open_stream_writer("market"),
+            memory.open_stream_writer("trades"),
+            ends.clock,
+        )
+        self.trading = Trading(
+            config,
+            memory,
+            meters,
+            keys,
+            host,
+            ends.orders,
+            recovered,
+            clock=ends.clock,
+            salts=ends.salts,
+        )
+        cells = meters.scope("feed")
+        self.metadata = MetadataEngine(
+            config.metadata,
+            config.universe,
+            MarketRows(markets, metadata, Instruments(), self.trading.holds),
+            ends.gamma,
+            ends.clob,
+            ends.clock,
+            cells,
+            ends.note,
+            settle=memory.open_stream_reader("settle"),
+            market=memory.open_stream_reader("market"),
+        )
+        self.market = PolymarketFeed(
+            config.feed,
+            MarketDirectory(
+                memory.open_table_reader("markets"), memory.open_stream_reader("metadata")
+            ),
+            outputs,
+            ends.market_ws,
+            ends.clob,
+            ends.clock,
+            cells,
+            ends.note,
+            pump=self.trading.pump,
+            listed=self.metadata.hint,
+        )
+        self.binance = BinanceFeed(
+            config.binance,
+            spot_table,
+            spot,
+            spot_trades,
+            ends.binance_ws,
+            ends.binance_rest,
+            ends.clock,
+            cells,
+            ends.note,
+        )
+        self.prices = PricesFeed(
+            config.prices, settle, ends.prices_ws, ends.clock, cells, ends.note
+        )
+        self.user = UserChannel(ends.user_ws, self.trading.executor, self.trading.api, ends.clock)
+
+    @property
+    def engines(self) -> list[Engine]:
+        """All engines in the order in which they start and turn."""
+        return [
+            self.metadata,
+            self.binance,
+            self.prices,
+            self.market,
+            self.trading.signals,
+            self.trading.risk,
+            self.trading.executor,
+            self.user,
+        ]
