@@ -29,6 +29,7 @@ from lowlat.core.layout import (
 )
 from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader
 from lowlat.feeds._counters import FaultNotes, MetadataCells
+from lowlat.feeds._listings import Listings, MetadataParams
 from lowlat.feeds._rows import MarketRows
 from lowlat.feeds._start_prices import Key, StartPrices
 from lowlat.feeds._universe import UniverseParams, market_row, refusal, start_key
@@ -38,7 +39,7 @@ from lowlat.venues.polymarket.clob_markets import (
     decode_clob_market,
     market_facts,
 )
-from lowlat.venues.polymarket.gamma import MarketInfo, decode_events, events_path
+from lowlat.venues.polymarket.gamma import MarketInfo
 from lowlat.venues.polymarket.resolution import decode_resolution, resolution_path
 from lowlat.venues.polymarket.rules import read_rule
 
@@ -47,28 +48,6 @@ __all__ = ["MarketRows", "MetadataEngine", "MetadataParams", "UniverseParams"]
 HTTP_OK: Final = 200
 HTTP_NOT_FOUND: Final = 404
 _DONE: Final = frozenset({MarketStatus.CLOSED, MarketStatus.RESOLVED})
-
-
-class MetadataParams(msgspec.Struct, frozen=True):
-    """Rhythm of the engine. Source: polymarket.md 12.4 (Gamma /events 500 per 10 s)."""
-
-    newest_ns: int = 2_000_000_000
-    newest_count: int = 100
-    newest_order: str = "id"
-    """Ids grow with each event."""
-    page_events: int = 100
-    """Events a page; decoding one blocks the process for some 10 us an event and market."""
-    page_ns: int = 200_000_000
-    """Least time between two pages of the sweep."""
-    sweep_ns: int = 300_000_000_000
-    """From the end of one sweep to the next."""
-    refresh_ns: int = 600_000_000_000
-    retry_ns_min: int = 5_000_000_000
-    """New markets are 404 on the CLOB for minutes: 5 to 15 s apart at first."""
-    retry_ns_max: int = 60_000_000_000
-    winner_ns: int = 20_000_000_000
-    asked_max: int = 8
-    """CLOB questions under way."""
 
 
 class _Followed:
@@ -124,7 +103,6 @@ class MetadataEngine:
         self._params = params
         self._universe = universe
         self._rows = rows
-        self._gamma = gamma
         self._clob = clob
         self._clock = clock
         self._cells = MetadataCells(counters)
@@ -136,18 +114,17 @@ class MetadataEngine:
         self._due: list[tuple[int, str]] = []
         """Heap of (due_ns, condition id); an entry that is not the market's due_ns is void."""
         self._asked_count = 0
-        self._newest_due_ns = 0
-        self._newest_asked = False
-        self._page_due_ns = 0
-        self._page_asked = False
-        self._cursor: str | None = None
-        self._tag_at = 0
-        self._seen: set[str] = set()
-        self._listed: frozenset[str] | None = None
-        """What the last whole sweep listed."""
-        self._sweep_start_ns = 0
+        self._listings = Listings(
+            params,
+            universe.tags,
+            gamma,
+            self._cells,
+            self._notes,
+            self._take_listing,
+            self._end_sweep,
+        )
         self.refused: dict[str, str] = {}
-        """Why a listed market is out, by condition id (the last sweep's)."""
+        """Why a listed market is out, by condition id (pruned by each sweep)."""
 
     @property
     def instruments(self) -> Instruments:
@@ -170,12 +147,7 @@ class MetadataEngine:
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
         work = self._read_settle() + self._read_market(now_ns)
-        if now_ns >= self._newest_due_ns and not self._newest_asked:
-            work += self._ask_newest(now_ns)
-        if now_ns >= self._page_due_ns and not self._page_asked:
-            work += self._ask_page(now_ns)
-        work += self._ask_due(now_ns)
-        return work
+        return work + self._listings.turn(now_ns) + self._ask_due(now_ns)
 
     def close(self) -> None:
         """Do nothing: rows stay for the next life."""
@@ -184,84 +156,14 @@ class MetadataEngine:
         """Take the venue's word that a market appeared, closed or changed: ask now."""
         followed = self._followed.get(condition_id)
         if followed is None:
-            self._newest_due_ns = 0
+            self._listings.hasten()
         else:
             followed.step_ns = 0
             self._hasten(followed, 0)
 
     # ------------------------------------------------------------------ listings
-    def _ask_newest(self, now_ns: int) -> int:
-        params = self._params
-        self._newest_due_ns = now_ns + params.newest_ns
-        path = events_path(
-            None,
-            limit=params.newest_count,
-            order=params.newest_order,
-            ascending="false",
-            closed="false",
-        )
-
-        def done(status: int, body: bytes, recv_ns: int) -> None:
-            self._newest_asked = False
-            self._take_page(status, body, None, recv_ns)
-
-        self._newest_asked = self._gamma(path, done)
-        return int(self._newest_asked)
-
-    def _ask_page(self, now_ns: int) -> int:
-        """Ask the next page of the sweep: every wanted tag in turn, or everything."""
-        self._page_due_ns = now_ns + self._params.page_ns
-        cursor, tags = self._cursor, self._universe.tags
-        if cursor is None and self._tag_at == 0:
-            self._seen.clear()
-            self.refused.clear()
-            self._sweep_start_ns = now_ns
-        limit = self._params.page_events
-        if tags:
-            path = events_path(cursor, limit=limit, closed="false", tag_slug=tags[self._tag_at])
-        else:
-            path = events_path(cursor, limit=limit, closed="false")
-
-        def done(status: int, body: bytes, recv_ns: int) -> None:
-            self._page_asked = False
-            taken, after = self._take_page(status, body, cursor, recv_ns)
-            if not taken:
-                self._page_due_ns = recv_ns + self._params.retry_ns_min
-                return
-            self._cursor = after
-            if after is None:
-                self._tag_at += 1
-                if self._tag_at >= len(tags):
-                    self._end_sweep(recv_ns)
-
-        self._page_asked = self._gamma(path, done)
-        return int(self._page_asked)
-
-    def _take_page(
-        self, status: int, body: bytes, cursor: str | None, recv_ns: int
-    ) -> tuple[bool, str | None]:
-        """Take a page's markets; return whether it could be read, and its cursor."""
-        if status != HTTP_OK:
-            self._cells.failed.add(1)
-            self._notes.add("gamma failed", f"status {status}", recv_ns)
-            return False, None
-        try:
-            page = decode_events(body, cursor)
-        except RemoteProtocolError as error:
-            self._cells.malformed.add(1)
-            self._notes.add("gamma answer", error, recv_ns)
-            return False, None
-        self._cells.pages.add(1)
-        for reason in page.rejected:
-            self._cells.rejected.add(1)
-            self._notes.add("gamma row", reason, recv_ns)
-        for info in page.markets:
-            self._take_listing(info, recv_ns)
-        return True, page.next_cursor
-
     def _take_listing(self, info: MarketInfo, now_ns: int) -> None:
         condition_id = info.condition_id
-        self._seen.add(condition_id)
         followed = self._followed.get(condition_id)
         if followed is not None:
             changed = followed.info is None or _lasting(followed.info) != _lasting(info)
@@ -275,20 +177,18 @@ class MetadataEngine:
         if reason:
             self.refused[condition_id] = reason
             return
+        self.refused.pop(condition_id, None)
         followed = _Followed(condition_id, info, now_ns)
         self._followed[condition_id] = followed
         self._schedule(followed, now_ns)
 
     def _end_sweep(self, now_ns: int) -> None:
         """Finish a sweep: what it did not list any more has probably closed."""
-        self._tag_at = 0
-        self._listed = frozenset(self._seen)
-        self._page_due_ns = now_ns + self._params.sweep_ns
-        self._cells.sweeps.add(1)
-        self._cells.sweep_age_ns.set(now_ns - self._sweep_start_ns)
+        listed = self._listings.listed or frozenset()
         for followed in self._followed.values():
-            if followed.condition_id not in self._seen:
+            if followed.condition_id not in listed:
                 self._hasten(followed, now_ns)
+        self.refused = {one: why for one, why in self.refused.items() if one in listed}
 
     # ------------------------------------------------------------------ one market
     def _schedule(self, followed: _Followed, due_ns: int) -> None:
@@ -346,7 +246,7 @@ class MetadataEngine:
     ) -> None:
         if status == HTTP_NOT_FOUND and followed.market < 0:
             self._cells.not_yet.add(1)
-            if followed.condition_id not in self._seen:
+            if followed.condition_id not in self._listings.seen:
                 del self._followed[followed.condition_id]
             return
         if status != HTTP_OK:
@@ -387,7 +287,7 @@ class MetadataEngine:
     def _plan(self, followed: _Followed, row: MarketRow, now_ns: int) -> None:
         """Choose the next question: what it is like, or, once it may be over, who won."""
         params = self._params
-        listed = self._listed
+        listed = self._listings.listed
         gone = listed is not None and followed.condition_id not in listed
         left_ns = row.end_ns - self._clock.wall_ns() if row.end_ns else params.refresh_ns
         over = row.status in _DONE or left_ns <= 0

@@ -1,8 +1,13 @@
+# Types of the compiled send gate; behaviour is documented in _gate.pyx.
+
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, final
+
+__all__ = ["SendGate", "send_now"]
 
 def send_now(fd: int, request: bytes | bytearray | memoryview) -> int: ...
 
+@final
 class SendGate:
     @property
     def error(self) -> int: ...

@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False
 """The last instant before an order leaves: halt cells, watchdogs and the write in one call.
 
 Between the check and ``send(2)`` there is no interpreter, no allocation and no lock, so nothing
@@ -6,6 +7,7 @@ can be halted "while the order was being sent" by anything slower than the hardw
 at addresses, not what they mean. Run by the executor only.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
@@ -26,6 +28,8 @@ cdef extern from *:
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
 
+__all__ = ["SendGate", "send_now"]
+
 cdef enum:
     SENT = 1
     SEND_NONE = 0
@@ -34,6 +38,7 @@ cdef enum:
     WORDS_MAX = 32
 
 
+@cython.final
 cdef class _Pins:
     """Buffer exports held for the life of the gate."""
 
@@ -78,6 +83,7 @@ def send_now(int fd, request):
     return _send(fd, request, &error)
 
 
+@cython.final
 cdef class SendGate:
     """Refuses to send while a halt word is not zero or a heartbeat is older than its limit.
 

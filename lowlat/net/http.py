@@ -244,7 +244,7 @@ class HotConnections:
                 self._idle.remove(connection)
                 self._retire(connection)
                 work += 1
-            elif params.ping_ns and now_ns >= connection.ping_due_ns:
+            elif params.ping_ns and now_ns >= connection.ping_due_ns and not self._is_pinging():
                 work += self._send_ping(connection, now_ns)
         return work
 
@@ -257,6 +257,10 @@ class HotConnections:
             self._retire(connection)
             # Never again.
             connection.dial_due_ns = 2**63
+
+    def _is_pinging(self) -> bool:
+        """Whether a ping is out: one at a time, so that pings never empty the pool."""
+        return any(connection.key == _PING_KEY for connection in self._busy.values())
 
     def _send_ping(self, connection: _Connection, now_ns: int) -> int:
         """Keep one idle connection warm; the others stay free for orders."""

@@ -501,6 +501,21 @@ def test_outage_is_counted_and_survived(make):
     assert rig.row() is not None
 
 
+def test_dead_cursor_begins_the_sweep_again(make):
+    rig = make(rows=8, newest_ns=3600 * SECOND, newest_count=1)
+    for market in range(5):
+        rig.venue.add(market)
+    page = rig.venue.page
+    rig.venue.page = lambda query: b"{" if "after_cursor" in query else page(query)
+    rig.start(20 * SECOND)
+    assert rig.counts["metadata.malformed"] >= 3
+    rig.venue.page = page
+    rig.run(60 * SECOND)
+    assert rig.counts["metadata.markets"] == 5
+    first_pages = [path for path in rig.venue.asked if "after_cursor" not in path]
+    assert len(first_pages) >= 2
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
