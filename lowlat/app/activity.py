@@ -40,6 +40,8 @@ class Pairs(NamedTuple):
     """No leg was filled."""
     open: int
     """Still under way, or naked."""
+    interrupted: int
+    """Under way when shared memory was lost; the journal knows their orders, not their groups."""
 
 
 def rule_name(number: int) -> str:
@@ -56,6 +58,7 @@ class Activity:
         self._instance = instance
         self._attached: Attached | None = None
         self._inode = 0
+        self._interrupted = 0
         self.signals: Counter[str] = Counter()
         self.decisions: Counter[int] = Counter()
         """By Rule: APPROVED, CUT (approved, but smaller), else the rule that refused."""
@@ -92,13 +95,15 @@ class Activity:
             view = attached.streams[name]
             before = view.reader.lost
             for _ in range(_ROUNDS_MAX):
+                lost = view.reader.lost
                 batch = view.batch(_BATCH)
                 taken = sum(len(records) for records in batch.values())
                 for record_name, records in batch.items():
                     if len(records):
                         take(record_name, records)
                 count += taken
-                if not taken:
+                # Nothing taken although more was lost: lapped, and now stands at the newest.
+                if not taken and view.reader.lost == lost:
                     break
             self.lost[name] += view.reader.lost - before
         return count
@@ -120,6 +125,7 @@ class Activity:
             states[GroupState.UNWOUND],
             states[GroupState.FLAT],
             sum(n for state, n in states.items() if state not in _CLOSED),
+            self._interrupted,
         )
 
     def forget_memory(self) -> None:
@@ -140,6 +146,7 @@ class Activity:
         open_groups = [g for g, state in self.groups.items() if state not in _CLOSED]
         for group in open_groups:
             del self.groups[group]
+        self._interrupted += len(open_groups)
 
     def _follow(self) -> bool:
         """Open the segments, or those that took their place. False while there are none."""

@@ -110,8 +110,8 @@ class Telemetry:
 
     def read(self) -> Reading:
         """Copy everything; some 50 us a process."""
-        now = Reading(monotonic_ns(), dict(self._past_counters), {}, dict(self._past_histograms))
         self._refresh()
+        now = Reading(monotonic_ns(), dict(self._past_counters), {}, dict(self._past_histograms))
         for name, source in self._sources.items():
             process = name.removeprefix(_STATS)
             snapshot = source.reader.snapshot()

@@ -70,6 +70,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
             "unwound": pairs.unwound,
             "open": pairs.open,
             "flat": pairs.flat,
+            "interrupted": pairs.interrupted,
         },
         "pnl_e6": outcome.pnl_e6,
         "latency_ns": {stage: {key: cell[key] for key in keys} for stage, cell in table.items()},
@@ -97,8 +98,10 @@ def as_text(outcome: Outcome, instance: str, *, kept: bool) -> str:
         f"  Risk approved or cut {count(_taken(picture))} of "
         f"{count(sum(picture.decisions.values()))} and refused the rest" + _refusals(picture) + ".",
         f"  It sent {count(picture.orders)} orders and got {count(picture.fills)} fills.",
-        f"  Trades of several legs: {pairs.completed} completed, {pairs.unwound} undone as a leg was "
-         f"missing, {pairs.flat} unfilled, {pairs.open} left open.",
+        (
+            f"  Trades of several legs: {pairs.completed} completed, {pairs.unwound} undone as a "
+            f"leg was missing, {pairs.flat} unfilled, {pairs.open} left open."
+        ),
     ]
     if outcome.pnl_e6 is not None and picture.worth is not None:
         lines.append(
@@ -162,8 +165,11 @@ def _agreement_lines(outcome: Outcome) -> list[str]:
     tokens = len(agreement.venue.positions_e6)
     if agreement.holds:
         return [
-            f"  Yes, to the base unit: cash {dollars(agreement.engine.cash_e6)} "
-             f"({agreement.engine.cash_e6} base units) and {tokens} tokens, engine and venue alike.",
+            (
+                f"  Yes, to the base unit: cash {dollars(agreement.engine.cash_e6)} "
+                f"({agreement.engine.cash_e6} base units) and {tokens} tokens, "
+                "engine and venue alike."
+            ),
             f"  The venue's audit of its own books: {outcome.audit or 'not read'}.",
         ]
     differences = agreement.differences()

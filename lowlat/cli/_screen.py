@@ -47,9 +47,11 @@ def lines_of(picture: Picture, title: str, badge: str, phase: str) -> list[Text]
         ("processes", processes),
         (
             "feeds",
-            f"{picture.shards_alive}/{picture.shards} shards up   "
-             f"{count(picture.messages)} messages ({picture.message_rate:,.0f}/s)   "
-             f"{count(reading.total('reconnects'))} reconnects",
+            (
+                f"{picture.shards_alive}/{picture.shards} shards up   "
+                f"{count(picture.messages)} messages ({picture.message_rate:,.0f}/s)   "
+                f"{count(reading.total('reconnects'))} reconnects"
+            ),
         ),
         ("books", f"{count(picture.books_fresh)} of {count(picture.books)} markets fresh"),
         ("signals", _pairs_of(picture.signals)),
@@ -62,19 +64,19 @@ def lines_of(picture: Picture, title: str, badge: str, phase: str) -> list[Text]
         ),
         (
             "groups",
-            f"{pairs.completed} completed, {pairs.unwound} unwound, {pairs.flat} unfilled, "
-             f"{pairs.open} under way",
+            (
+                f"{pairs.completed} completed, {pairs.unwound} unwound, {pairs.flat} unfilled, "
+                f"{pairs.open} under way"
+            ),
         ),
     ]
     if picture.worth is not None:
         worth = picture.worth
-        rows.append(
-            (
-                "account",
-                f"{dollars(worth.cash_e6)} cash, {worth.tokens} tokens worth at least "
-                 f"{dollars(worth.holdings_e6)}",
-            )
+        text = (
+            f"{dollars(worth.cash_e6)} cash, {worth.tokens} tokens worth at least "
+            f"{dollars(worth.holdings_e6)}"
         )
+        rows.append(("account", text))
     errors = sum(each.count for found in reading.errors.values() for each in found)
     if errors:
         rows.append(("errors", f"{count(errors)} ({_last_error(picture)})"))

@@ -19,9 +19,9 @@ def clean(instance: Instance = "demo") -> None:
 
     A running instance is refused: stop it first. Journals, tapes and logs on disk stay.
     """
-    from lowlat.app.state import forget_children  # noqa: PLC0415
-    from lowlat.shm.locks import OwnerLock  # noqa: PLC0415
-    from lowlat.shm.segments import clean as clean_segments  # noqa: PLC0415
+    from lowlat.app.state import forget_children
+    from lowlat.shm.locks import OwnerLock
+    from lowlat.shm.segments import clean as clean_segments
 
     # Held for a moment: raises, and names its holder, when a supervisor is at work.
     OwnerLock(instance, "supervisor", "clean").close()
@@ -43,9 +43,9 @@ def clean(instance: Instance = "demo") -> None:
 
 def _orphans(instance: str) -> Iterator[tuple[str, int]]:
     """Yield processes of the instance that still run: noted children, and writers of segments."""
-    from lowlat.app.state import living_children  # noqa: PLC0415
-    from lowlat.shm import places  # noqa: PLC0415
-    from lowlat.shm.locks import probe_lock  # noqa: PLC0415
+    from lowlat.app.state import living_children
+    from lowlat.shm import places
+    from lowlat.shm.locks import probe_lock
 
     seen = {os.getpid()}
     for record in living_children(instance):

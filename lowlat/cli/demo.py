@@ -26,7 +26,7 @@ def demo(
 
     Exit 0: engine and venue agree to the base unit and no trade is left open. Exit 1: not so.
     """
-    from lowlat.cli._demo import DemoOptions, run_demo  # noqa: PLC0415
+    from lowlat.cli._demo import DemoOptions, run_demo
 
     options = DemoOptions(
         seconds,

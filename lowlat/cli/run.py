@@ -34,7 +34,7 @@ def run(
 
     Exit 0: ended in order. Exit 1: a process could not be kept running. Exit 2: wrong config.
     """
-    from lowlat.app.config import load_config  # noqa: PLC0415
+    from lowlat.app.config import load_config
 
     loaded = load_config(config)
     if live or loaded.mode == "live":
@@ -47,15 +47,15 @@ def run(
 
 
 def _run(path: str, config: "EngineConfig") -> int:
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lowlat.app import log  # noqa: PLC0415
-    from lowlat.app.child import ChildSpec, module_argv  # noqa: PLC0415
-    from lowlat.app.supervisor import Supervisor  # noqa: PLC0415
-    from lowlat.cli._observer import Observer  # noqa: PLC0415
-    from lowlat.cli._screen import PlainLines, Screen, View  # noqa: PLC0415
-    from lowlat.core.clock import monotonic_ns  # noqa: PLC0415
-    from lowlat.core.config import effective_config  # noqa: PLC0415
+    from lowlat.app import log
+    from lowlat.app.child import ChildSpec, module_argv
+    from lowlat.app.supervisor import Supervisor
+    from lowlat.cli._observer import Observer
+    from lowlat.cli._screen import PlainLines, Screen, View
+    from lowlat.core.clock import monotonic_ns
+    from lowlat.core.config import effective_config
 
     log.configure("run", level="WARNING")
     console = Console(stderr=True)

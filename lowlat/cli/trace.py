@@ -35,7 +35,7 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Take one order apart: time of each stage, its signal, its decision, its fills."""
-    from lowlat.cli._evidence import gather  # noqa: PLC0415
+    from lowlat.cli._evidence import gather
 
     evidence = gather(instance)
     row = _find(evidence, order, instance)
@@ -62,7 +62,7 @@ def _find(evidence: "Evidence", text: str, instance: str) -> "OrderRow":
 
 
 def _describe(evidence: "Evidence", row: "OrderRow") -> dict[str, Any]:
-    from lowlat.core.layout import Action, OrderState, OrderType  # noqa: PLC0415
+    from lowlat.core.layout import Action, OrderState, OrderType
 
     times = [(words, at) for key, words in _STAGES if (at := getattr(row, key))]
     first_ns = times[0][1] if times else 0
@@ -117,8 +117,8 @@ def _signal(evidence: "Evidence", row: "OrderRow") -> dict[str, Any] | None:
 
 
 def _decision(evidence: "Evidence", row: "OrderRow") -> dict[str, Any] | None:
-    from lowlat.app.activity import rule_name  # noqa: PLC0415
-    from lowlat.cli._rules import explain  # noqa: PLC0415
+    from lowlat.app.activity import rule_name
+    from lowlat.cli._rules import explain
 
     # Ids begin anew after a reboot; the time tells lives apart.
     found = next(
@@ -142,7 +142,7 @@ def _decision(evidence: "Evidence", row: "OrderRow") -> dict[str, Any] | None:
 
 
 def _reports(evidence: "Evidence", row: "OrderRow", first_ns: int) -> list[dict[str, Any]]:
-    from lowlat.core.layout import ReportKind  # noqa: PLC0415
+    from lowlat.core.layout import ReportKind
 
     return [
         {
@@ -160,7 +160,7 @@ def _reports(evidence: "Evidence", row: "OrderRow", first_ns: int) -> list[dict[
 
 
 def _print(result: dict[str, Any]) -> None:
-    from lowlat.cli._words import dollars, duration, price, shares  # noqa: PLC0415
+    from lowlat.cli._words import dollars, duration, price, shares
 
     print(f"order   {result['order_id']}  {result['state']}")
     print(

@@ -28,7 +28,7 @@ def why(
 
     Reads the running instance and what it left on disk; it stops nobody.
     """
-    from lowlat.cli._evidence import gather  # noqa: PLC0415
+    from lowlat.cli._evidence import gather
 
     evidence = gather(instance)
     decisions = [each for each in evidence.decisions if _is_about(evidence, each, subject)]
@@ -73,12 +73,12 @@ def _is_about(evidence: "Evidence", decision: "DecisionRecord", subject: str | N
 
 
 def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[str, Any]:
-    from collections import Counter  # noqa: PLC0415
+    from collections import Counter
 
-    from lowlat.app.activity import rule_name  # noqa: PLC0415
-    from lowlat.cli._rules import explain, nearness  # noqa: PLC0415
-    from lowlat.cli._words import price  # noqa: PLC0415
-    from lowlat.core.layout import Action, Rule  # noqa: PLC0415
+    from lowlat.app.activity import rule_name
+    from lowlat.cli._rules import explain, nearness
+    from lowlat.cli._words import price
+    from lowlat.core.layout import Action, Rule
 
     rules = Counter(
         rule_name(Rule.CUT if each.approved and each.rule else each.rule) for each in decisions
