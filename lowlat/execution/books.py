@@ -3,12 +3,59 @@
 Readers are ports; a view is valid until the next ``book`` call. Nothing here is written.
 """
 
+from struct import Struct
+from typing import Final
+
 from lowlat.book._view import BookView
+from lowlat.book.fees import schedule_of
 from lowlat.core.instruments import Instrument, Instruments
-from lowlat.core.layout import MARKET_ROW, SHARD_ROW, MarketRow
+from lowlat.core.layout import (
+    MARKET_ROW,
+    SHARD_ROW,
+    Exchange,
+    Known,
+    MarketRow,
+    MarketStatus,
+)
 from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader
 
-__all__ = ["MarketReader"]
+__all__ = ["Facts", "MarketReader"]
+
+_SHARD_OFFSET: Final = SHARD_ROW.dtype.fields["connection_generation"][1]  # type: ignore[index]
+_SHARD: Final = Struct("<IHBB")
+"""connection_generation, connections_alive, venue, alive: neighbours in the row."""
+_TRADEABLE: Final = int(Known.TRADEABLE)
+# Plain ints: arithmetic on flag enums costs a microsecond each.
+
+
+class Facts:
+    """What an order needs to know of its token, worked out once for each version of the row."""
+
+    __slots__ = (
+        "fees",
+        "generation",
+        "row",
+        "tick_e4",
+        "token",
+        "token_number",
+        "tradeable",
+        "version",
+    )
+
+    def __init__(self, row: MarketRow, token: Instrument, version: int) -> None:
+        self.version = version
+        self.row = row
+        self.token = token
+        self.token_number = int(token.token_id)
+        self.generation = row.generation
+        self.tick_e4 = row.tick_e4
+        self.fees = schedule_of(row)
+        self.tradeable = (
+            row.known & _TRADEABLE == _TRADEABLE
+            and row.status == MarketStatus.ACTIVE
+            and row.exchange != Exchange.UNKNOWN
+            and self.fees is not None
+        )
 
 
 class MarketReader:
@@ -23,6 +70,11 @@ class MarketReader:
         self._versions: dict[int, int] = {}
         self.instruments = instruments
         self._view = BookView(book.buffer)
+        self._shard_buffer = shards.buffer
+        self._facts: dict[int, Facts] = {}
+        self._market_rows = markets.rows
+        self._book_rows = book.rows
+        self._shard_rows = shards.rows
 
     def market(self, market: int) -> MarketRow | None:
         """Return the market's newest row, None when there is none."""
@@ -38,6 +90,21 @@ class MarketReader:
                 self.instruments.put(MARKET_ROW.unpack(self._markets.buffer))
         return self.instruments.markets.get(market)
 
+    def facts(self, instrument: int) -> Facts | None:
+        """Return what is known of a token by the newest row, None when there is none. Hot."""
+        market = instrument >> 1
+        if not 0 <= market < self._market_rows:
+            return None
+        known = self._facts.get(instrument)
+        if known is not None and known.version == self._markets.version(market):
+            return known
+        row = self.market(market)
+        token = self.instruments.by_index.get(instrument)
+        if row is None or token is None:
+            return None
+        facts = self._facts[instrument] = Facts(row, token, self._versions[market])
+        return facts
+
     def instrument(self, index: int) -> Instrument | None:
         """Return the token behind an index, None when its market is not known."""
         return self.instruments.by_index.get(index) if self.market(index >> 1) else None
@@ -48,17 +115,17 @@ class MarketReader:
 
     def book(self, market: int) -> BookView | None:
         """Read a market's book; None when it was never written or is being overwritten."""
-        if not 0 <= market < self._book.rows or self._book.read(market) <= 0:
+        if not 0 <= market < self._book_rows or self._book.read(market) <= 0:
             return None
         return self._view
 
     def alive(self, view: BookView) -> bool:
         """Whether the connection that fed this book is still the one that would change it."""
         shard = view.shard
-        if shard >= self._shards.rows or self._shards.read(shard) <= 0:
+        if shard >= self._shard_rows or self._shards.read(shard) <= 0:
             return False
-        row = SHARD_ROW.unpack(self._shards.buffer)
-        return bool(row.alive) and row.connection_generation == view.connection_generation
+        generation, _, _, alive = _SHARD.unpack_from(self._shard_buffer, _SHARD_OFFSET)
+        return bool(alive) and generation == view.connection_generation
 
     def sweep(self) -> None:
         """Read every market row that changed; at start, so that tokens of old orders are known."""

@@ -8,13 +8,14 @@ An order's row stays until nothing more is expected of it and the row is needed,
 """
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from lowlat.core.layout import (
     ORDER_ROW,
     REPORT,
     SLOT_HEAD_BYTES,
     Action,
+    IntentRecord,
     OrderState,
     ReportKind,
     ReportRecord,
@@ -43,6 +44,9 @@ __all__ = ["NO_TRADE", "VENUE_REASON", "FillNews", "OrderDesk"]
 VENUE_REASON: Final = 1_000
 """A report's reason from here on is the venue's RejectCode plus this; below it is a Rule."""
 NO_TRADE: Final = bytes(16)
+_SEQ_MASK: Final = (1 << 40) - 1
+_SENDING: Final = int(ReportKind.SENDING)
+_STATE_SENDING: Final = int(OrderState.SENDING)
 _NO_ORDER: Final = bytes(32)
 _NO_MODULE: Final = bytes(16)
 _KIND_OF_FILL: Final = {
@@ -104,8 +108,10 @@ class OrderDesk:
         self._reports = reports
         self._report_buffer = reports.buffer
         self._orders_table = accounts_tables[0]
+        self._order_buffer = accounts_tables[0].buffer
         self._meters = meters
         self._seq = 0
+        self._id_base = record_id(Writer.EXECUTOR, reports.epoch, 0)
         self.accounts = Accounts(*accounts_tables, next_report=self._next_report)
         self.by_id: dict[int, Order] = {}
         self.by_order_id: dict[bytes, Order] = {}
@@ -124,14 +130,14 @@ class OrderDesk:
     def new_id(self) -> int:
         """Name a record of the executor: a report, or an order no intent asked for."""
         self._seq += 1
-        return record_id(Writer.EXECUTOR, self._reports.epoch, self._seq)
+        return self._id_base | self._seq & _SEQ_MASK
 
     def _next_report(self) -> tuple[int, int]:
         return self.new_id(), self._reports.cursor
 
     def room(self) -> bool:
-        """Whether new orders may start: a free row, and reports less than half full."""
-        return self.rows_free(1) and self._reports.free() * 2 > self.slots
+        """Whether new orders may start: reports are less than half full."""
+        return self._reports.free() * 2 > self.slots
 
     def rows_free(self, count: int) -> bool:
         """Whether that many orders get a row; the oldest finished orders give up theirs."""
@@ -146,7 +152,8 @@ class OrderDesk:
 
     def take_row(self) -> int:
         """Return a free row, -1 when there is none."""
-        return self._free_rows.popleft() if self.rows_free(1) else -1
+        free = self._free_rows
+        return free.popleft() if free or self.rows_free(1) else -1
 
     def forget(self, order: Order) -> None:
         """Drop an order nothing more is expected of."""
@@ -164,6 +171,60 @@ class OrderDesk:
             self.open.add(order)
         self.accounts.hold(order)
         self._retire(order)
+
+    def announce(
+        self,
+        row: int,
+        fields: tuple[Any, ...],
+        intent: IntentRecord,
+        order_id: bytes,
+        maker_amount_e6: int,
+        hold_e6: int,
+        now_ns: int,
+    ) -> None:
+        """Write a new order's row (``fields`` of OrderRow) and say SENDING: it may exist now. Hot.
+
+        The caller adds the Order itself behind the send: the row is what outlives us.
+        """
+        ORDER_ROW.codec.pack_into(self._order_buffer, SLOT_HEAD_BYTES, *fields)
+        self._orders_table.write(row)
+        held = self.accounts.positions.get(intent.instrument)
+        self._seq += 1
+        REPORT.codec.pack_into(
+            self._report_buffer,
+            SLOT_HEAD_BYTES,
+            self._id_base | self._seq & _SEQ_MASK,
+            intent.cause,
+            intent.id,
+            intent.group,
+            now_ns,
+            order_id,
+            NO_TRADE,
+            intent.limit_price_e4,
+            intent.instrument,
+            intent.generation,
+            0,
+            _SENDING,
+            _STATE_SENDING,
+            intent.size_e6,
+            maker_amount_e6,
+            0,
+            0,
+            held.size_e6 if held is not None else 0,
+            self.accounts.cash_e6,
+            hold_e6,
+            intent.action,
+            intent.order_type,
+            intent.leg,
+            intent.legs,
+            0,
+            intent.module,
+            b"",
+            row,
+        )
+        if not self._reports.publish(REPORT.kind):
+            self.ledger_gap = True
+            self._meters.ledger_gap.add(1)
 
     def readmit(self, order: Order) -> None:
         """Take a restored order in; what it holds is counted by Accounts.restore or anew here."""

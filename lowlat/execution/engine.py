@@ -61,6 +61,7 @@ from lowlat.venues.polymarket.user import UserCodec
 __all__ = ["ExecutorEngine", "ExecutorPorts"]
 
 _SECOND_NS: Final = 1_000_000_000
+_ROWS_READY: Final = 32
 _CANCEL: Final = int(IntentFlag.CANCEL)
 
 
@@ -376,6 +377,8 @@ class ExecutorEngine:
 
     def _housekeeping(self, now_ns: int) -> int:
         worked = self.lookups.turn(now_ns) + self.reconciler.turn(now_ns)
+        # Rows are given back here, so that an order finds one without looking.
+        self.desk.rows_free(_ROWS_READY)
         if self.heartbeat.due(now_ns):
             second = self._clock.wall_ns() // _SECOND_NS
             request = self._requests.heartbeat(second, self.heartbeat.heartbeat_id)

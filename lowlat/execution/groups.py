@@ -139,7 +139,7 @@ class GroupDesk:
 
     def _depth_e6(self, leg: Cleared) -> int:
         """Shares on offer to a leg within its limit."""
-        view = self._markets.book(leg.row.market)
+        view = self._markets.book(leg.intent.instrument >> 1)
         intent = leg.intent
         if view is None:
             return 0

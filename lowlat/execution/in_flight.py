@@ -41,9 +41,18 @@ class InFlight:
 
     def add(self, asked: Asked, orders: tuple[Order, ...], at_ns: int, detail: Any = None) -> int:
         """Note a request that is about to leave; return its key."""
+        key = self.new_key()
+        self.put(key, Question(asked, orders, at_ns, detail))
+        return key
+
+    def new_key(self) -> int:
+        """Return a key that was never used."""
         self._next_key += 1
-        self._questions[self._next_key] = Question(asked, orders, at_ns, detail)
         return self._next_key
+
+    def put(self, key: int, question: Question) -> None:
+        """Note what a key asked; before the transport's next callback."""
+        self._questions[key] = question
 
     def take(self, key: int) -> Question | None:
         """Return and forget what a key asked; None for a key that is not in flight."""

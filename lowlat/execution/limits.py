@@ -6,12 +6,12 @@ venue's response headers. Pure; time is an argument.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from lowlat.core.layout import Action, Outcome, Rule
-from lowlat.core.units import E4, NO_PRICE_E4, ONE_E4
+from lowlat.core.units import NO_PRICE_E4, ONE_E4
 from lowlat.execution.orders import Order
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "HardLimits",
     "OpenOrders",
     "RateBucket",
+    "Refused",
     "check_amounts",
     "check_band",
-    "notional_e6",
 ]
 
 _SECOND_NS: Final = 1_000_000_000
@@ -56,28 +56,36 @@ class HardLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Oldest book row to trade on; 0 = while its connection lives (a quiet market is fresh)."""
 
 
+class Refused(NamedTuple):
+    """Why an intent was not sent: the rule, its bound and what met it."""
+
+    rule: Rule
+    bound: int = 0
+    was: int = 0
+
+
 def check_amounts(
     limits: HardLimits, size_e6: int, notional_e6: int, held_e6: int
-) -> tuple[Rule, int, int]:
-    """Return (rule, bound, was) of the first size limit met, or APPROVED."""
+) -> Refused | None:
+    """Return the first size limit met, or None."""
     if size_e6 > limits.order_shares_max_e6:
-        return Rule.FAT_FINGER, limits.order_shares_max_e6, size_e6
+        return Refused(Rule.FAT_FINGER, limits.order_shares_max_e6, size_e6)
     if notional_e6 > limits.order_notional_max_e6:
-        return Rule.NOTIONAL, limits.order_notional_max_e6, notional_e6
+        return Refused(Rule.NOTIONAL, limits.order_notional_max_e6, notional_e6)
     if held_e6 + notional_e6 > limits.open_notional_max_e6:
-        return Rule.NOTIONAL, limits.open_notional_max_e6, held_e6 + notional_e6
-    return Rule.APPROVED, 0, 0
+        return Refused(Rule.NOTIONAL, limits.open_notional_max_e6, held_e6 + notional_e6)
+    return None
 
 
 def check_band(
     limits: HardLimits, action: int, price_e4: int, best_bid_e4: int, best_ask_e4: int
-) -> tuple[Rule, int, int]:
+) -> Refused | None:
     """Return PRICE_BAND when the price reaches past the touch by more than the band.
 
     A BUY is measured from the ask, a SELL from the bid; a missing touch is no price to trade on.
     """
     if not limits.price_min_e4 <= price_e4 <= limits.price_max_e4:
-        return Rule.PRICE_BAND, limits.price_max_e4, price_e4
+        return Refused(Rule.PRICE_BAND, limits.price_max_e4, price_e4)
     if action == Action.BUY:
         touch_e4 = best_ask_e4 if best_ask_e4 != NO_PRICE_E4 else best_bid_e4
         bound_e4 = touch_e4 + limits.price_band_e4
@@ -87,8 +95,8 @@ def check_band(
         bound_e4 = touch_e4 - limits.price_band_e4
         past = price_e4 < bound_e4
     if touch_e4 == NO_PRICE_E4:
-        return Rule.BOOK_UNHEALTHY, 0, price_e4
-    return (Rule.PRICE_BAND, bound_e4, price_e4) if past else (Rule.APPROVED, 0, 0)
+        return Refused(Rule.BOOK_UNHEALTHY, 0, price_e4)
+    return Refused(Rule.PRICE_BAND, bound_e4, price_e4) if past else None
 
 
 class OpenOrders:
@@ -182,7 +190,9 @@ class RateBucket:
 
     def take(self, count: int, now_ns: int, *, reserve: bool = False) -> bool:
         """Spend tokens when they are there; a batch that does not fit is refused whole."""
-        if self.available(now_ns, reserve=reserve) < count:
+        self._refill(now_ns)
+        need_e9 = (count if reserve else count + self.headroom) * _SECOND_NS
+        if self._tokens_e9 < need_e9 or now_ns < self._blocked_ns:
             return False
         self._tokens_e9 -= count * _SECOND_NS
         return True
@@ -255,8 +265,3 @@ class Breaker:
         if not until:
             return True
         return now_ns >= until.get(self.EVERYWHERE, 0) and now_ns >= until.get(market, 0)
-
-
-def notional_e6(size_e6: int, price_e4: int) -> int:
-    """Return cash for a size at a price, rounded up."""
-    return -(-size_e6 * price_e4 // E4)

@@ -27,6 +27,8 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     templates_max: int = 2_048
     template_rungs_e6: tuple[int, ...] = (10_000_000, 20_000_000, 50_000_000, 100_000_000)
     """Sizes kept signed, floored to the ladder of the tick; risk should size onto them."""
+    template_fill_or_kill: bool = False
+    """Keep FOK requests rendered; otherwise FAK. The other type costs a rendering."""
     template_reach_ticks: int = 2
     """Ticks on either side of the touch that are kept signed."""
     template_age_max_ns: int = 60 * _S

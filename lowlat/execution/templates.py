@@ -40,7 +40,8 @@ _SECOND_NS: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
 _SCAN: Final = 8
 """Entries looked at by one refresh that finds nothing to do."""
-HOT_TYPE: Final = PostParams(OrderType.FOK)
+_FOK: Final = PostParams(OrderType.FOK)
+_FAK: Final = PostParams(OrderType.FAK)
 
 Key = tuple[int, int, int, int]
 """instrument, action, maker amount, taker amount"""
@@ -64,6 +65,7 @@ class _Ready:
         exchange: int,
         template: OrderTemplate,
         request: SignedRequest,
+        params: PostParams,
         signed_ns: int,
     ) -> None:
         self.key = key
@@ -71,7 +73,7 @@ class _Ready:
         self.exchange = exchange
         self.template = template
         self.request = request
-        self.params = HOT_TYPE
+        self.params = params
         self.signed_ns = signed_ns
 
 
@@ -174,6 +176,7 @@ class TemplatePool:
         ready = self._ready.pop((instrument, action, *amounts), None)
         if ready is None or ready.exchange != exchange:
             self.misses += 1
+            self._want_again((instrument, action, *amounts))
             template = self._sign(exchange, token_id, action, amounts)
             return Taken(template, self._render(template, post) if alone else b"", hit=False)
         self.hits += 1
@@ -189,6 +192,12 @@ class TemplatePool:
             request.renew(second)
             self.renewed += 1
         return Taken(ready.template, request.wire, hit=True)
+
+    def _want_again(self, key: Key) -> None:
+        """Queue an order of the hot set that was taken, dropped or never got its turn."""
+        hot = self._hot.get(key[:2])
+        if hot is not None and key in hot.keys:
+            self._todo.append(key)
 
     def _render(self, template: OrderTemplate, post: PostParams) -> bytes:
         second = self._clock.wall_ns() // _SECOND_NS
@@ -229,8 +238,9 @@ class TemplatePool:
         amounts = Amounts(maker_e6, taker_e6)
         template = self._sign(row.exchange, int(token.token_id), action, amounts)
         second = self._clock.wall_ns() // _SECOND_NS
-        request = ready_order(self._requests, template, HOT_TYPE, second)
-        ready = _Ready(key, row.generation, row.exchange, template, request, now_ns)
+        post = _FOK if self._params.template_fill_or_kill else _FAK
+        request = ready_order(self._requests, template, post, second)
+        ready = _Ready(key, row.generation, row.exchange, template, request, post, now_ns)
         self._ready[key] = ready
         self._ring.append(ready)
         return True

@@ -46,14 +46,12 @@ def test_row_and_report_exist_before_the_bytes_leave(desk):
 
     def look(request):
         if request.startswith(b"POST /order"):
-            order = desk.order()
-            seen.append(
-                (State(desk.row(order).state).name, desk.kinds()[-1], desk.row(order).order_id)
-            )
+            row = lo.ORDER_ROW.unpack(desk.shared.orders.store[0][1])
+            seen.append((State(row.state).name, desk.kinds()[-1], row.order_id, row.reserved_e6))
 
     desk.transport.before_send = look
     desk.wish(desk.intent())
-    assert seen == [("SENDING", "SENDING", desk.order().order_id)]
+    assert seen == [("SENDING", "SENDING", desk.order().order_id, 149_200_000)]
     assert desk.cash().reserved_e6 == 149_200_000
 
 
