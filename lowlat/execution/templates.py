@@ -219,7 +219,10 @@ class TemplatePool:
 
     # --------------------------------------------------------------------------- idle turns
     def refresh(self, now_ns: int) -> int:
-        """Do one piece of idle work: sign one order, renew one HMAC or plan one side; 0 = none."""
+        """Do one piece of idle work: sign one order, renew one HMAC or plan one side.
+
+        0: the few entries looked at this time need nothing.
+        """
         while self._todo:
             if self._sign_next(self._todo.pop(), now_ns):
                 return 1
