@@ -84,6 +84,7 @@ class Books:
             self.publish(state, 3, at_ns, recv_ns, decoded_ns)
             self._resync.schedule(state, recv_ns + self._params.resync_ns_min)
             raise
+        state.doubted = False
         book.snapshot_event_ns = state.book_event_ns = at_ns
         state.event_ns = max(at_ns, state.event_ns)
         if book.connection_generation != state.shard.generation:
@@ -100,6 +101,16 @@ class Books:
             self._cells.diverged.add(1)
             state.book.flags |= _DIVERGED
         self._resync.schedule(state, now_ns)
+
+    def trust(self, state: MarketState) -> bool:
+        """Take a touch that agrees again as the end of a burst; False when REST is under way."""
+        state.doubted = False
+        if state.asked or not state.book.flags & _DIVERGED:
+            return False
+        self._cells.bursts.add(1)
+        state.book.flags &= ~_DIVERGED
+        self._resync.cancel(state)
+        return True
 
     def set_tick(self, state: MarketState, tick_e4: int, at_ns: int, recv_ns: int) -> None:
         """Take a market's grid; say so when it is another one than before."""

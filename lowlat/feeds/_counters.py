@@ -25,6 +25,7 @@ class PolymarketCells:
         self.early: Cell = counters("polymarket.early")
         """Changes before the first book of a connection generation."""
         self.diverged: Cell = counters("polymarket.diverged")
+        self.bursts: Cell = counters("polymarket.bursts")
         self.resyncs: Cell = counters("polymarket.resyncs")
         self.resyncs_failed: Cell = counters("polymarket.resyncs_failed")
         self.crossed: Cell = counters("polymarket.crossed")

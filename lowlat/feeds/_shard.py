@@ -43,6 +43,9 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True):
     """A subscription without a book for so long is asked for by REST and renewed."""
     step_ns: int = 5_000_000_000
     """A change this much older than the last book is no late one: the venue's clock stepped."""
+    burst_ns: int = 100_000_000
+    """Frames of one burst each state the touch after the whole of it: a touch that disagrees for
+    so long is a divergence, before it is only not traded."""
     resync_ns_min: int = 500_000_000
     resync_ns_max: int = 30_000_000_000
     resync_buffer_max: int = 512
@@ -117,6 +120,8 @@ class MarketState:
     book_event_ns: int = 0
     """Venue time of the last whole book: what is older was in it."""
     crossed: bool = False
+    doubted: bool = False
+    """Diverged only by its touch: inside a burst of changes that heals by itself."""
     due_ns: int = 0
     """When a REST book is asked for again; 0: none is needed."""
     step_ns: int = 0

@@ -203,8 +203,9 @@ class PolymarketFeed:
                     side_of, 0 if change.side == "BUY" else 1, change.price, change.size
                 )
             except RemoteProtocolError as error:
-                # The change is lost, so the ladder is wrong from here on.
+                # The change is lost, so the ladder is wrong from here on, whatever its touch says.
                 self._fault("bad level", error, recv_ns)
+                owner.doubted = False
                 self._books.diverge(owner, recv_ns)
                 sides |= 3
         if ready and state is not None:
@@ -238,7 +239,10 @@ class PolymarketFeed:
             if not agrees:
                 if not book.flags & _DIVERGED:
                     sides |= 3
-                self._books.diverge(state, recv_ns)
+                    state.doubted = True
+                self._books.diverge(state, recv_ns + self._params.burst_ns)
+            elif state.doubted and self._books.trust(state):
+                sides |= 3
         if sides:
             self._publish(state, sides, at_ns, recv_ns, decoded_ns)
 

@@ -138,12 +138,32 @@ def test_change_before_any_book_is_counted_not_applied(make_rig):
     assert rig.counts["polymarket.early"] == 2
 
 
+def test_burst_that_states_its_final_touch_is_not_traded_and_heals_without_rest(rig):
+    # Two frames with one stamp; each says what the touch is after both.
+    rig.send(both(rig, "0.46", "30", "BUY", "0.48", "0.49"))
+    assert rig.tops()[-1].book_flags & BookFlag.DIVERGED
+    rig.send(both(rig, "0.48", "5", "BUY", "0.48", "0.49"))
+    assert rig.books.row(0).book_flags == 0
+    assert rig.counts["polymarket.bursts"] == 1
+    rig.turn(SECOND)
+    assert rig.fetch.asked == []
+
+
+def test_lost_change_is_no_burst_though_the_touch_agrees_again(rig):
+    rig.send(both(rig, "0.46", "30", "BUY", "0.48", "0.49"))
+    rig.send(both(rig, "0.4801", "30", "BUY", "0.48", "0.49"))
+    rig.send(both(rig, "0.48", "5", "BUY", "0.48", "0.49"))
+    assert rig.books.row(0).book_flags & BookFlag.DIVERGED
+    rig.turn(SECOND)
+    assert rig.fetch.asked
+
+
 def test_divergence_flags_the_row_and_rest_heals_it(rig):
     rig.send(both(rig, "0.48", "30", "BUY", "0.485", "0.49"))
     [top] = rig.tops()
     assert top.book_flags & BookFlag.DIVERGED
     assert rig.counts["polymarket.diverged"] == 1
-    rig.turn()
+    rig.turn(200_000_000)
     [(path, _)] = rig.fetch.asked
     assert path.startswith("/book?token_id=1000")
     # Arrives while the question is under way and is newer than the answer.
@@ -175,7 +195,7 @@ def test_divergence_is_asked_again_with_growing_delay_until_answered(rig):
 
 def test_rest_answer_older_than_the_book_changes_nothing(rig):
     rig.send(both(rig, "0.48", "30", "BUY", "0.485", "0.49"))
-    rig.turn()
+    rig.turn(200_000_000)
     rig.dump(at_ms=30)
     before = rig.books.row(0)
     rig.fetch.answer(200, rig.wire.rest_book(bids=[("0.11", "9")], asks=[], at_ms=15))
