@@ -69,7 +69,7 @@ def run_demo(options: DemoOptions) -> int:
     if options.as_json:
         print(json.dumps(as_json(outcome)))
     else:
-        print(as_text(outcome, options.instance, kept=options.keep))
+        print(as_text(outcome, options.instance, kept=folder.name if options.keep else ""))
     return 0 if outcome.ok else 1
 
 

@@ -85,8 +85,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def as_text(outcome: Outcome, instance: str, *, kept: bool) -> str:
-    """Return the report that a newcomer understands."""
+def as_text(outcome: Outcome, instance: str, *, kept: str) -> str:
+    """Return the report that a newcomer understands; ``kept``: the folder left behind, or none."""
     picture = outcome.picture
     pairs = picture.pairs
     lines = ["", "SIMULATED - no real market, no real money, nothing left this machine.", ""]
@@ -112,16 +112,19 @@ def as_text(outcome: Outcome, instance: str, *, kept: bool) -> str:
     lines += ["", "Did both sides agree", *_agreement_lines(outcome)]
     if outcome.problems:
         lines += ["", "What went wrong", *(f"  {problem}" for problem in outcome.problems)]
-    lines += [
-        "",
-        "What to try next",
-        f"  lowlat why --instance {instance:<16} why trades were and were not made",
-        f"  lowlat trace last --instance {instance:<9} one order, stage by stage",
-        "  lowlat demo --chaos-kill 5           the same while the engine is killed at random",
-        "  lowlat bench                         the speed beside C floors",
+    tries = [
+        (f"lowlat why --instance {instance}", "why trades were and were not made"),
+        (f"lowlat trace last --instance {instance}", "one order, stage by stage"),
+        ("lowlat demo --chaos-kill 5", "the same while the engine is killed at random"),
+        ("lowlat bench", "the speed beside C floors"),
     ]
     if kept:
-        lines.append(f"  lowlat clean --instance {instance:<14} remove what --keep left")
+        tries.append((f"lowlat clean --instance {instance}", "remove what --keep left"))
+    width = max(len(command) for command, _ in tries)
+    lines += ["", "What to try next"]
+    lines += [f"  {command:<{width}}  {what}" for command, what in tries]
+    if kept:
+        lines += ["", f"Kept: {kept} (config, key of the throwaway account) and shared memory."]
     return "\n".join(lines)
 
 
