@@ -74,7 +74,7 @@ _ABOUT_ORDERS: Final = frozenset(
 _GROUP_ENDED: Final = frozenset(
     {GroupState.COMPLETE, GroupState.UNWOUND, GroupState.FLAT, GroupState.NAKED}
 )
-_DUST_E6: Final = 10_000
+_SELL: Final = int(Action.SELL)
 
 
 class AccountPorts(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,7 +225,7 @@ class Account:
             self._land(own)
             return
         holding = self._state.exposure.holdings.get(own.market)
-        if own.action == Action.BUY and holding is not None:
+        if own.action != _SELL and holding is not None:
             self._state.exposure.fly(holding, reserved_e6 - own.held_e6)
             own.held_e6 = reserved_e6
 
@@ -235,7 +235,7 @@ class Account:
         self._state.own.add(own)
         if own.held_e6:
             self._state.exposure.fly(holding, own.held_e6)
-        if own.action == Action.SELL:
+        if own.action == _SELL:
             holding.selling_e6[own.outcome] += own.size_e6
 
     def _place(self, own: OwnOrder) -> None:
@@ -255,7 +255,7 @@ class Account:
         if holding is not None:
             if own.held_e6:
                 state.exposure.fly(holding, -own.held_e6)
-            if own.action == Action.SELL:
+            if own.action == _SELL:
                 holding.selling_e6[own.outcome] -= own.size_e6
         hold = state.own.groups.get(own.group)
         if hold is not None:

@@ -37,8 +37,19 @@ class Aggregator:
 
     @property
     def held(self) -> int:
-        """Return how many signals are in here without a decision."""
-        return sum(len(unit.cases) for unit in self._waiting.values()) + len(self._ready)
+        """Return how many legs wait in here without a decision."""
+        return sum(len(unit.cases) for unit in self._waiting.values())
+
+    def alone(self, case: Case, now_ns: int, limits: LimitsParams) -> bool:
+        """Whether a signal that came by itself may go straight to the checks: in time and new."""
+        if now_ns >= case.expires_ns:
+            return False
+        before_ns = self._recent.get(case.key)
+        return before_ns is None or now_ns - before_ns >= limits.duplicate_window_ns
+
+    def approved_alone(self, case: Case, now_ns: int) -> None:
+        """Remember a signal that came by itself and was sent."""
+        self._remember(case.key, now_ns)
 
     def take(self, case: Case, now_ns: int) -> None:
         """Take a signal; legs wait for their group."""
@@ -101,7 +112,7 @@ class Aggregator:
         window_ns = limits.duplicate_window_ns
         recent = self._recent
         for case in unit.cases:
-            before_ns = recent.get((case.module, case.instrument, case.action))
+            before_ns = recent.get(case.key)
             if before_ns is not None and now_ns - before_ns < window_ns:
                 self._refuse(unit, Rule.DUPLICATE, window_ns, now_ns - before_ns)
                 return True
@@ -120,20 +131,22 @@ class Aggregator:
 
     def approved(self, unit: Unit, now_ns: int) -> None:
         """Remember what was sent, so that it is not sent twice."""
-        recent = self._recent
-        if len(recent) > _RECENT_MAX:
-            for key in list(recent)[: _RECENT_MAX // 2]:
-                del recent[key]
         for case in unit.cases:
-            key = (case.module, case.instrument, case.action)
-            # Taken out first: the dict stays in order of age and its oldest half can go.
-            recent.pop(key, None)
-            recent[key] = now_ns
+            self._remember(case.key, now_ns)
             self._taken[case.instrument] = unit.expected_value
             direction = case.direction
             known = self._directions.setdefault(case.market, direction)
             if known != direction:
                 self._directions[case.market] = 0
+
+    def _remember(self, key: _Key, now_ns: int) -> None:
+        recent = self._recent
+        if len(recent) > _RECENT_MAX:
+            for old in list(recent)[: _RECENT_MAX // 2]:
+                del recent[old]
+        # Taken out first: the dict stays in order of age and its oldest half can go.
+        recent.pop(key, None)
+        recent[key] = now_ns
 
     def _refuse(self, unit: Unit, rule: Rule, limit: int, was: int) -> None:
         for case in unit.cases:

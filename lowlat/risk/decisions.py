@@ -7,25 +7,25 @@ decision slot for.
 from collections.abc import Callable
 from typing import Final
 
-from lowlat.core.layout import DECISION, SLOT_HEAD_BYTES, Rule
+from lowlat.core.layout import DECISION, Rule
 from lowlat.core.ports import Cell, StreamWriter
-from lowlat.risk.case import Case
+from lowlat.risk._kernel import Case, DecisionSlot
 
 __all__ = ["DecisionWriter"]
 
 _KIND: Final = DECISION.kind
-_LOW_32: Final = 0xFFFF_FFFF
+_CUT: Final = int(Rule.CUT)
 
 
 class DecisionWriter:
-    """Packs decisions in one struct call each."""
+    """Writes decisions and counts them by rule."""
 
     def __init__(
         self, decisions: StreamWriter, next_id: Callable[[], int], cell: Callable[[str], Cell]
     ) -> None:
-        self._stream = decisions
+        self._slot = DecisionSlot(decisions.buffer)
+        self._publish = decisions.publish
         self._next_id = next_id
-        self._pack = DECISION.codec.pack_into
         self._cell = cell
         self._counts: dict[int, Cell] = {}
         self._cuts = cell("risk.decision.cut")
@@ -34,7 +34,7 @@ class DecisionWriter:
         """Say that it was sent. A rule other than APPROVED cut it: ``size_e6`` is what is left."""
         rule, limit, was = case.cut_rule, case.cut_limit, case.cut_was
         if not rule and case.size_e6 != case.suggested_e6:
-            rule, limit, was = Rule.CUT, case.size_e6, case.suggested_e6
+            rule, limit, was = _CUT, case.size_e6, case.suggested_e6
         if rule:
             self._cuts.add(1)
         self._write(case, intent, case.size_e6, checked_ns, generation, rule, limit, was, 1)
@@ -56,34 +56,21 @@ class DecisionWriter:
         was: int,
         approved: int,
     ) -> None:
-        stream = self._stream
-        self._pack(
-            stream.buffer,
-            SLOT_HEAD_BYTES,
+        self._slot.write(
+            case,
             self._next_id(),
-            case.cause,
-            case.id,
             intent,
-            case.decided_ns,
-            checked_ns,
-            case.suggested_e6,
             size_e6,
-            limit,
-            was,
-            case.expected_value,
-            case.instrument,
-            case.generation,
+            checked_ns,
             generation,
             rule,
+            limit,
+            was,
             approved,
-            case.action,
-            case.limit_price_e4,
-            case.group & _LOW_32,
-            case.module,
         )
-        published = stream.publish(_KIND)
+        published = self._publish(_KIND)
         assert published, "a signal was polled without a slot for its decision"
-        key = rule + (1 << 16) * approved
+        key = rule | approved << 16
         count = self._counts.get(key)
         if count is None:
             name = Rule(rule).name.lower()

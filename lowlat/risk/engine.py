@@ -36,9 +36,10 @@ from lowlat.core.ports import (
     TableWriter,
 )
 from lowlat.core.units import E4, E6
+from lowlat.risk._kernel import Case, IntentSlot
 from lowlat.risk.account import Account, AccountPorts
 from lowlat.risk.aggregate import Aggregator
-from lowlat.risk.case import Case, Unit
+from lowlat.risk.case import Unit
 from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
 from lowlat.risk.decisions import DecisionWriter
 from lowlat.risk.equity import Equity
@@ -56,6 +57,8 @@ _BUSY_TURNS_MAX: Final = 32
 _S_NS: Final = 1_000_000_000
 _SIGNAL_KIND: Final = SIGNAL.kind
 _INTENT_KIND: Final = INTENT.kind
+_TURN_KIND: Final = TURN.kind
+_WRITER: Final = int(Writer.RISK)
 _FOK: Final = int(OrderType.FOK)
 _FAK: Final = int(OrderType.FAK)
 _GTC: Final = int(OrderType.GTC)
@@ -125,7 +128,13 @@ class RiskEngine:
         self.equity = Equity(self.state)
         self._decisions = DecisionWriter(ports.decisions, self._next_id, ports.cell)
         self._clock = ports.clock
-        self._pack_intent = INTENT.codec.pack_into
+        self._intent_slot = IntentSlot(ports.intents.buffer)
+        self._publish_intent_slot = ports.intents.publish
+        self._signals = ports.signals
+        self._decisions_free = ports.decisions.free
+        self._monotonic_ns = ports.clock.monotonic_ns
+        self._pack_turn = TURN.codec.pack_into
+        self._name = record_id(int(Writer.RISK), ports.decisions.epoch, 0)
         self._seq = 0
         self._offset_ns = 0
         self._second_ns = 0
@@ -181,6 +190,7 @@ class RiskEngine:
         """Swap every limit at once; decisions carry the generation they were made under."""
         limits.validate()
         self._limits = self.state.limits = limits
+        self.state.fast.set_limits(limits)
         self._generation = config_generation
         self.equity.cap()
 
@@ -192,11 +202,44 @@ class RiskEngine:
 
     def _take_signals(self, now_ns: int) -> int:
         """Poll, aggregate, decide. Slots are given back once their signals are decided."""
-        signals = self._ports.signals
         aggregator = self._aggregator
-        done = self._poll_signals(now_ns)
-        if not done and not aggregator.waiting:
+        waiting = aggregator.waiting
+        # A slot for each decision, and one more for the turn's own record.
+        room = self._decisions_free() - 1
+        if waiting:
+            room -= aggregator.held
+        if room <= 0:
+            self._backlog.add(1)
             return 0
+        signals = self._signals
+        kind = signals.poll()
+        done = 0
+        if kind == EMPTY:
+            if not waiting:
+                return 0
+        elif kind == _SIGNAL_KIND:
+            done = 1
+            case = Case(signals.buffer, signals.epoch)
+            kind = signals.poll() if room > 1 else EMPTY
+            if kind == EMPTY and not waiting and self._try_alone(case, now_ns):
+                return 1
+            aggregator.take(case, now_ns)
+        return self._take_more(kind, done, room, now_ns)
+
+    def _take_more(self, kind: int, done: int, room: int, now_ns: int) -> int:
+        """Take the rest of the batch, decide on all of it."""
+        signals = self._signals
+        aggregator = self._aggregator
+        most = min(room, _SIGNALS_A_TURN)
+        while kind != EMPTY:
+            if kind == _SIGNAL_KIND:
+                aggregator.take(Case(signals.buffer, signals.epoch), now_ns)
+            done += 1
+            if done >= most:
+                break
+            kind = signals.poll()
+        if done:
+            aggregator.drop_epochs(signals.epoch)
         limits = self._limits
         units = aggregator.ranked(now_ns, limits)
         if units:
@@ -204,36 +247,38 @@ class RiskEngine:
             for unit in units:
                 if not aggregator.veto(unit, now_ns, limits):
                     self._decide(unit, now_ns)
-        if aggregator.refused:
-            for case in aggregator.refused:
-                self._decisions.refuse(case, now_ns, self._generation)
-                done += 1
-            aggregator.refused.clear()
+        done += self._end_refused(now_ns)
         if not aggregator.waiting:
             signals.release()
         return done
 
-    def _poll_signals(self, now_ns: int) -> int:
-        """Hand signals to the aggregator while each is sure of a decision slot."""
-        # One slot more is kept for the turn's own record.
-        room = min(_SIGNALS_A_TURN, self._ports.decisions.free() - self._aggregator.held - 1)
-        if room <= 0:
-            self._backlog.add(1)
+    def _end_refused(self, now_ns: int) -> int:
+        """Write the decisions of what the aggregator refused; return how many."""
+        refused = self._aggregator.refused
+        if not refused:
             return 0
-        signals = self._ports.signals
-        take = self._aggregator.take
-        done = 0
-        kind = signals.poll()
-        while kind != EMPTY:
-            done += 1
-            if kind == _SIGNAL_KIND:
-                take(Case(signals.buffer, signals.epoch), now_ns)
-            if done == room:
-                break
-            kind = signals.poll()
-        if done:
-            self._aggregator.drop_epochs(signals.epoch)
+        for case in refused:
+            self._decisions.refuse(case, now_ns, self._generation)
+        done = len(refused)
+        refused.clear()
         return done
+
+    def _try_alone(self, case: Case, now_ns: int) -> bool:
+        """Send a signal that came by itself when every check would pass as it is."""
+        aggregator = self._aggregator
+        if not aggregator.alone(case, now_ns, self._limits):
+            return False
+        state = self.state
+        state.halt_code = self._ports.halted()
+        if not state.fast.approve(case, now_ns):
+            return False
+        checked_ns = self._monotonic_ns()
+        intent = self._publish_intent(case, 0, checked_ns)
+        aggregator.approved_alone(case, now_ns)
+        self._decisions.approve(case, intent, checked_ns, self._generation)
+        self._latency.record(max(1, checked_ns - case.decided_ns))
+        self._signals.release()
+        return True
 
     def _drop_left_overs(self) -> None:
         """End every signal that came before this life of risk."""
@@ -325,7 +370,7 @@ class RiskEngine:
     def _send(self, unit: Unit, now_ns: int) -> None:
         """Hold the cash, publish the intents, then their decisions."""
         state = self.state
-        checked_ns = self._clock.monotonic_ns()
+        checked_ns = self._monotonic_ns()
         cases = unit.cases
         if unit.group:
             reserve_e6 = 0
@@ -365,42 +410,21 @@ class RiskEngine:
             flags |= 0 if case.urgency else _POST_ONLY
         expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
         unwind_e6 = -(-state.unwind_unit_e6(case) * size_e6 // E6) if group else 0
-        stream = self._ports.intents
-        self._pack_intent(
-            stream.buffer,
-            SLOT_HEAD_BYTES,
+        self._intent_slot.write(
+            case,
             intent,
-            case.cause,
-            case.id,
             group,
-            0,
-            case.event_ns,
-            case.recv_ns,
-            case.decoded_ns,
-            case.published_ns,
-            case.decided_ns,
             checked_ns,
             expires_ns,
-            size_e6,
             spend_e6,
             unwind_e6,
-            case.unwind_price_e4,
             price_e4,
             touch_e4,
-            case.instrument,
-            case.generation,
             self._generation,
-            0,
-            case.action,
             order_type,
-            case.urgency,
             flags,
-            case.leg,
-            case.legs,
-            case.mode,
-            case.module,
         )
-        published = stream.publish(_INTENT_KIND)
+        published = self._publish_intent_slot(_INTENT_KIND)
         assert published, "the intents gate closed between its check and the write"
         self._intents_sent.add(1)
         held_e6 = 0
@@ -447,26 +471,26 @@ class RiskEngine:
     def _next_id(self) -> int:
         """Name the next record; one sequence for all that risk writes."""
         self._seq += 1
-        return record_id(Writer.RISK, self._ports.decisions.epoch, self._seq)
+        return self._name | self._seq
 
     def _record_turn(self, now_ns: int) -> None:
         """Say which inputs this turn had taken, so that a capture replays."""
         ports = self._ports
         stream = ports.decisions
-        TURN.codec.pack_into(
+        self._pack_turn(
             stream.buffer,
             SLOT_HEAD_BYTES,
             self._next_id(),
             now_ns,
             0,
             0,
-            ports.signals.position,
+            self._signals.position,
             self._directory.position,
             ports.reports.position,
             self._offset_ns,
-            Writer.RISK,
+            _WRITER,
         )
-        stream.publish(TURN.kind)
+        stream.publish(_TURN_KIND)
 
 
 def _spend_e6(case: Case) -> int:

@@ -6,6 +6,7 @@ say what its order holds after that (``reserved_e6``), so both sides count the s
 
 from lowlat.core.layout import Action, OrderState, Outcome
 from lowlat.core.units import ONE_E4
+from lowlat.risk._kernel import OwnOrder
 
 __all__ = ["TERMINAL", "GroupHold", "OwnOrder", "OwnOrders", "yes_terms"]
 
@@ -18,51 +19,6 @@ TERMINAL = frozenset(
         OrderState.EXPIRED,
     }
 )
-
-
-class OwnOrder:
-    """One intent or order that may still trade."""
-
-    __slots__ = (
-        "action",
-        "expires_ns",
-        "filled",
-        "group",
-        "held_e6",
-        "instrument",
-        "intent",
-        "market",
-        "outcome",
-        "price_e4",
-        "sent",
-        "size_e6",
-    )
-
-    def __init__(
-        self,
-        intent: int,
-        instrument: int,
-        action: int,
-        price_e4: int,
-        size_e6: int,
-        held_e6: int,
-        group: int,
-        expires_ns: int,
-    ) -> None:
-        self.intent = intent
-        self.instrument = instrument
-        self.market = instrument >> 1
-        self.outcome = instrument & 1
-        self.action = action
-        self.price_e4 = price_e4
-        self.size_e6 = size_e6
-        """Shares that may still be given away (SELL) or bought."""
-        self.held_e6 = held_e6
-        """Cash that it may still take, fees included."""
-        self.group = group
-        self.expires_ns = expires_ns
-        self.sent = False
-        self.filled = False
 
 
 class GroupHold:

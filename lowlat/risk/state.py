@@ -9,7 +9,7 @@ from lowlat.book._view import BookView, Walk
 from lowlat.core.freshness import Shards
 from lowlat.core.ports import TableReader
 from lowlat.core.units import E6, ONE_E4
-from lowlat.risk.case import Case
+from lowlat.risk._kernel import Case, FastPath
 from lowlat.risk.exposure import Exposure
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
@@ -18,7 +18,6 @@ from lowlat.risk.reservations import OwnOrders
 __all__ = ["LEGS_MAX", "RiskState", "fee_bound_e6"]
 
 LEGS_MAX = 32
-_S_NS = 1_000_000_000
 
 
 class RiskState:
@@ -55,9 +54,8 @@ class RiskState:
         """Ladder step and least size that fit all legs of the unit in hand."""
         self._books = books
         self._view = BookView(books.buffer)
+        self.fast = FastPath(self, books.read, self._view)
         self._leg_views: list[BookView] = []
-        self._tokens_e9 = limits.orders_burst * _S_NS
-        self._tokens_ns = 0
 
     @property
     def held_e6(self) -> int:
@@ -130,18 +128,7 @@ class RiskState:
 
     def take_tokens(self, count: int) -> bool:
         """Spend order tokens; False, and none spent, when they are not there."""
-        limits = self.limits
-        grown_ns = self.now_ns - self._tokens_ns
-        if grown_ns > 0:
-            self._tokens_ns = self.now_ns
-            self._tokens_e9 = min(
-                limits.orders_burst * _S_NS,
-                self._tokens_e9 + min(grown_ns, 60 * _S_NS) * limits.orders_per_s,
-            )
-        if self._tokens_e9 < count * _S_NS:
-            return False
-        self._tokens_e9 -= count * _S_NS
-        return True
+        return self.fast.take_tokens(count, self.now_ns)
 
 
 def fee_bound_e6(cash_e6: int, rate_e6: int) -> int:

@@ -40,6 +40,7 @@ class CoinModel:
     """Estimates for one coin. ``version`` moves whenever a fair value could."""
 
     __slots__ = (
+        "_basis_factor",
         "_decay_basis",
         "_decay_fast",
         "_decay_slow",
@@ -54,6 +55,7 @@ class CoinModel:
         "_slow",
         "basis",
         "basis_count",
+        "basis_noise",
         "basis_variance",
         "last_print_s",
         "mid",
@@ -61,6 +63,7 @@ class CoinModel:
         "prints_version",
         "returns_count",
         "version",
+        "volatility",
     )
 
     def __init__(self, params: CoinParams) -> None:
@@ -80,6 +83,11 @@ class CoinModel:
         self.returns_count = 0
         self.basis = 0.0
         self.basis_variance = 0.0
+        self.basis_noise = params.basis_noise_floor
+        """Relative error of ``settled_price``."""
+        self._basis_factor = 1.0
+        self.volatility: float | None = None
+        """Relative deviation per square root of a second; None until warm."""
         self.basis_count = 0
         self.last_print_s = -1
         self.prints_version = 0
@@ -127,6 +135,11 @@ class CoinModel:
         else:
             self._fast = self._slow = square
         self.returns_count += gap
+        params = self._params
+        if self.returns_count >= params.warmup_s:
+            weight = params.volatility_fast_weight
+            variance = weight * self._fast + (1.0 - weight) * self._slow
+            self.volatility = max(sqrt(variance), params.volatility_floor)
 
     def take_print(self, stamp_ns: int, price: float) -> None:
         """Take a settlement spot print; with the exchange's mid of its second it gives a basis."""
@@ -155,6 +168,8 @@ class CoinModel:
             self.basis += (1.0 - decay) * off
             self.basis_variance = decay * (self.basis_variance + (1.0 - decay) * off * off)
         self.basis_count += 1
+        self._basis_factor = exp(self.basis)
+        self.basis_noise = max(sqrt(self.basis_variance), self._params.basis_noise_floor)
 
     # ------------------------------------------------------------------------------- answers
     def mid_at(self, second: int) -> float | None:
@@ -168,28 +183,13 @@ class CoinModel:
         return self._prints[at] if self._print_seconds[at] == second else None
 
     @property
-    def volatility(self) -> float | None:
-        """Relative deviation per square root of a second; None until warm."""
-        params = self._params
-        if self.returns_count < params.warmup_s:
-            return None
-        weight = params.volatility_fast_weight
-        variance = weight * self._fast + (1.0 - weight) * self._slow
-        return max(sqrt(variance), params.volatility_floor)
-
-    @property
     def basis_known(self) -> bool:
         """Whether enough prints met a mid."""
         return self.basis_count >= self._params.basis_prints_min
 
-    @property
-    def basis_noise(self) -> float:
-        """Relative error of ``settled_price``."""
-        return max(sqrt(self.basis_variance), self._params.basis_noise_floor)
-
     def settled_price(self, mid: float) -> float:
         """Return what the settlement series would print while the exchange's mid is this."""
-        return mid * exp(self.basis)
+        return mid * self._basis_factor
 
     def locked(self, first_s: int, last_s: int) -> tuple[float, int, int]:
         """Sum the prints of these seconds: (sum, seconds, how many of them were carried over).

@@ -15,8 +15,6 @@ from lowlat.core.layout import (
     SIGNAL,
     SIGNAL_METADATA_BYTES,
     SLOT_HEAD_BYTES,
-    Action,
-    Urgency,
     Writer,
     record_id,
 )
@@ -29,8 +27,6 @@ __all__ = ["Emitter", "Source"]
 _EMPTY: Final = b"{}"
 _encode: Final = msgspec.json.Encoder().encode
 _KIND: Final = SIGNAL.kind
-_ACTIONS: Final = frozenset(map(int, Action))
-_URGENCIES: Final = frozenset(map(int, Urgency))
 
 
 class Source(Protocol):
@@ -82,13 +78,14 @@ class Emitter:
         self._dropped = cell("signals.dropped_gate_full")
         self._names: dict[str, bytes] = {}
         self._seq = 0
+        self._name = record_id(int(Writer.SIGNALS), signals.epoch, 0)
         self.source: Source | None = None
         self.mode = 0
 
     def next_id(self) -> int:
         """Return a name that no other record or group of this writer has."""
         self._seq += 1
-        return record_id(Writer.SIGNALS, self._signals.epoch, self._seq)
+        return self._name | self._seq
 
     def emit(self, signal: Signal) -> bool:
         """Publish one signal; False (counted) when the gate is full."""
@@ -127,7 +124,7 @@ class Emitter:
             raise ValueError(f"confidence was {signal.confidence!r}, expected 0 to 1")
         if not math.isfinite(signal.expected_value):
             raise ValueError(f"expected_value was {signal.expected_value!r}, expected finite")
-        if signal.action not in _ACTIONS or signal.urgency not in _URGENCIES:
+        if not 0 <= signal.action <= 1 or not 0 <= signal.urgency <= 2:
             raise ValueError(
                 f"action, urgency were {signal.action!r}, {signal.urgency!r}, "
                 f"expected an Action and an Urgency"
@@ -171,7 +168,7 @@ class Emitter:
             signal.group,
             identity.market_id,
             identity.token_id,
-            self._names.get(signal.module) or self._name(signal.module),
+            self._names.get(signal.module) or self._module_name(signal.module),
             identity.instrument,
             identity.generation,
             signal.limit_price_e4,
@@ -190,7 +187,7 @@ class Emitter:
         self._latency.record(decided_ns - source.published_ns)
         return True
 
-    def _name(self, module: str) -> bytes:
+    def _module_name(self, module: str) -> bytes:
         raw = module.encode()
         if not 0 < len(raw) <= 16 or not raw.isascii():
             raise ValueError(f"module was {module!r}, expected 1-16 ASCII characters")

@@ -6,6 +6,7 @@ itself and a size always comes from the newest book). Never waits: signals that 
 for are dropped and counted.
 """
 
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -51,6 +52,10 @@ _S_NS: Final = 1_000_000_000
 _TOP_KIND: Final = BOOK_TOP.kind
 _STATE_KIND: Final = MARKET_STATE.kind
 _MARKET_AT: Final = int(BOOK_TOP.dtype.fields["market"][1])  # type: ignore[index]
+_U32: Final = struct.Struct("<I")
+_STALE: Final = int(BookFlag.STALE)
+_WRITER: Final = int(Writer.SIGNALS)
+_TURN_KIND: Final = TURN.kind
 _HISTORY: Final = 180
 """Prints kept a series: two snapshots of the price sockets (feeds.md 3.5)."""
 
@@ -151,6 +156,10 @@ class SignalsEngine:
         for seat in self._seats:
             seat.module.ctx = self
         self._seat: _Seat | None = None
+        self._pack_turn = TURN.codec.pack_into
+        self._poll_market = ports.market.poll
+        self._poll_spot = ports.spot.poll
+        self._poll_settle = ports.settle.poll
         self._bind()
 
     def _bind(self) -> None:
@@ -182,9 +191,16 @@ class SignalsEngine:
         for row in self._directory.poll():
             self._take_market(row)
             done += 1
-        done += self._take_settles(now_ns) + self._take_spots(now_ns)
-        done += self._take_markets()
-        if not done:
+        kind = self._poll_settle()
+        if kind:
+            done += self._take_settles(kind, now_ns)
+        kind = self._poll_spot()
+        if kind:
+            done += self._take_spots(kind, now_ns)
+        kind = self._poll_market()
+        if kind:
+            done += self._take_markets(kind)
+        if not done and not self._dirty:
             return 0
         if self._dirty:
             self._drain(now_ns)
@@ -273,11 +289,8 @@ class SignalsEngine:
         if seat.markets.pop(market, None) is not None:
             self._call(seat, seat.module.on_gone, market)
 
-    def _take_settles(self, now_ns: int) -> int:
+    def _take_settles(self, kind: int, now_ns: int) -> int:
         reader = self._ports.settle
-        kind = reader.poll()
-        if kind == EMPTY:
-            return 0
         done = 0
         while kind != EMPTY:
             done += 1
@@ -312,12 +325,9 @@ class SignalsEngine:
         for seat in self._settle_seats:
             self._call(seat, seat.module.on_settle, print_, now_ns, source=source)
 
-    def _take_spots(self, now_ns: int) -> int:
+    def _take_spots(self, kind: int, now_ns: int) -> int:
         """Take every spot record but tell only the newest of each coin: older ones are gone."""
         reader = self._ports.spot
-        kind = reader.poll()
-        if kind == EMPTY:
-            return 0
         done = 0
         changed: dict[int, SpotTop] = {}
         while kind != EMPTY:
@@ -349,22 +359,20 @@ class SignalsEngine:
             else:
                 changed[top.coin] = top
 
-    def _take_markets(self) -> int:
+    def _take_markets(self, kind: int) -> int:
         """Note which interesting books changed; the books themselves come from the table."""
         reader = self._ports.market
-        poll = reader.poll
-        kind = poll()
-        if kind == EMPTY:
-            return 0
+        poll = self._poll_market
         done = 0
         dirty = self._dirty
         slots = self._slots
         buffer = reader.buffer
+        unpack_market = _U32.unpack_from
         most = self._params.records_a_turn
         while kind != EMPTY:
             done += 1
             if kind == _TOP_KIND:
-                market = int.from_bytes(buffer[_MARKET_AT : _MARKET_AT + 4], "little")
+                (market,) = unpack_market(buffer, _MARKET_AT)
                 if market in slots:
                     if market in dirty:
                         self._conflated.add(1)
@@ -392,19 +400,29 @@ class SignalsEngine:
         """Show each changed book to whoever wants it, once."""
         slots = self._slots
         emitter = self._emitter
+        books = self._ports.books
+        row = books.buffer
+        is_fresh = self._shards.is_fresh
         dirty = self._dirty
         self._dirty = {}
         for market in dirty:
             slot = slots.get(market)
             if slot is None:
                 continue
-            before = slot.version
-            if not self._load(market, slot):
+            version = books.read(market)
+            if version <= 0:
+                self._unread(market, version)
                 continue
-            if slot.version == before:
+            if version == slot.version:
                 continue
+            slot.version = version
+            slot.buffer[:] = row
             view = slot.view
-            if view.generation != slot.generation or not self._is_fresh(view):
+            if (
+                view.generation != slot.generation
+                or view.flags & _STALE
+                or not is_fresh(view.shard, view.connection_generation, now_ns)
+            ):
                 self._stale.add(1)
                 continue
             emitter.source = view
@@ -422,18 +440,21 @@ class SignalsEngine:
         if slot.version and books.version(market) == slot.version:
             return True
         version = books.read(market)
-        if version == READ_BUSY:
-            self._busy.add(1)
-            self._dirty[market] = None
-            return False
-        if version == READ_NEVER:
+        if version <= 0:
+            self._unread(market, version)
             return False
         slot.buffer[:] = books.buffer
         slot.version = version
         return True
 
+    def _unread(self, market: int, version: int) -> None:
+        """Come back to a row whose writer was faster than every retry."""
+        if version == READ_BUSY:
+            self._busy.add(1)
+            self._dirty[market] = None
+
     def _is_fresh(self, view: BookView) -> bool:
-        return not view.flags & BookFlag.STALE and self._shards.is_fresh(
+        return not view.flags & _STALE and self._shards.is_fresh(
             view.shard, view.connection_generation, self._now_ns
         )
 
@@ -471,7 +492,7 @@ class SignalsEngine:
         """Say which inputs this turn had taken, so that a capture replays."""
         ports = self._ports
         turns = ports.turns
-        TURN.codec.pack_into(
+        self._pack_turn(
             turns.buffer,
             SLOT_HEAD_BYTES,
             self._emitter.next_id(),
@@ -482,9 +503,9 @@ class SignalsEngine:
             self._directory.position,
             0,
             self._offset_ns,
-            Writer.SIGNALS,
+            _WRITER,
         )
-        turns.publish(TURN.kind)
+        turns.publish(_TURN_KIND)
 
 
 class _Source(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,7 @@
 """Fair value of a crypto up/down market: normal and fat-tailed probability, variance of an average.
 
-Pure functions of floats, for models only: nothing here is signed, limited or booked.
+The readable form of _fair.pyx and its oracle in tests. Pure functions of floats, for models only:
+nothing here is signed, limited or booked.
 Source: feeds.md 6.2; tests repeat its numbers.
 """
 
@@ -90,6 +91,6 @@ def limit_price_e4(budget: float, rate: float, exponent: int, tick_e4: int) -> i
             else:
                 high = price
         price = low
-    limit_e4 = int(price * E4 + 1e-6)
+    limit_e4 = int(min(1.0, price) * E4 + 1e-6)
     limit_e4 -= limit_e4 % tick_e4
     return min(limit_e4, ONE_E4 - tick_e4)

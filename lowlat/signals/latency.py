@@ -34,13 +34,13 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, E8
-from lowlat.signals.coins import CoinModel, CoinParams
-from lowlat.signals.fair import (
+from lowlat.signals._fair import (
     average_variance_s,
     fat_probability,
     limit_price_e4,
     normal_density,
 )
+from lowlat.signals.coins import CoinModel, CoinParams
 from lowlat.signals.module import Module
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
@@ -379,11 +379,11 @@ class Latency(Module):
                 size_suggestion=walk.filled_e6,
                 urgency=Urgency.IMMEDIATE,
                 metadata={
-                    "up": round(fair.probability, 4),
-                    "z": round(fair.z, 2),
-                    "mean": round(fair.mean, 2),
+                    "up_e4": int(fair.probability * E4),
+                    "z_e2": int(fair.z * 100.0),
+                    "mean_e2": int(fair.mean * 100.0),
                     "locked_s": fair.locked_s,
-                    "left_s": round(fair.left_s, 1),
+                    "left_ms": int(fair.left_s * 1_000.0),
                 },
                 limit_price_e4=state.limits_e4[outcome],
                 expires_ns=now_ns + params.latency_budget_us * 1_000,

@@ -20,6 +20,12 @@ RATE = 0.04
 offsets = st.sampled_from([-1, 0, 0, 1, 1, 6])
 """Cents that a limit lies past the ask of its token."""
 TIGHT = LimitsParams(duplicate_window_ns=0, bankroll_cap_e6=500 * E6, orders_per_s=1_000)
+RUNGS = LimitsParams(
+    duplicate_window_ns=50 * MS,
+    orders_per_s=2,
+    orders_burst=2,
+    size_rungs_e6=(5 * E6, 10 * E6, 50 * E6),
+)
 CASH_ONLY = LimitsParams(
     duplicate_window_ns=0,
     orders_per_s=1_000,
@@ -80,8 +86,25 @@ class Oracle:
         return max(0, paid - pairs) + held
 
 
-def drive(plan, limits=TIGHT):
+class SlowOnly:
+    """Stands for the compiled fast path: leaves everything to the checks."""
+
+    def __init__(self, fast):
+        self.take_tokens = fast.take_tokens
+
+    def approve(self, case, now_ns):
+        return False
+
+
+def rig_of(limits, *, slow):
     rig = Rig(markets=8, limits=limits, cash=400.0)
+    if slow:
+        rig.engine.state.fast = SlowOnly(rig.engine.state.fast)
+    return rig
+
+
+def drive(plan, limits=TIGHT, *, slow=False):
+    rig = rig_of(limits, slow=slow)
     asks = [40] * MARKETS
 
     def limit(instrument, offset):
@@ -227,3 +250,11 @@ def test_groups_are_sent_whole_and_equal_or_not_at_all(plan):
         assert [leg.leg for leg in legs] == list(range(legs[0].legs))
         assert len({leg.size_e6 for leg in legs}) == 1
         assert all(leg.unwind_reserve_e6 > 0 for leg in legs)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(steps, st.sampled_from([TIGHT, CASH_ONLY, RUNGS]))
+def test_the_compiled_fast_path_decides_as_the_checks_do(plan, limits):
+    for fast, slow in zip(drive(plan, limits), drive(plan, limits, slow=True), strict=True):
+        assert fast[0].intents.records == slow[0].intents.records
+        assert fast[0].decisions.records == slow[0].decisions.records

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowlat.signals import _fair
 from lowlat.signals.fair import (
     average_variance_s,
     fat_probability,
@@ -114,3 +115,20 @@ def test_the_limit_is_the_dearest_grid_price_within_the_budget(budget, rate, exp
         assert cost(limit_e4) <= budget + 1e-5
     if limit_e4 < 10_000 - tick_e4:
         assert cost(limit_e4 + tick_e4) > budget - 1e-5
+
+
+@given(
+    st.floats(-40, 40),
+    st.floats(-10, 1000),
+    st.floats(-0.5, 1.5),
+    st.sampled_from([0.0, 0.04, 0.07]),
+    st.sampled_from([0, 1, 2, 3]),
+    st.sampled_from([1, 10, 100]),
+)
+def test_the_compiled_twin_says_the_same(z, left_s, budget, rate, exponent, tick_e4):
+    assert _fair.fat_probability(z) == pytest.approx(fat_probability(z), rel=1e-12)
+    assert _fair.normal_probability(z) == pytest.approx(normal_probability(z), rel=1e-12)
+    assert _fair.normal_density(z) == pytest.approx(normal_density(z), rel=1e-12)
+    assert _fair.average_variance_s(left_s, 60) == average_variance_s(left_s, 60)
+    twin = _fair.limit_price_e4(budget, rate, exponent, tick_e4)
+    assert abs(twin - limit_price_e4(budget, rate, exponent, tick_e4)) <= tick_e4 * (exponent > 1)

@@ -100,7 +100,7 @@ def test_buys_yes_that_is_cheaper_than_its_fair_value():
     (signal,) = rig.signals
     assert int(signal.token_id) % 2 == 0
     assert signal.limit_price_e4 >= 4200
-    assert signal.metadata["up"] > 0.6
+    assert signal.metadata["up_e4"] > 6000
     cost = 0.42 + 0.07 * 0.42 * 0.58
     share_value = signal.confidence - cost
     shares = signal.size_suggestion / E6
