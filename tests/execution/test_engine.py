@@ -400,6 +400,29 @@ def test_messages_in_every_order_and_twice_leave_the_same_books(make_desk, name)
     assert cash[1] == 0
 
 
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_trade_corrects_what_the_answer_summed_up(desk, answer_first):
+    desk.market(0, fee_rate_e6=70_000)
+    desk.wish(desk.intent(price_e4=4700, size=100, spend_e6=46_500_000))
+    ((key, _),) = desk.posts()
+    order = desk.order()
+    # The answer rounds to two decimals; the trade tells the fills of both makers.
+    answer = desk.matched(order, "100.3", "46.49", trade="a")
+    event = desk.trade_event(order, "100.25", "0.4632", "a", makers=[(60.25, 0.46), (40, 0.468)])
+    if answer_first:
+        desk.answer(key, answer)
+        assert desk.row(order).filled_e6 == 100_300_000
+        desk.user(event, event)
+    else:
+        desk.user(event, event)
+        desk.answer(key, answer)
+    fee_e6 = desk.row(order).fee_e6
+    assert desk.row(order).filled_e6 == desk.position(0).size_e6 == 100_250_000
+    assert desk.row(order).cash_e6 == 27_715_000 + 18_720_000
+    assert desk.cash().cash_e6 == 1_000_000_000 - 46_435_000 - fee_e6
+    assert fee_e6 == 1_744_870
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_many_partial_fills_converge_to_the_venues_totals(make_desk, data):

@@ -326,3 +326,49 @@ def test_requests_of_reconciliation_sign_the_path_without_the_query(desk):
     lines = [request.split(b"\r\n")[0] for _, request, _ in desk.transport.sent]
     assert any(b"/data/orders?next_cursor=" in line for line in lines)
     assert any(b"/data/trades?" in line for line in lines)
+
+
+def after_reboot(make_desk, **recovered):
+    """Boot with a journal that holds 100 of token 0 and empty shared memory: no market yet."""
+    position = lo.PositionRow(**dict.fromkeys(lo.PositionRow._fields, 0))._replace(
+        token_id=(1 << 200 | 1 << 41).to_bytes(32, "big"), size_e6=100_000_000,
+        confirmed_e6=100_000_000, bought_e6=100_000_000, cost_e6=46_000_000,
+    )  # fmt: skip
+    cash = lo.CashRow(**dict.fromkeys(lo.CashRow._fields, 0))._replace(cash_e6=954_000_000)
+    parts = {"orders": [], "positions": [position], "cash": cash, "halted": "",
+             "last_wall_ms": 0, "known_ids": set()}  # fmt: skip
+    return make_desk(
+        start=False, shared=Shared(), cash_e6=954_000_000, recovered=Recovered(**parts | recovered)
+    )
+
+
+def test_after_a_reboot_positions_wait_for_their_markets(make_desk):
+    desk = after_reboot(make_desk)
+    desk.run(20, SECOND // 10)
+    assert not desk.engine.ready
+    assert desk.shared.cash.version(0) == 0, "nothing is said before the account is known"
+    desk.market(0)
+    desk.ready()
+    assert desk.engine.desk.accounts.size_e6(0) == 100_000_000
+    assert desk.cash().cash_e6 == 954_000_000
+    assert desk.meters.foreign.value == 0
+
+
+def test_after_a_reboot_a_market_that_is_never_listed_again_is_not_waited_for_forever(make_desk):
+    desk = after_reboot(make_desk)
+    desk.market(1)
+    desk.run(120, SECOND // 10)
+    assert desk.engine.ready
+    assert desk.meters.foreign.value == 1
+
+
+def test_first_start_waits_for_the_markets_of_what_is_held(make_desk):
+    desk = make_desk(start=False, shared=Shared(), cash_e6=954_000_000)
+    desk.venue_tokens = {desk.token(0): 100_000_000}
+    desk.venue_trades = [held_before(desk)]
+    desk.run(20, SECOND // 10)
+    assert not desk.engine.ready
+    desk.market(0)
+    desk.run(5, SECOND // 10)
+    assert desk.engine.ready
+    assert desk.engine.desk.accounts.size_e6(0) == 100_000_000
