@@ -26,6 +26,7 @@ from lowlat.feeds.prices import PricesFeedParams
 from lowlat.risk.limits import LimitsParams
 from lowlat.signals.engine import EngineParams
 from lowlat.store.journal import JournalParams
+from lowlat.store.tape import TapeParams
 
 __all__ = ["Credentials", "EngineConfig", "load_config", "load_credentials"]
 
@@ -81,9 +82,7 @@ class TapeConfig(Section, frozen=True):
     """Raw frames on disk."""
 
     enabled: bool = True
-    segment_bytes_max: int = 64 * 2**20
-    segment_s_max: int = 3600
-    disk_bytes_max: int = 1 * 2**30
+    params: TapeParams = TapeParams()
 
 
 class EngineConfig(Section, frozen=True):
@@ -106,6 +105,11 @@ class EngineConfig(Section, frozen=True):
     limits: LimitsParams = LimitsParams()
     execution: ExecutorParams = ExecutorParams()
     tape: TapeConfig = TapeConfig()
+
+    @property
+    def records_frames(self) -> bool:
+        """Whether feeds copy raw frames for the tape."""
+        return self.tape.enabled
 
     def validate(self) -> None:
         """Check what spans keys; raises ConfigError."""

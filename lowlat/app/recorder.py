@@ -20,6 +20,7 @@ from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
 from lowlat.store.journal import JournalEngine, JournalMeters
+from lowlat.store.tape import TapeCells, TapeWriter
 
 __all__ = ["main"]
 
@@ -89,7 +90,15 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
         ),
         config.journal,
     )
-    return [journal]
+    if not config.tape.enabled:
+        return [journal]
+    tape = TapeWriter(
+        [attachment.open_stream_reader("frames")],
+        state_dir(config.instance) / "tape",
+        TapeCells(*(metrics.cell(f"tape.{name}") for name in TapeCells._fields)),
+        config.tape.params,
+    )
+    return [journal, tape]
 
 
 if __name__ == "__main__":

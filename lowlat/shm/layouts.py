@@ -90,7 +90,7 @@ def gate_offset(header: Header, stream: str) -> int:
 class StatsShape:
     """How much one process can count: cells, histograms, distinct errors."""
 
-    counters: int = 96
+    counters: int = 512
     histograms: int = 16
     errors: int = 32
 

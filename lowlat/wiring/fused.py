@@ -5,6 +5,7 @@ runs. Writers are opened before readers, so that a reader stands behind what a d
 """
 
 from lowlat.core.instruments import Instruments
+from lowlat.core.layout import Venue, Writer
 from lowlat.core.ports import Engine
 from lowlat.execution.recovered import Recovered
 from lowlat.feeds._rows import MarketRows
@@ -13,6 +14,7 @@ from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.metadata import MetadataEngine
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.feeds.prices import PricesFeed
+from lowlat.feeds.tape import StreamTape
 from lowlat.wiring.ports import Ends, Keys, Memory, Meters, Settings
 from lowlat.wiring.trading import Trading
 from lowlat.wiring.user_channel import UserChannel
@@ -58,6 +60,13 @@ class Fused:
             salts=ends.salts,
         )
         cells = meters.scope("feed")
+        frames = memory.open_stream_writer("frames") if config.records_frames else None
+
+        def tape(venue: Venue, writer: Writer) -> StreamTape | None:
+            if frames is None:
+                return None
+            return StreamTape(frames, venue, writer, ends.clock, cells)
+
         self.metadata = MetadataEngine(
             config.metadata,
             config.universe,
@@ -83,6 +92,7 @@ class Fused:
             ends.note,
             pump=self.trading.pump,
             listed=self.metadata.hint,
+            tape=tape(Venue.POLYMARKET, Writer.POLYMARKET),
         )
         self.binance = BinanceFeed(
             config.binance,
@@ -94,9 +104,16 @@ class Fused:
             ends.clock,
             cells,
             ends.note,
+            tape=tape(Venue.BINANCE, Writer.BINANCE),
         )
         self.prices = PricesFeed(
-            config.prices, settle, ends.prices_ws, ends.clock, cells, ends.note
+            config.prices,
+            settle,
+            ends.prices_ws,
+            ends.clock,
+            cells,
+            ends.note,
+            tape=tape(Venue.CHAINLINK, Writer.PRICES),
         )
         self.user = UserChannel(ends.user_ws, self.trading.executor, self.trading.api, ends.clock)
 

@@ -103,6 +103,11 @@ class Settings(Protocol):
     """The parameters of every engine."""
 
     @property
+    def records_frames(self) -> bool:
+        """Whether feeds copy raw frames for the tape."""
+        ...
+
+    @property
     def universe(self) -> UniverseParams:
         """Which markets are followed."""
         ...
