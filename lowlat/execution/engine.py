@@ -223,7 +223,9 @@ class ExecutorEngine:
 
     def close(self) -> None:
         """Publish last state. Open orders are left to the venue's dead-man switch."""
-        self.desk.accounts.write_cash()
+        if self.reconciler.loaded:
+            # Before that the row would say that there is no cash.
+            self.desk.accounts.write_cash()
         self._intents.release()
 
     # --------------------------------------------------------------------------- halts

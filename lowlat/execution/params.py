@@ -70,6 +70,8 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unwind_attempts_max: int = 4
     """Orders that one unwinding may send, each at the bounded worst price."""
     # ------------------------------------------------------------------ the rest
+    markets_wait_ns: int = 10 * _S
+    """After a reboot: how long to wait for the markets of what the journal says we hold."""
     heartbeat_every_ns: int = 5 * _S
     balance_check_every_ns: int = 60 * _S
     trades_overlap_s: int = 120

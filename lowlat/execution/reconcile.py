@@ -40,6 +40,8 @@ __all__ = ["Reconciler"]
 
 _SECOND_NS: Final = 1_000_000_000
 _RETRY_NS: Final = 200_000_000
+_MARKETS_POLL_NS: Final = 50_000_000
+"""Between two looks at the markets table while tokens that we hold are not listed yet."""
 _PAGES_MAX: Final = 500
 _CANCELS_MAX: Final = 1_000
 
@@ -101,6 +103,9 @@ class Reconciler:
         self._balance_due_ns = 0
         self._fresh = False
         self._again = False
+        self._markets_due_ns = 0
+        self.loaded = False
+        """What we know of the account is in the tables: before that, they say nothing."""
         self.listed = False
         """Orders and trades were read once: look-ups may begin."""
         self.done = False
@@ -109,17 +114,34 @@ class Reconciler:
     def start(self, now_ns: int) -> None:
         """Load what we know of the account and begin to ask."""
         orders = self._desk.restore_rows()
-        cash = self._desk.accounts.restore(orders)
-        if cash is None:
-            self._desk.wipe(orders)
-            orders = []
-            if self._recovered is not None and self._recovered.cash is not None:
-                orders = self._from_journal(self._recovered)
-            else:
-                # Nothing is known at all: the venue's balances are the books.
-                self._fresh = True
-        else:
+        if self._desk.accounts.restore(orders) is not None:
             self._recovered = None
+            self._load(orders, now_ns)
+            return
+        self._desk.wipe(orders)
+        self._markets_due_ns = now_ns + self._params.markets_wait_ns
+        if self._recovered is not None and self._recovered.cash is not None:
+            self._await_markets(self._recovered, now_ns)
+            return
+        # Nothing is known at all: the venue's balances are the books.
+        self._fresh = True
+        self._load([], now_ns)
+
+    def _await_markets(self, recovered: Recovered, now_ns: int) -> int:
+        """Load the journal once its tokens are listed again: after a reboot no market is."""
+        self._markets.sweep()
+        listed = {each.identity.token_id for each in self._markets.instruments.by_index.values()}
+        wanted = {each.token_id for each in recovered.positions if each.size_e6}
+        wanted.update(each.token_id for each in recovered.orders)
+        if not wanted <= listed and now_ns < self._markets_due_ns:
+            self._wait_ns = now_ns + _MARKETS_POLL_NS
+            return 0
+        self._load(self._from_journal(recovered), now_ns)
+        return 1
+
+    def _load(self, orders: list[Order], now_ns: int) -> None:
+        """Take up the account as we know it and begin to ask the venue."""
+        self.loaded = True
         for order in orders:
             self._readmit(order, now_ns)
         self._groups.restore(orders, now_ns)
@@ -151,6 +173,9 @@ class Reconciler:
         for row in recovered.positions:
             token = by_token.get(row.token_id)
             if token is None:
+                if not row.size_e6:
+                    # A market that is gone, and nothing of it held.
+                    continue
                 self._listener.in_doubt = True
                 self._meters.foreign.add(1)
                 continue
@@ -204,6 +229,10 @@ class Reconciler:
     # --------------------------------------------------------------------------- asking
     def turn(self, now_ns: int) -> int:
         """Ask the next question when the last is answered; return 1 when one left."""
+        if not self.loaded:
+            if self._recovered is None or now_ns < self._wait_ns:
+                return 0
+            return self._await_markets(self._recovered, now_ns)
         if self._step == _Step.IDLE:
             return self._consider_balances(now_ns)
         if self._asking or now_ns < self._wait_ns:
@@ -259,8 +288,13 @@ class Reconciler:
         elif self._step == _Step.TRADES:
             trades = decode_trades_page(status, body, self._account)
             self._seen_trades.extend(trades.rows)
-            if not self._next_page(trades.next_cursor):
-                self._compare(now_ns)
+            if self._next_page(trades.next_cursor):
+                return
+            if self._has_unlisted_news() and now_ns < self._markets_due_ns:
+                self._begin(now_ns)
+                self._wait_ns = now_ns + _MARKETS_POLL_NS
+                return
+            self._compare(now_ns)
         elif self._step == _Step.CANCEL:
             self._after_orders(now_ns)
         elif self._step == _Step.REFRESH:
@@ -321,15 +355,33 @@ class Reconciler:
             order = self._desk.by_id[order_id]
             self._listener.rebase(order, fills, now_ns)
 
+    def _is_news(self, trade: TradeUpdate, fill: Fill) -> bool:
+        """Whether the journal never heard of a fill: the machine went down before it could."""
+        recovered = self._recovered
+        if recovered is None or self.done:
+            return False
+        if fill.order_id in recovered.known_ids or fill.order_id in self._desk.by_order_id:
+            return False
+        return trade.match_ns >= (recovered.last_wall_ms - 60_000) * 1_000_000
+
+    def _has_unlisted_news(self) -> bool:
+        """Whether a fill that nobody heard of is in a market that is not listed yet."""
+        self._markets.sweep()
+        listed = self._markets.instruments.by_token
+        return any(
+            str(fill.token_id) not in listed and self._is_news(trade, fill)
+            for trade in self._seen_trades
+            for fill in trade.fills
+        )
+
     def _adopt(self, trade: TradeUpdate, fill: Fill) -> Order | None:
         """Make an order of a fill that the journal never heard of; None when it is not news."""
-        recovered = self._recovered
-        if recovered is None or self.done or fill.order_id in recovered.known_ids:
+        if not self._is_news(trade, fill):
             return None
-        since_ns = (recovered.last_wall_ms - 60_000) * 1_000_000
         token = self._markets.instruments.by_token.get(str(fill.token_id))
-        if trade.match_ns < since_ns or token is None:
-            self._listener.in_doubt = self._listener.in_doubt or token is None
+        if token is None:
+            self._listener.in_doubt = True
+            self._meters.foreign.add(1)
             return None
         index = self._desk.take_row()
         if index < 0:
@@ -406,13 +458,25 @@ class Reconciler:
         return 1
 
     def _tokens_left(self, now_ns: int) -> None:
-        if self._tokens:
+        if self._tokens or (self._fresh and self._ask_unlisted_again(now_ns)):
             return
         moved = self._desk.bookings != self._booked_at_ask or bool(self._desk.unsettled)
         if self._fresh or not moved:
             self._believe(now_ns)
         self._fresh = False
         self._finish(now_ns)
+
+    def _ask_unlisted_again(self, now_ns: int) -> bool:
+        """Wait for the markets of tokens that are held; True when the venue is asked anew."""
+        self._markets.sweep()
+        listed = self._markets.instruments.by_token
+        held = [token for token, size_e6 in self._balances.items() if token and size_e6]
+        if all(str(token) in listed for token in held) or now_ns >= self._markets_due_ns:
+            return False
+        self._tokens = sorted(token for token in self._balances if token)
+        self._step = _Step.REFRESH
+        self._wait_ns = now_ns + _MARKETS_POLL_NS
+        return True
 
     def _believe(self, now_ns: int) -> None:
         """Correct our books where the venue differs, the second time in a row that it does."""
@@ -421,6 +485,8 @@ class Reconciler:
         for token_id, balance_e6 in self._balances.items():
             token = instruments.get(str(token_id)) if token_id else None
             if token_id and token is None:
+                # Held in a market that we do not follow: not ours to trade, but said.
+                self._meters.foreign.add(1 if balance_e6 else 0)
                 continue
             ours_e6 = (
                 self._desk.accounts.size_e6(token.index)

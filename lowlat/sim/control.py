@@ -34,6 +34,7 @@ class Control:
             "skew": self._skew,
             "deposit": self._skew,
             "account": self._account,
+            "orders": self._orders,
             "edge": self._edge,
             "jump": self._jump,
         }
@@ -164,6 +165,25 @@ class Control:
             "passphrase": key.passphrase,
             "wallets": wallets,
         }
+
+    def _orders(self, values: dict[str, Any]) -> Any:
+        """List every order that a wallet ever had accepted, finished ones included."""
+        wallet = values["wallet"].lower()
+        markets = self._venue.exchange.markets
+        return [
+            {
+                "id": order.id,
+                "token": markets[order.market].tokens[order.outcome],
+                "side": order.side,
+                "price_e4": order.price_e4,
+                "size_e6": order.size_e6,
+                "remaining_e6": order.remaining_e6,
+                "order_type": order.order_type,
+                "state": order.state,
+            }
+            for order in self._venue.exchange.orders.values()
+            if order.account.lower() == wallet
+        ]
 
     def _edge(self, values: dict[str, Any]) -> Any:
         """Plant a neg-risk edge now."""

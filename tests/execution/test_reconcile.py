@@ -7,6 +7,7 @@ sends nothing again, books exactly the venue's fills, and holds nothing in the e
 import pytest
 
 from lowlat.core import layout as lo
+from lowlat.execution.recovered import Recovered
 
 SECOND = 1_000_000_000
 State = lo.OrderState
@@ -328,18 +329,23 @@ def test_requests_of_reconciliation_sign_the_path_without_the_query(desk):
     assert any(b"/data/trades?" in line for line in lines)
 
 
-def after_reboot(make_desk, **recovered):
-    """Boot with a journal that holds 100 of token 0 and empty shared memory: no market yet."""
-    position = lo.PositionRow(**dict.fromkeys(lo.PositionRow._fields, 0))._replace(
-        token_id=(1 << 200 | 1 << 41).to_bytes(32, "big"), size_e6=100_000_000,
-        confirmed_e6=100_000_000, bought_e6=100_000_000, cost_e6=46_000_000,
-    )  # fmt: skip
-    cash = lo.CashRow(**dict.fromkeys(lo.CashRow._fields, 0))._replace(cash_e6=954_000_000)
-    parts = {"orders": [], "positions": [position], "cash": cash, "halted": "",
-             "last_wall_ms": 0, "known_ids": set()}  # fmt: skip
-    return make_desk(
-        start=False, shared=Shared(), cash_e6=954_000_000, recovered=Recovered(**parts | recovered)
+def bare(make_desk, **options):
+    """Boot on empty shared memory: not even a market is known yet."""
+    empty = type(make_desk(start=False).shared)()
+    return make_desk(start=False, shared=empty, cash_e6=954_000_000, **options)
+
+
+def after_reboot(make_desk):
+    """Boot with a journal that holds 100 of token 0."""
+    zeros = dict.fromkeys(lo.PositionRow._fields, 0)
+    position = lo.PositionRow(**zeros)._replace(
+        token_id=((1 << 200) + (1 << 41)).to_bytes(32, "big"),
+        size_e6=100_000_000,
+        confirmed_e6=100_000_000,
+        cost_e6=46_000_000,
     )
+    cash = lo.CashRow(**dict.fromkeys(lo.CashRow._fields, 0))._replace(cash_e6=954_000_000)
+    return bare(make_desk, recovered=Recovered([], [position], cash, "", 0, set()))
 
 
 def test_after_a_reboot_positions_wait_for_their_markets(make_desk):
@@ -348,13 +354,14 @@ def test_after_a_reboot_positions_wait_for_their_markets(make_desk):
     assert not desk.engine.ready
     assert desk.shared.cash.version(0) == 0, "nothing is said before the account is known"
     desk.market(0)
-    desk.ready()
+    desk.run(20, SECOND // 10)
+    assert desk.engine.ready
     assert desk.engine.desk.accounts.size_e6(0) == 100_000_000
     assert desk.cash().cash_e6 == 954_000_000
     assert desk.meters.foreign.value == 0
 
 
-def test_after_a_reboot_a_market_that_is_never_listed_again_is_not_waited_for_forever(make_desk):
+def test_after_a_reboot_a_market_that_is_gone_is_not_waited_for_forever(make_desk):
     desk = after_reboot(make_desk)
     desk.market(1)
     desk.run(120, SECOND // 10)
@@ -362,13 +369,38 @@ def test_after_a_reboot_a_market_that_is_never_listed_again_is_not_waited_for_fo
     assert desk.meters.foreign.value == 1
 
 
-def test_first_start_waits_for_the_markets_of_what_is_held(make_desk):
-    desk = make_desk(start=False, shared=Shared(), cash_e6=954_000_000)
-    desk.venue_tokens = {desk.token(0): 100_000_000}
-    desk.venue_trades = [held_before(desk)]
+def test_closed_before_its_markets_were_listed_writes_no_cash(make_desk):
+    desk = after_reboot(make_desk)
+    desk.engine.close()
+    assert desk.shared.cash.version(0) == 0
+
+
+def test_after_a_reboot_a_fill_that_the_journal_missed_waits_for_its_market(make_desk):
+    before = make_desk()
+    before.wish(before.intent(price_e4=4600, size=100))
+    event = before.trade_event(before.order(), "100", "0.46", "a", "MINED")
+    cash = lo.CashRow(**dict.fromkeys(lo.CashRow._fields, 0))._replace(cash_e6=1_000_000_000)
+    desk = bare(make_desk, recovered=Recovered([], [], cash, "", 0, set()))
+    desk.venue_trades = [{**event, "status": "TRADE_STATUS_MINED"}]
     desk.run(20, SECOND // 10)
     assert not desk.engine.ready
     desk.market(0)
-    desk.run(5, SECOND // 10)
+    desk.run(20, SECOND // 10)
+    assert desk.engine.ready
+    assert desk.engine.desk.accounts.size_e6(0) == 100_000_000
+    assert desk.cash().cash_e6 == 954_000_000
+
+
+def test_first_start_waits_for_the_markets_of_what_is_held(make_desk):
+    before = make_desk()
+    before.wish(before.intent(price_e4=4600, size=100))
+    event = before.trade_event(before.order(), "100", "0.46", "a", "CONFIRMED")
+    desk = bare(make_desk)
+    desk.venue_trades = [{**event, "status": "TRADE_STATUS_CONFIRMED"}]
+    desk.venue_tokens = {desk.token(0): 100_000_000}
+    desk.run(20, SECOND // 10)
+    assert not desk.engine.ready
+    desk.market(0)
+    desk.run(20, SECOND // 10)
     assert desk.engine.ready
     assert desk.engine.desk.accounts.size_e6(0) == 100_000_000

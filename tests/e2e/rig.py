@@ -1,0 +1,170 @@
+"""Simulator, recorder and engine as processes under a supervisor that turns in the test itself."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from lowlat.app.agreement import VenueDoor, compare
+from lowlat.app.child import ChildSpec, module_argv
+from lowlat.app.state import state_dir
+from lowlat.app.supervisor import ChildState, Supervisor
+from lowlat.app.telemetry import Telemetry
+from lowlat.cli._demo_files import open_account, write_config
+from lowlat.cli._observer import Observer
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.layout import ORDER_ROW, TABLES
+from lowlat.shm.attachment import Attachment
+from lowlat.store.journal_file import EntryKind, newest_batches
+
+TURN_S = 0.01
+LIVELY = {"edge_neg_risk_per_minute": 240.0, "edge_vanish_e4": 2500}
+
+
+class Rig:
+    """One run. Use as a context manager; afterwards no process and no segment is left."""
+
+    def __init__(self, instance, folder, *, seed=1, flow=None, sim=None, proxy=None, extra=""):
+        self.instance = instance
+        self.folder = Path(folder)
+        self.config = self.folder / "engine.toml"
+        self.ready_ns = {}
+        self._proxy_of = proxy
+        self._extra = extra
+        self.proxy = None
+        arguments = ["--seed", str(seed), "--flow", json.dumps(LIVELY | (flow or {}))]
+        # Settlement in tenths of a second: a drain needs no more.
+        options = {"mined_ms": [100, 300], "confirmed_ms": [50, 200]} | (sim or {})
+        for key, value in options.items():
+            arguments += ["--" + key.replace("_", "-"), json.dumps(value)]
+        config = ("--config", str(self.config))
+        self.supervisor = Supervisor(
+            instance,
+            [
+                ChildSpec("sim", module_argv("lowlat.sim", *arguments), restart=False,
+                          segments=False),
+                ChildSpec("recorder", module_argv("lowlat.app.recorder", *config)),
+                ChildSpec("engine", module_argv("lowlat.app.engine", *config), trades=True),
+            ],
+            seed=seed,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ life
+    def __enter__(self):
+        self.supervisor.open()
+        self.observer = Observer(self.supervisor)
+        self.supervisor.on_turn = self.observer.on_turn
+        self.supervisor.start(on_ready=self._on_ready)
+        return self
+
+    def __exit__(self, *_):
+        try:
+            left = self.supervisor.close(deadline_s=5.0)
+            assert not left.left, left
+        finally:
+            if self.proxy is not None:
+                self.proxy.close()
+
+    def _on_ready(self, name, ready):
+        self.ready_ns[name] = monotonic_ns()
+        if name != "sim":
+            return
+        self.urls = dict(ready["urls"])
+        self.door = VenueDoor(self.urls["control"])
+        self.account = open_account(self.door, self.folder)
+        self.secrets = json.loads(self.account.credentials_file.read_text())
+        self.start_cash_e6 = self.door.account(self.account.wallet).cash_e6
+        through = dict(self.urls)
+        if self._proxy_of is not None:
+            names = ("clob_ws", "rtds_ws", "binance_ws")
+            self.proxy = self._proxy_of({name: self.urls[name] for name in names})
+            through |= self.proxy.urls
+        write_config(self.config, self.instance, state_dir(self.instance), through, self.account)
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write(self._extra)
+
+    def turn_until(self, condition, seconds, what="it"):
+        end_ns = monotonic_ns() + int(seconds * 1e9)
+        while not condition():
+            assert not self.supervisor.failure, self.supervisor.failure + "\n" + self.log("engine")
+            assert monotonic_ns() < end_ns, (
+                f"{what} did not come within {seconds} s\n{self.supervisor.status()}\n"
+                f"{self.counters()}\n{self.log('engine')}"
+            )
+            self.supervisor.turn(TURN_S)
+
+    def run(self, seconds):
+        """Let it trade for a while."""
+        end_ns = monotonic_ns() + int(seconds * 1e9)
+        self.turn_until(lambda: monotonic_ns() >= end_ns, seconds + 1)
+
+    def kill(self, name):
+        """SIGKILL a child; return the time of death."""
+        life = self.supervisor.child(name)
+        os.kill(life.pid, signal.SIGKILL)
+        return monotonic_ns()
+
+    def await_ready(self, name, after_ns, seconds=10):
+        """Wait for a READY later than after_ns; return how long it took in seconds."""
+        self.turn_until(lambda: self.ready_ns[name] > after_ns, seconds, f"READY of {name}")
+        return (self.ready_ns[name] - after_ns) / 1e9
+
+    def drain(self, seconds=25):
+        """Stop the engine in order, then compare both sides; return the agreement."""
+        assert self.supervisor.stop(["engine"], seconds), self.log("engine")
+        assert self.supervisor.child("engine").exit_code == 0, self.log("engine")
+        found = []
+
+        def agrees():
+            found[:] = [compare(self.instance, self.door, self.account.wallet)]
+            return found[0].holds
+
+        self.turn_until(agrees, 5, "agreement")
+        return found[0]
+
+    # ------------------------------------------------------------------ looks
+    def pid(self, name):
+        return self.supervisor.child(name).pid
+
+    def state(self, name):
+        return next(each.state for each in self.supervisor.status() if each.name == name)
+
+    def is_ready(self, name):
+        return self.state(name) is ChildState.READY
+
+    def log(self, name):
+        path = state_dir(self.instance) / f"{name}.log"
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+
+    def whole_log(self, name):
+        return (state_dir(self.instance) / f"{name}.log").read_text(errors="replace")
+
+    def reading(self):
+        return self.observer.telemetry.read()
+
+    def counters(self):
+        return {k: v for k, v in sorted(self.reading().counters.items()) if v}
+
+    def errors(self, name="engine"):
+        return Telemetry(self.instance).read().errors[name]
+
+    def picture(self):
+        return self.observer.picture()
+
+    def orders(self):
+        """Return every order row that memory or the journal holds, by venue id."""
+        rows = {}
+        for batch in newest_batches(str(state_dir(self.instance))):
+            for kind, data in batch.entries:
+                if kind == EntryKind.ORDER:
+                    row = ORDER_ROW.row._make(ORDER_ROW.codec.unpack(data))
+                    rows[row.order_id] = row
+        table = Attachment(self.instance, "test").open_table_reader("orders")
+        for index in range(TABLES["orders"].rows):
+            if table.version(index):
+                while table.read(index) < 0:
+                    pass
+                row = ORDER_ROW.unpack(table.buffer)
+                if row.state:
+                    rows[row.order_id] = row
+        return {"0x" + key.hex(): row for key, row in rows.items()}

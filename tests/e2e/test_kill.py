@@ -1,0 +1,242 @@
+"""SIGKILL, SIGSTOP and reboots of a trading engine: it trades on, nothing is sent twice.
+
+The venue's own list of orders is held against the engine's rows: an order of the venue that we do
+not know, a leg that was bought twice, a row that cannot be read or a base unit of difference fails.
+"""
+
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+
+import pytest
+from rig import Rig
+
+from lowlat.app.agreement import VenueDoor
+from lowlat.app.child import module_argv
+from lowlat.app.state import living_children
+from lowlat.cli._demo_files import open_account, write_config
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.layout import IntentFlag, OrderState, OrderType
+from lowlat.shm.locks import start_ticks
+from lowlat.shm.places import segment_file, segment_names
+
+pytestmark = [pytest.mark.e2e, pytest.mark.kill]
+
+READY_S_MAX = 8.0
+"""A bound for loaded machines; the figure itself is printed."""
+
+
+def assert_nothing_was_sent_twice(rig):
+    """Compare every order the venue ever took with our rows."""
+    theirs = {each["id"]: each for each in rig.door.control("orders", wallet=rig.account.wallet)}
+    ours = rig.orders()
+    assert not theirs.keys() - ours.keys(), "the venue has orders of ours that we do not know"
+    for order_id, row in ours.items():
+        assert row.state not in (OrderState.SENDING, OrderState.UNKNOWN), row
+        if row.state == OrderState.MATCHED:
+            assert order_id in theirs, f"matched here, unknown to the venue: {row}"
+    bought = defaultdict(int)
+    wanted = {}
+    for row in ours.values():
+        if not row.order_flags & IntentFlag.UNWIND and row.group:
+            leg = (row.group, row.leg)
+            bought[leg] += row.filled_e6
+            if row.order_type == OrderType.FOK:
+                assert wanted.setdefault(leg, row.id) == row.id, f"leg {leg} was sent twice"
+    ids = [row.id for row in ours.values()]
+    assert len(ids) == len(set(ids))
+    return theirs
+
+
+def assert_agrees(rig):
+    found = rig.drain()
+    assert found.holds, found.differences()
+    assert rig.door.call("GET", "/sim/state")["audit"] == "ok"
+
+
+def trades_again(rig, seconds=15):
+    """Wait for an order that was not there before."""
+    before = rig.reading().counter("executor.orders")
+    rig.turn_until(
+        lambda: rig.reading().counter("executor.orders") > before, seconds, "a new order"
+    )
+
+
+def show(capsys, what, took_s):
+    p50_s, max_s = statistics.median(took_s), max(took_s)
+    with capsys.disabled():
+        sys.stdout.write(f"\n  {what}: {len(took_s)} x, p50 {p50_s:.2f} s, max {max_s:.2f} s\n")
+    assert max_s < READY_S_MAX
+
+
+def chaos(instance, home, seed, kills, capsys):
+    draw = random.Random(seed)
+    took_s = []
+    with Rig(instance, home, seed=seed) as rig:
+        trades_again(rig)
+        for _ in range(kills):
+            rig.run(draw.uniform(0.0, 0.8))
+            took_s.append(rig.await_ready("engine", rig.kill("engine")))
+            # This is the test's own doing, no crash loop.
+            rig.supervisor._seats["engine"].deaths_ns.clear()
+        trades_again(rig)
+        rig.run(0.5)
+        assert_agrees(rig)
+        theirs = assert_nothing_was_sent_twice(rig)
+        assert len(theirs) > kills
+        assert not rig.picture().lost
+        assert not rig.counters().get("executor.foreign", 0)
+    show(capsys, "kill to READY", took_s)
+
+
+def test_engine_killed_at_random_moments_trades_on_and_agrees(instance, home, capsys):
+    chaos(instance, home, 7, 3, capsys)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_engine_killed_many_times_trades_on_and_agrees(instance, home, seed, capsys):
+    chaos(instance, home, seed, 12, capsys)
+
+
+def segment_inodes(instance):
+    return {os.stat(segment_file(instance, name)).st_ino for name in segment_names(instance)}
+
+
+def reboots(instance, home, seed, count, capsys):
+    draw = random.Random(seed)
+    took_s = []
+    with Rig(instance, home, seed=seed) as rig:
+        for _ in range(count):
+            trades_again(rig)
+            rig.run(draw.uniform(0.0, 0.5))
+            began_ns = monotonic_ns()
+            inodes = segment_inodes(instance)
+            rig.supervisor.reboot(rig.observer.forget_memory)
+            assert not inodes & segment_inodes(instance), "every segment was made anew"
+            took_s.append(rig.await_ready("engine", began_ns))
+        trades_again(rig)
+        assert_agrees(rig)
+        assert_nothing_was_sent_twice(rig)
+    show(capsys, "reboot to READY", took_s)
+
+
+def test_reboot_without_any_segment_recovers_from_journal_and_venue(instance, home, capsys):
+    reboots(instance, home, 11, 1, capsys)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", [1, 2])
+def test_many_reboots_recover_from_journal_and_venue(instance, home, seed, capsys):
+    reboots(instance, home, seed, 5, capsys)
+
+
+def test_killed_recorder_and_stopped_engine_cost_nothing(instance, home):
+    """SIGKILL of the recorder: reports wait behind its gate, the journal goes on where it was.
+
+    SIGSTOP of the engine for three seconds: its books grow old, frames queue up; after SIGCONT
+    nothing is sent on the strength of what was true before.
+    """
+    with Rig(instance, home, seed=5) as rig:
+        trades_again(rig)
+        rig.await_ready("recorder", rig.kill("recorder"))
+        trades_again(rig)
+        os.kill(rig.pid("engine"), signal.SIGSTOP)
+        rig.run(0.05)
+        before = set(rig.orders())
+        venue_before = len(rig.door.control("orders", wallet=rig.account.wallet))
+        rig.run(3.0)
+        assert set(rig.orders()) == before
+        assert len(rig.door.control("orders", wallet=rig.account.wallet)) <= venue_before + 5
+        os.kill(rig.pid("engine"), signal.SIGCONT)
+        woken_ns = monotonic_ns()
+        trades_again(rig)
+        for key, row in rig.orders().items():
+            if key not in before and not row.order_flags & IntentFlag.UNWIND:
+                # Decided after it woke, or in the turn that was interrupted.
+                assert row.decided_ns > woken_ns or row.group in {
+                    each.group for name, each in rig.orders().items() if name in before
+                }, row
+        assert rig.supervisor.status()[2].restarts == 0
+        assert_agrees(rig)
+        assert_nothing_was_sent_twice(rig)
+
+
+class Run:
+    """`lowlat run` in a process of its own, with a simulator beside it."""
+
+    def __init__(self, instance, folder):
+        self.instance = instance
+        self.config = folder / "engine.toml"
+        flow = json.dumps({"edge_neg_risk_per_minute": 600.0, "edge_vanish_e4": 0})
+        self.sim = subprocess.Popen(
+            module_argv("lowlat.sim", "--seed", "3", "--flow", flow,
+                        "--mined-ms", "[100, 300]", "--confirmed-ms", "[50, 200]"),
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        urls = json.loads(self.sim.stdout.readline())["urls"]
+        self.door = VenueDoor(urls["control"])
+        self.account = open_account(self.door, folder)
+        state = folder / "state" / "lowlat" / instance
+        write_config(self.config, instance, state, urls, self.account)
+        self.process = None
+
+    def start(self):
+        code = "from lowlat.cli.main import main; main()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, "run", "--config", str(self.config)],
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+
+    def orders(self):
+        return len(self.door.control("orders", wallet=self.account.wallet))
+
+    def wait_for(self, condition, seconds, what):
+        end_ns = monotonic_ns() + int(seconds * 1e9)
+        while not condition():
+            assert monotonic_ns() < end_ns, f"{what} did not come within {seconds} s"
+            assert self.process.poll() is None, self.process.stderr.read()
+
+    def close(self):
+        for each in living_children(self.instance):
+            os.kill(each.pid, signal.SIGKILL)
+        for process in (self.process, self.sim):
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdout, process.stderr):
+                    if pipe is not None:
+                        pipe.close()
+
+
+def test_dead_supervisor_stops_new_orders_and_the_next_one_adopts(instance, home):
+    run = Run(instance, home)
+    try:
+        run.start()
+        run.wait_for(lambda: run.orders() > 3, 30, "orders")
+        children = {each.name: each.pid for each in living_children(instance)}
+        run.process.kill()
+        run.process.wait()
+        run.process.stderr.close()
+        dead_ns = monotonic_ns()
+        # Its heartbeat may be 2 s old; one order may be on its way through the venue's delay.
+        last_ns, count = dead_ns, run.orders()
+        while monotonic_ns() < dead_ns + 5_000_000_000:
+            if run.orders() > count:
+                last_ns, count = monotonic_ns(), run.orders()
+        assert last_ns < dead_ns + 2_700_000_000, (last_ns - dead_ns) / 1e9
+        assert all(start_ticks(pid) for pid in children.values()), "children go on"
+        run.start()
+        run.wait_for(lambda: run.orders() > count, 20, "orders under the next supervisor")
+        assert {each.name: each.pid for each in living_children(instance)} == children
+        run.process.send_signal(signal.SIGTERM)
+        _, words = run.process.communicate(timeout=40)
+        assert run.process.returncode == 0, words
+        assert segment_names(instance) == []
+    finally:
+        run.close()
