@@ -10,6 +10,7 @@ from lowlat.risk.limits import LimitsParams
 
 __all__ = ["Case", "DecisionSlot", "FastPath", "IntentSlot", "OwnOrder"]
 
+@final
 class Case:
     size_e6: int
     rule: int
@@ -20,6 +21,7 @@ class Case:
     cut_was: int
     unit_cost_e6: int
     unwind_price_e4: int
+    unwind_unit_e6: int
     facts: MarketFacts
     holding: Holding
     view: BookView

@@ -112,8 +112,8 @@ cdef enum:
 
 cdef int64_t SECOND_NS = 1000000000
 cdef int64_t GROWTH_NS_MAX = 60000000000
+# More than this many 1e-6 shares is for the checks: products below stay in 64 bits.
 cdef int64_t SIZE_SANE = 100000000000000
-"""More than this many 1e-6 shares is for the checks: products below stay in 64 bits."""
 
 
 cdef void *_slot(uint8_t[::1] buffer, size_t size_bytes) except NULL:
@@ -124,6 +124,7 @@ cdef void *_slot(uint8_t[::1] buffer, size_t size_bytes) except NULL:
     return &buffer[0]
 
 
+@cython.final
 cdef class Case:
     """One signal on its way to its decision: read from its slot, changed by the checks."""
 
@@ -163,6 +164,7 @@ cdef class Case:
     cdef public int64_t cut_was
     cdef public int64_t unit_cost_e6
     cdef public int32_t unwind_price_e4
+    cdef public int64_t unwind_unit_e6
     cdef public object facts
     cdef public object holding
     cdef public object view

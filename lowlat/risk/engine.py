@@ -375,8 +375,7 @@ class RiskEngine:
         if unit.group:
             reserve_e6 = 0
             for case in cases:
-                case.unwind_price_e4 = state.unwind_price_e4(case)
-                reserve_e6 += -(-state.unwind_unit_e6(case) * case.size_e6 // E6)
+                reserve_e6 += -(-case.unwind_unit_e6 * case.size_e6 // E6)
             state.own.open_group(unit.group, len(cases), reserve_e6)
         intents = [self._publish_intent(case, unit.group, checked_ns) for case in cases]
         self._aggregator.approved(unit, now_ns)
@@ -385,7 +384,6 @@ class RiskEngine:
             self._latency.record(max(1, checked_ns - case.decided_ns))
 
     def _publish_intent(self, case: Case, group: int, checked_ns: int) -> int:
-        state = self.state
         limits = self._limits
         intent = self._next_id()
         size_e6 = case.size_e6
@@ -409,7 +407,7 @@ class RiskEngine:
             order_type = _GTC
             flags |= 0 if case.urgency else _POST_ONLY
         expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
-        unwind_e6 = -(-state.unwind_unit_e6(case) * size_e6 // E6) if group else 0
+        unwind_e6 = -(-case.unwind_unit_e6 * size_e6 // E6) if group else 0
         self._intent_slot.write(
             case,
             intent,

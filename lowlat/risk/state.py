@@ -111,20 +111,22 @@ class RiskState:
         cost_e6 = self.order_price_e4(case) * 100
         return cost_e6 + fee_bound_e6(cost_e6, case.facts.rate_e6)
 
-    def unwind_price_e4(self, case: Case) -> int:
-        """Return the worst price for the complement should this leg have to be undone."""
+    def price_unwind(self, case: Case) -> int:
+        """Work out the worst price for the complement, should this leg have to be undone.
+
+        Returns the cash that undoing one share may take, fee included.
+        """
         bid_e4 = case.view.best_bid_e4(case.outcome)
         tick_e4 = case.facts.tick_e4
         dearest_e4 = ONE_E4 - tick_e4
-        if bid_e4 < 0:
-            return dearest_e4
-        price_e4 = ONE_E4 - bid_e4 + self.limits.unwind_slip_e4
-        return min(dearest_e4, price_e4 - price_e4 % tick_e4)
-
-    def unwind_unit_e6(self, case: Case) -> int:
-        """Return the cash that undoing one share may take, fee included."""
-        cost_e6 = self.unwind_price_e4(case) * 100
-        return cost_e6 + fee_bound_e6(cost_e6, case.facts.rate_e6)
+        price_e4 = dearest_e4
+        if bid_e4 > 0:
+            price_e4 = ONE_E4 - bid_e4 + self.limits.unwind_slip_e4
+            price_e4 = min(dearest_e4, price_e4 - price_e4 % tick_e4)
+        case.unwind_price_e4 = price_e4
+        cost_e6 = price_e4 * 100
+        unit_e6 = case.unwind_unit_e6 = cost_e6 + fee_bound_e6(cost_e6, case.facts.rate_e6)
+        return unit_e6
 
     def take_tokens(self, count: int) -> bool:
         """Spend order tokens; False, and none spent, when they are not there."""

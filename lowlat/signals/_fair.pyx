@@ -55,7 +55,7 @@ cpdef long limit_price_e4(double budget, double rate, int exponent, long tick_e4
     """Return the highest grid price whose cost with fee is within budget, 0 if there is none."""
     cdef double price, slope, low, high
     cdef long limit_e4
-    cdef int halving
+    cdef int _halving
     if tick_e4 <= 0:
         raise ValueError(f"tick_e4 was {tick_e4}, expected above 0")
     if budget <= 0.0:
@@ -70,7 +70,7 @@ cpdef long limit_price_e4(double budget, double rate, int exponent, long tick_e4
             price = (slope - sqrt(slope * slope - 4.0 * rate * budget)) / (2.0 * rate)
     else:
         low, high = 0.0, 1.0
-        for halving in range(HALVINGS):
+        for _halving in range(HALVINGS):
             price = 0.5 * (low + high)
             if price + rate * pow(price * (1.0 - price), exponent) <= budget:
                 low = price

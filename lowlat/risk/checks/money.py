@@ -31,22 +31,18 @@ def check_exposure(unit: Unit, state: RiskState) -> int:
         return 0
     market_most_e6 = bankroll_e6 * limits.market_loss_max_ppm // _PPM
     correlated_most_e6 = bankroll_e6 * limits.correlated_loss_max_ppm // _PPM
+    by_market: dict[int, int] = {}
+    by_bet: dict[object, int] = {}
     for case in cases:
-        unit_cost_e6 = case.unit_cost_e6
-        if not unit_cost_e6:
+        bet = _bet(case)
+        by_market[case.market] = by_market.get(case.market, 0) + case.unit_cost_e6
+        by_bet[bet] = by_bet.get(bet, 0) + case.unit_cost_e6
+    for case in cases:
+        if not case.unit_cost_e6:
             continue
         holding = case.holding
-        together_e6 = unit_cost_e6
-        same_e6 = unit_cost_e6
-        if len(cases) > 1:
-            bucket, market = holding.bucket, case.market
-            same_e6 = sum(each.unit_cost_e6 for each in cases if each.market == market)
-            together_e6 = sum(
-                each.unit_cost_e6
-                for each in cases
-                if each.holding.bucket is bucket
-                or (bucket.correlation and each.holding.bucket.correlation == bucket.correlation)
-            )
+        same_e6 = by_market[case.market]
+        together_e6 = by_bet[_bet(case)]
         rule = _fit(case, state, _MARKET_LIMIT, market_most_e6, holding.loss_e6, same_e6) or _fit(
             case,
             state,
@@ -71,7 +67,7 @@ def check_cash(unit: Unit, state: RiskState) -> int:
             if not case.buys:
                 # A leg that sold can not be undone by buying its complement.
                 return case.refuse(_RESERVE, 0, case.action)
-            unwind_e6 += state.unwind_unit_e6(case)
+            unwind_e6 += state.price_unwind(case)
     if not unit_e6:
         return 0
     first = cases[0]
@@ -86,6 +82,12 @@ def check_cash(unit: Unit, state: RiskState) -> int:
     locked_most_e6 = state.bankroll_e6 * state.limits.cash_locked_max_ppm // _PPM
     locked_e6 = state.exposure.cost_e6 + state.held_e6
     return _fit(first, state, _CASH, locked_most_e6, locked_e6, unit_e6)
+
+
+def _bet(case: Case) -> object:
+    """Return what makes legs one bet: a shared correlation, else the event or market itself."""
+    bucket = case.holding.bucket
+    return bucket.correlation or bucket
 
 
 def _fit(
