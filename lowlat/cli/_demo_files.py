@@ -52,6 +52,10 @@ mode = "paper"
 
 [modules.latency]
 mode = "paper"
+
+# A demo is over before an exchange's volatility is learned the usual minute.
+[modules.latency.params.coin]
+warmup_s = 3
 """
 
 

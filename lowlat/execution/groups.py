@@ -213,10 +213,21 @@ class GroupDesk:
             self._wait(group, now_ns)
             if now_ns < group.deadline_ns:
                 return
-        if group.balanced():
+        if group.balanced() or self._is_residue(group, now_ns):
             self._balanced(group, now_ns)
         else:
             self._imbalanced(group, now_ns)
+
+    def _is_residue(self, group: Group, now_ns: int) -> bool:
+        """Whether legs differ by less than the venue trades and nothing can even them out.
+
+        Such a surplus is booked as a position; the row tells it (filled_high minus filled_low).
+        """
+        if not group.unwinds and now_ns < group.deadline_ns:
+            return False
+        low_e6, high_e6 = group.low_high_e6()
+        rows = [self._markets.market(leg.intent.instrument >> 1) for leg in group.legs.values()]
+        return high_e6 - low_e6 < min((row.min_size_e6 for row in rows if row), default=0)
 
     def _wait(self, group: Group, now_ns: int) -> None:
         group.wake_ns = max(group.deadline_ns, now_ns + _POLL_NS)
@@ -234,11 +245,11 @@ class GroupDesk:
         if group.waiting():
             # Equal so far, but something may still come: no state is final.
             return
-        _, high_e6 = group.low_high_e6()
-        if group.unwinds:
-            state = GroupState.UNWOUND
-        elif high_e6 <= group.dust_e6:
+        low_e6, high_e6 = group.low_high_e6()
+        if high_e6 <= group.dust_e6 and not group.unwinds:
             state = GroupState.FLAT
+        elif group.unwinds or low_e6 <= group.dust_e6:
+            state = GroupState.UNWOUND
         else:
             state = GroupState.COMPLETE if group.confirmed() else GroupState.FILLED
         if state != group.state:

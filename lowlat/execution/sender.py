@@ -223,7 +223,8 @@ class OrderSender:
         if own_id or retries:
             named = cleared.intent._replace(id=self._desk.new_id())
             cleared = cleared._replace(intent=named)
-        refused = self._admit(1, now_ns, unwind=bool(cleared.intent.intent_flags & _UNWIND))
+        unwind = bool(cleared.intent.intent_flags & _UNWIND)
+        refused = self._admit(1, now_ns, unwind=unwind)
         if refused is not None:
             return refused
         post = _post(cleared.intent)
@@ -233,7 +234,8 @@ class OrderSender:
         taken_ns = clock_ns()
         row, fields = self._announce(cleared, taken, now_ns, retries)
         key = self._in_flight.new_key()
-        result = self._transport.send(taken.request, key, urgent=True)
+        # A halt stops new exposure; undoing what is naked goes on.
+        result = self._transport.send(taken.request, key, urgent=not unwind)
         sent_ns = clock_ns()
         # What only this process needs comes behind the bytes.
         self._meters.template.record(taken_ns - started_ns)

@@ -134,6 +134,26 @@ def test_surplus_is_unwound_by_buying_the_complement_and_the_cost_told(desk):
     assert desk.position(0).size_e6 == desk.position(1).size_e6 == 100_000_000
 
 
+def test_less_than_the_venue_trades_is_left_as_a_position_not_as_naked(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    answer_batch(desk, 100, None)
+    (_, (key, _)) = desk.posts()
+    desk.answer(key, desk.matched(orders(desk)[-1], "97", "53.35", trade="u"))
+    desk.turn()
+    row = group_row(desk)
+    assert (State(row.state), row.filled_high_e6 - row.filled_low_e6) == (State.UNWOUND, 3_000_000)
+    assert desk.cash().reserved_e6 == 0
+
+
+def test_unwinding_passes_a_halt_that_stops_new_orders(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    answer_batch(desk, 100, None)
+    sent = [(bytes(request[:12]), urgent) for _, request, urgent in desk.transport.sent]
+    assert sent[-2:] == [(b"POST /orders", True), (b"POST /order ", False)]
+
+
 def test_settled_tokens_are_sold_instead(desk):
     desk.wish(*legs(desk))
     desk.book(1, [(3000, 500)], [(3500, 500)])
