@@ -31,6 +31,10 @@ class PrivateStream:
         self.writer = _core.StreamWriter(self._memory, *self._shape, self._cursor_at, epoch, gates)
         return self.writer
 
+    def released(self, gate: str) -> int:
+        """Return the position behind the last record that a gate released (0 = never attached)."""
+        return _core.load_acquire(self._memory, self._gate_at[gate])
+
     def reader(self, position: int | None = None, *, gate: str = "") -> _core.StreamReader:
         """Open a reader (default: from the next record on), as the gate of that name if given."""
         own = (self._memory, self._gate_at[gate]) if gate else None
@@ -46,7 +50,13 @@ class PrivateTable:
         self._shape = (0, record.size_bytes, rows or table.rows)
         row_bytes = _core.TABLE_ROW_HEAD_BYTES + _core.TABLE_CELLS * record.size_bytes
         self._memory = memoryview(bytearray(row_bytes * self._shape[2]))
-        self.writer = _core.TableWriter(self._memory, *self._shape, epoch, record.kind)
+        self._kind = record.kind
+        self.writer = self.reopen(epoch)
+
+    def reopen(self, epoch: int) -> _core.TableWriter:
+        """Take the table over as a restarted writer would; its rows stay."""
+        self.writer = _core.TableWriter(self._memory, *self._shape, epoch, self._kind)
+        return self.writer
 
     def reader(self) -> _core.TableReader:
         """Open a reader."""

@@ -215,6 +215,12 @@ class JournalEngine:
         if self._log is not None:
             self._log.close()
 
+    def drop(self) -> None:
+        """Let go of the files and write nothing more, as a killed process does."""
+        self._file.close()
+        if self._log is not None:
+            self._log.close()
+
     # --------------------------------------------------------------------------- reports
     def _take_reports(self) -> int:
         reader, waiting = self._reports, self._unwritten

@@ -1,0 +1,70 @@
+"""An instance's streams and tables in private memory: what outlives a crash and not a reboot."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from lowlat.core.layout import STREAMS
+from lowlat.core.ports import StreamReader, StreamWriter, TableReader, TableWriter
+from lowlat.shm.private import PrivateStream, PrivateTable
+from lowlat.world.fuse import Fuse, FusedStream, FusedTable
+
+__all__ = ["Memory"]
+
+_MORTAL_STREAMS: Final = frozenset({"signals", "intents", "decisions", "reports"})
+_MORTAL_TABLES: Final = frozenset({"orders", "groups", "positions", "cash", "exposure"})
+"""Where the order of stores matters to money: a process may die at each of them."""
+
+
+class Memory:
+    """Opens ends as an Attachment does; each writer's life has the next epoch."""
+
+    def __init__(self, fuse: Fuse, rows: Mapping[str, int]) -> None:
+        self._fuse = fuse
+        self._rows = rows
+        self._streams: dict[str, PrivateStream] = {}
+        self._tables: dict[str, PrivateTable] = {}
+        self._epochs: dict[str, int] = {}
+        self.gates: list[tuple[str, str, StreamReader]] = []
+        """Every gated reader ever opened: stream, gate, reader. None may lose a record."""
+
+    def stream(self, name: str) -> PrivateStream:
+        """Return a stream, made when it is new."""
+        found = self._streams.get(name)
+        if found is None:
+            found = self._streams[name] = PrivateStream(name, gates=STREAMS[name].gates)
+        return found
+
+    def table(self, name: str) -> PrivateTable:
+        """Return a table, made when it is new."""
+        found = self._tables.get(name)
+        if found is None:
+            found = self._tables[name] = PrivateTable(name, rows=self._rows.get(name))
+        return found
+
+    def open_stream_writer(self, name: str) -> StreamWriter:
+        """Own a stream and go on where the last writer stopped."""
+        writer = self.stream(name).reopen(self._enter(name))
+        return FusedStream(writer, self._fuse) if name in _MORTAL_STREAMS else writer
+
+    def open_stream_reader(self, name: str, *, gate: str | None = None) -> StreamReader:
+        """Read from the next record on; a gate goes on behind what it released last."""
+        stream = self.stream(name)
+        if gate is None:
+            return stream.reader()
+        left = stream.released(gate)
+        reader = stream.reader(left or 1, gate=gate)
+        self.gates.append((name, gate, reader))
+        return reader
+
+    def open_table_writer(self, name: str) -> TableWriter:
+        """Own a table; its rows stay."""
+        writer = self.table(name).reopen(self._enter(name))
+        return FusedTable(writer, self._fuse) if name in _MORTAL_TABLES else writer
+
+    def open_table_reader(self, name: str) -> TableReader:
+        """Read a table."""
+        return self.table(name).reader()
+
+    def _enter(self, name: str) -> int:
+        epoch = self._epochs[name] = self._epochs.get(name, 0) + 1
+        return epoch

@@ -1,0 +1,311 @@
+"""One machine of the world: the engine process and its recorder, their lives and deaths.
+
+A crash takes the engine process: its objects are gone at the point where it struck, streams and
+tables stay. A reboot takes everything but the journal's directory.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final, NamedTuple
+
+from lowlat.core.clock import VirtualClock
+from lowlat.core.layout import Rule
+from lowlat.core.ports import Engine
+from lowlat.feeds.ports import Connection, Dial, Listener
+from lowlat.feeds.prices import CANDLES
+from lowlat.sim.venue import Venue
+from lowlat.store.journal import JournalEngine, JournalMeters, read_journal
+from lowlat.venues.binance.stream import stream_names, stream_path
+from lowlat.wiring.fused import Fused
+from lowlat.wiring.ports import Ends
+from lowlat.world.agenda import Agenda
+from lowlat.world.faults import Windows
+from lowlat.world.fuse import Crash, Fuse, FusedClock, FusedMeters
+from lowlat.world.http import Fetcher, Orders
+from lowlat.world.memory import Memory
+from lowlat.world.settings import HOST, Account, WorldSettings
+from lowlat.world.sockets import Dialer, Net
+from lowlat.world.watch import Watch
+
+__all__ = ["Node", "Surroundings"]
+
+MS: Final = 1_000_000
+_READ_NS: Final = 40
+"""A clock reading takes so long: stamps of one turn differ, as they do."""
+_SOON_NS: Final = 20_000
+_RECORDER_NS: Final = 5 * MS
+_CANCEL_EVERY_NS: Final = 1_000 * MS
+
+
+class Surroundings(NamedTuple):
+    """What outlives the machine."""
+
+    clock: VirtualClock
+    agenda: Agenda
+    venue: Venue
+    windows: Windows
+    watch: Watch
+    rng: Random
+    settings: WorldSettings
+    account: Account
+    journal_dir: str
+
+
+class _Salts:
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+
+    def next_salt(self) -> int:
+        return self._rng.getrandbits(53) or 1
+
+
+class Node:
+    """The machine. ``down`` between a death and the next start."""
+
+    def __init__(self, around: Surroundings, tell: Callable[[str], None]) -> None:
+        self._around = around
+        self._tell = tell
+        self._fuse = Fuse()
+        self._salts = _Salts(Random(around.rng.getrandbits(64)))  # noqa: S311 - simulation
+        self._powered = False
+        self._tick_due_ns = 0
+        self._life = 0
+        self._draining = False
+        self._cancel_due_ns = 0
+        self._engines: list[Engine] = []
+        self.net: Net | None = None
+        self.fused: Fused | None = None
+        self.orders: Orders | None = None
+        self.clock: FusedClock | None = None
+        self.ready_since_ns = 0
+        self.started_ns = 0
+        self.crashes = self.reboots = 0
+        self._boot()
+
+    # ------------------------------------------------------------------ life
+    def _boot(self) -> None:
+        around = self._around
+        self._powered = True
+        self.memory = Memory(self._fuse, around.settings.rows)
+        self.meters = FusedMeters(self._fuse)
+        around.watch.attach(self.memory)
+        self.journal = JournalEngine(
+            around.journal_dir,
+            self.memory.open_stream_reader("reports", gate="ledger"),
+            self.memory.open_stream_reader("decisions", gate="ledger"),
+            (
+                self.memory.open_table_reader("orders"),
+                self.memory.open_table_reader("positions"),
+                self.memory.open_table_reader("cash"),
+            ),
+            around.clock,
+            JournalMeters(
+                *(self.meters.cell(f"journal.{name}") for name in JournalMeters.__struct_fields__)
+            ),
+            around.settings.journal,
+        )
+        self.journal.start()
+        self._record(self.memory)
+        self.start()
+
+    def start(self) -> None:
+        """Start the engine process over the memory as it is."""
+        around = self._around
+        self._life += 1
+        self.started_ns = around.clock.monotonic_ns()
+        self.ready_since_ns = 0
+        self.net = net = Net(around.clock, around.agenda, around.rng, around.windows, self._guard)
+        self.clock = FusedClock(around.clock, self._fuse, _READ_NS)
+        around.watch.market_open = lambda: any(
+            link.is_open for link in net.links if link.kind == "market"
+        )
+        life = self._life
+        self._guarded(lambda: self._start(net, life))
+
+    def _start(self, net: Net, life: int) -> None:
+        around = self._around
+        venue, settings = around.venue, around.settings
+        assert self.clock is not None, "a process without a clock"
+        halt = self.meters.gauge("halt")
+        self.orders = Orders(
+            net,
+            venue.clob_request,
+            self._fuse,
+            lambda: halt.value,
+            around.watch.sent,
+            settings.connections,
+        )
+        path = stream_path(stream_names(settings.binance.coins), settings.binance.time_unit)
+        binance = venue.binance.feed(path)
+        assert binance is not None, f"the venue has no stream {path}"
+        fused = Fused(
+            settings,
+            self.memory,
+            self.meters,
+            around.account,
+            HOST,
+            Ends(
+                clock=self.clock,
+                salts=self._salts,
+                orders=self.orders,
+                gamma=Fetcher(net, venue.gamma_request),
+                clob=Fetcher(net, venue.clob_request),
+                binance_rest=Fetcher(net, venue.binance_request),
+                market_ws=Dialer(net, "market", venue.market_feed),
+                user_ws=Dialer(net, "user", venue.user_feed),
+                binance_ws=Dialer(net, "binance", binance),
+                prices_ws=self._dial_prices(net),
+                note=self._note,
+            ),
+            read_journal(around.journal_dir),
+        )
+        self.orders.sink = fused.trading.executor
+        self.fused = fused
+        self._engines = fused.engines
+        for engine in self._engines:
+            engine.start()
+        self._schedule(_SOON_NS, life)
+
+    def _dial_prices(self, net: Net) -> Dial:
+        venue, params = self._around.venue, self._around.settings.prices
+        path = stream_path(stream_names(params.coins, ("kline_1m", "kline_1h")), params.time_unit)
+
+        def dial(listener: Listener, number: int) -> Connection:
+            if number != CANDLES:
+                return Dialer(net, "prices", venue.rtds)(listener, number)
+            candles = venue.binance.feed(path)
+            assert candles is not None, f"the venue has no stream {path}"
+            return Dialer(net, "prices", candles)(listener, number)
+
+        return dial
+
+    def _note(self, kind: str, sample: str) -> None:
+        self._around.watch.counts[f"note {kind}"] += 1
+        del sample
+
+    # ------------------------------------------------------------------ death
+    def light(self, effects: int) -> None:
+        """Kill the engine process after so many more effects."""
+        self._fuse.left = effects
+
+    def reboot(self, wait_ns: int) -> None:
+        """Take the machine's power away; it is back after a while."""
+        self.reboots += 1
+        self._die()
+        self.journal.drop()
+        self._powered = False
+        self._life += 1
+        life = self._life
+        self._at(wait_ns, lambda: self._boot() if self._life == life else None)
+
+    def _die(self) -> None:
+        self._fuse.left = 0
+        if self.net is not None:
+            self.net.die()
+        self.net = self.fused = self.orders = self.clock = None
+        self._engines = []
+        self.ready_since_ns = 0
+        self._tick_due_ns = 0
+
+    def _crashed(self) -> None:
+        self.crashes += 1
+        self._around.windows.count("crash")
+        self._die()
+        self._life += 1
+        life = self._life
+        wait_ns = self._around.rng.randint(50, 1_500) * MS
+        self._tell(f"engine died, back in {wait_ns / 1e9:.2f} s")
+        self._at(wait_ns, lambda: self.start() if self._life == life else None)
+
+    # ------------------------------------------------------------------ turns
+    def _guard(self, act: Callable[[], None]) -> None:
+        """Deliver something to the engines, then let them turn."""
+        if self.net is None or not self.net.alive:
+            return
+        life = self._life
+        if self._guarded(act):
+            self._schedule(_SOON_NS, life)
+
+    def _guarded(self, act: Callable[[], None]) -> bool:
+        """Run engine code; False when the process died in it."""
+        try:
+            act()
+        except Crash:
+            self._crashed()
+            return False
+        return True
+
+    def _at(self, wait_ns: int, act: Callable[[], None]) -> None:
+        self._around.agenda.at(self._around.clock.monotonic_ns() + wait_ns, act)
+
+    def _schedule(self, wait_ns: int, life: int) -> None:
+        """Turn after a while, or sooner when that was planned."""
+        due_ns = self._around.clock.monotonic_ns() + wait_ns
+        if self._tick_due_ns and self._tick_due_ns <= due_ns:
+            return
+        self._tick_due_ns = due_ns
+        self._around.agenda.at(due_ns, lambda: self._tick(life, due_ns))
+
+    def _tick(self, life: int, due_ns: int) -> None:
+        if life != self._life or due_ns != self._tick_due_ns or not self._engines:
+            return
+        self._tick_due_ns = 0
+        worked = [0]
+        if self._guarded(lambda: self._turn(worked)):
+            tick_ns = self._around.settings.tick_ns
+            self._schedule(tick_ns // 4 if worked[0] else tick_ns, life)
+
+    def _turn(self, worked: list[int]) -> None:
+        assert self.clock is not None, "a dead process turned"
+        assert self.fused is not None, "a dead process turned"
+        now_ns = self.clock.monotonic_ns()
+        for engine in self._engines:
+            worked[0] += engine.turn(now_ns)
+        executor = self.fused.trading.executor
+        if executor.ready and not self.ready_since_ns:
+            self.ready_since_ns = now_ns
+            self._tell("engine ready")
+        if self._draining:
+            self._drain(now_ns)
+
+    def _drain(self, now_ns: int) -> None:
+        """As an orderly end does: no new orders, cancel what rests."""
+        assert self.fused is not None, "a dead process drained"
+        trading = self.fused.trading
+        if not trading.halt.value:
+            trading.halt_now(int(Rule.HALTED), "drain")
+        if now_ns >= self._cancel_due_ns:
+            self._cancel_due_ns = now_ns + _CANCEL_EVERY_NS
+            for order in trading.executor.desk.by_id.values():
+                if order.open:
+                    trading.executor.cancel(order.id)
+
+    def drain(self) -> None:
+        """Begin an orderly end."""
+        self._draining = True
+
+    def _record(self, memory: Memory) -> None:
+        """Let the recorder's process turn, as long as its boot lasts."""
+        if self._powered and self.memory is memory:
+            self.journal.turn(self._around.clock.monotonic_ns())
+            self._at(_RECORDER_NS, lambda: self._record(memory))
+
+    def close(self) -> None:
+        """End the machine."""
+        self._life += 1
+        self._die()
+        if self._powered:
+            self.journal.drop()
+            self._powered = False
+
+    # ------------------------------------------------------------------ looking in
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is under way, here or between here and the venue."""
+        if not self.ready_since_ns or self.fused is None or self.net is None:
+            return False
+        assert self.orders is not None, "a ready executor has a transport"
+        trading = self.fused.trading
+        if trading.executor.desk.unsettled or self.orders.waiting:
+            return False
+        return not any(link.user_frames for link in self.net.links) and trading.at_rest()

@@ -1,0 +1,138 @@
+"""What can be chosen about a world, and the engine's settings in it."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.core.layout import Coin
+from lowlat.execution.params import ExecutorParams
+from lowlat.feeds._universe import UniverseParams
+from lowlat.feeds.binance import BinanceFeedParams
+from lowlat.feeds.metadata import MetadataParams
+from lowlat.feeds.polymarket import PolymarketFeedParams
+from lowlat.feeds.prices import PricesFeedParams
+from lowlat.risk.limits import LimitsParams
+from lowlat.signals.engine import EngineParams
+from lowlat.sim.config import FlowConfig, SimConfig
+from lowlat.sim.venue import Venue
+from lowlat.store.journal import JournalParams
+from lowlat.venues.polymarket.eip712 import SigningKey
+from lowlat.world.faults import KINDS
+
+__all__ = [
+    "HOST",
+    "Account",
+    "WorldParams",
+    "WorldSettings",
+    "open_account",
+    "sim_config",
+    "world_settings",
+]
+
+HOST: Final = "127.0.0.1:1"
+_COINS: Final = {"BTC": Coin.BTC, "ETH": Coin.ETH, "SOL": Coin.SOL}
+
+
+class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How lively a world is and what goes wrong in it."""
+
+    markets: int = 20
+    neg_risk_events: int = 3
+    coins: tuple[str, ...] = ("BTC",)
+    windows_s: tuple[int, ...] = (300,)
+    spot_hz: int = 10
+    events_per_s: int = 40
+    edges_per_minute: float = 120.0
+    fault_every_ns: int = 2_500_000_000
+    kinds: tuple[str, ...] = KINDS
+    """Kinds of faults that happen; none: a fair-weather world."""
+    only: tuple[int, ...] | None = None
+    """Numbers of the plan's faults that happen; None: all of them."""
+    quiet_ns: int = 3_000_000_000
+    """No fault begins so soon after the start."""
+    settle_ns_max: int = 240_000_000_000
+    """How long an orderly end may take."""
+    tick_ns: int = 5_000_000
+
+
+class ModuleSettings(msgspec.Struct, frozen=True):
+    """One module's mode and parameters."""
+
+    mode: str = "paper"
+    params: dict[str, Any] = {}
+
+
+class WorldSettings(msgspec.Struct, frozen=True):
+    """Parameters of every engine, as small as keeps all of their code at work."""
+
+    universe: UniverseParams = UniverseParams()
+    metadata: MetadataParams = MetadataParams()
+    binance: BinanceFeedParams = BinanceFeedParams()
+    prices: PricesFeedParams = PricesFeedParams()
+    feed: PolymarketFeedParams = PolymarketFeedParams(shard_assets_max=24)
+    signals: EngineParams = EngineParams()
+    modules: Mapping[str, ModuleSettings] = {}
+    limits: LimitsParams = LimitsParams(bankroll_cap_e6=5_000_000_000)
+    execution: ExecutorParams = ExecutorParams(
+        templates_max=128, template_rungs_e6=(50_000_000,), template_reach_ticks=1, hot_max=8
+    )
+    journal: JournalParams = JournalParams(rotate_bytes=1 << 20)
+    rows: dict[str, int] = {}
+    connections: int = 12
+    records_frames: bool = False
+    tick_ns: int = 5_000_000
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A throwaway account of the simulated venue."""
+
+    private_key: str
+    api_key: str
+    api_secret: str
+    api_passphrase: str
+    funder: str
+    address: str
+    signature_type: int
+    chain_id: int = 137
+
+
+def sim_config(seed: int, params: WorldParams) -> SimConfig:
+    """Return the venue of a world."""
+    config = SimConfig(
+        seed=seed,
+        markets=params.markets,
+        neg_risk_events=params.neg_risk_events,
+        coins=params.coins,
+        windows_s=params.windows_s,
+        tape="none",
+        wallet_types=(0,),
+        flow=FlowConfig(
+            events_per_s=params.events_per_s,
+            spot_hz=params.spot_hz,
+            edge_neg_risk_per_minute=params.edges_per_minute,
+        ),
+    )
+    config.validate()
+    return config
+
+
+def world_settings(params: WorldParams) -> WorldSettings:
+    """Return the engine's settings for a world."""
+    coins = tuple(_COINS[name] for name in params.coins)
+    return WorldSettings(
+        binance=BinanceFeedParams(coins=coins),
+        prices=PricesFeedParams(coins=coins),
+        modules={"arbitrage": ModuleSettings(), "latency": ModuleSettings()},
+        rows={"book": 256, "markets": 256, "positions": 512, "orders": 512, "groups": 128},
+        tick_ns=params.tick_ns,
+    )
+
+
+def open_account(venue: Venue, seed: int) -> Account:
+    """Let the venue open an account for a key that follows from the seed."""
+    secret = Random(f"{seed}|key").randbytes(32)  # noqa: S311 - simulation, not secrets
+    address = SigningKey(secret).address_text
+    key = venue.credentials.create(address)
+    return Account(secret.hex(), key.key, key.secret, key.passphrase, address, address, 0)

@@ -1,0 +1,312 @@
+"""What must hold, whatever happens: looked at after every step, when quiet, and at the end.
+
+Reads the instance's streams and tables as any outsider would, the venue's own books, and every
+request at the moment its bytes leave. Nothing here is shared with the engines.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.core.layout import (
+    BOOK_ROW,
+    CASH_ROW,
+    DECISION,
+    GROUP_ROW,
+    ORDER_ROW,
+    POSITION_ROW,
+    REPORT,
+    SHARD_ROW,
+    SIGNAL,
+    STREAMS,
+    DecisionRecord,
+    GroupState,
+    IntentFlag,
+    OrderState,
+    ReportKind,
+    ReportRecord,
+    SignalRecord,
+)
+from lowlat.core.ports import EMPTY, OVERRUN, StreamReader, TableReader
+from lowlat.sim.accounts import Account
+from lowlat.sim.catalog import Market
+from lowlat.sim.ladder import Order
+from lowlat.sim.trades import Trade
+from lowlat.sim.venue import Venue
+from lowlat.sim.wire import Request
+from lowlat.world.memory import Memory
+
+__all__ = ["Books", "Violation", "Watch"]
+
+_OPEN_GROUPS: Final = (GroupState.OPEN, GroupState.UNWINDING)
+_GROUP_GRACE_NS: Final = 4_000_000_000
+"""Two seconds to unwind, and what a look at the venue may take."""
+_UNKNOWN_GRACE_NS: Final = 60_000_000_000
+"""While a leg's outcome is unknown nobody can say more: canceled by id and looked up, 30 s."""
+_STREAMS: Final = tuple(name for name in STREAMS if name != "frames")
+_GATED: Final = frozenset(name for name in STREAMS if STREAMS[name].gates)
+
+
+class Violation(Exception):
+    """Something that must hold does not."""
+
+
+class _Posted(msgspec.Struct, gc=False):
+    salt: int
+    tokenId: str  # noqa: N815 - the venue's spelling
+    signature: str
+
+
+class _Post(msgspec.Struct, gc=False):
+    order: _Posted
+
+
+_decode_one: Final = msgspec.json.Decoder(_Post).decode
+_decode_many: Final = msgspec.json.Decoder(list[_Post]).decode
+
+
+class Books(msgspec.Struct, frozen=True):
+    """One side's word about the account; only what is not zero."""
+
+    cash_e6: int
+    tokens_e6: dict[str, int]
+
+
+class Watch:
+    """All rules over one world."""
+
+    def __init__(self, venue: Venue, now_ns: Callable[[], int]) -> None:
+        self._venue = venue
+        self._now_ns = now_ns
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.counts: Counter[str] = Counter()
+        self.rules: Counter[int] = Counter()
+        self.owner = ""
+        """API key of the account."""
+        self.market_open: Callable[[], bool] = lambda: False
+        """Whether the process has an open market socket."""
+        self._taps: list[tuple[str, StreamReader]] = []
+        self._posted: dict[int, str] = {}
+        self._undecided: dict[int, str] = {}
+        self._decided: dict[int, int] = {}
+        self._memory: Memory | None = None
+        venue.exchange.listeners.append(self)
+
+    # ------------------------------------------------------------------ boots
+    def attach(self, memory: Memory) -> None:
+        """Watch the memory of a new boot: what the last one left undecided is gone with it."""
+        self._memory = memory
+        self._taps = [(name, memory.stream(name).reader()) for name in _STREAMS]
+        self._orders = memory.open_table_reader("orders")
+        self._groups = memory.open_table_reader("groups")
+        self._books = memory.open_table_reader("book")
+        self._shards = memory.open_table_reader("shard")
+        self._undecided.clear()
+        self._decided.clear()
+
+    @property
+    def digest(self) -> str:
+        """Hash of every record published and every request sent so far."""
+        return self._hash.hexdigest()
+
+    # ------------------------------------------------------------------ every step
+    def look(self) -> None:
+        """Take in what was published since the last look."""
+        for name, tap in self._taps:
+            kind = tap.poll()
+            while kind != EMPTY:
+                if kind == OVERRUN:
+                    raise Violation(f"stream {name} lapped the watcher by {tap.lost} records")
+                self._hash.update(tap.buffer)
+                if name in _GATED:
+                    self._take(kind, tap.buffer)
+                kind = tap.poll()
+
+    def _take(self, kind: int, buffer: memoryview) -> None:
+        if kind == SIGNAL.kind:
+            signal: SignalRecord = SIGNAL.unpack(buffer)
+            self.counts["signals"] += 1
+            if signal.id in self._undecided or signal.id in self._decided:
+                raise Violation(f"signal {signal.id:#x} was published twice")
+            self._undecided[signal.id] = signal.module.rstrip(b"\0").decode()
+        elif kind == DECISION.kind:
+            self._take_decision(DECISION.unpack(buffer))
+        elif kind == REPORT.kind:
+            report: ReportRecord = REPORT.unpack(buffer)
+            self.counts[f"report {ReportKind(report.kind).name.lower()}"] += 1
+            if report.kind == ReportKind.GROUP:
+                self.counts[f"group {GroupState(report.group_state).name.lower()}"] += 1
+
+    def _take_decision(self, decision: DecisionRecord) -> None:
+        self.counts["decisions"] += 1
+        self.rules[decision.rule] += 1
+        first = self._decided.get(decision.signal)
+        if first is not None:
+            raise Violation(
+                f"signal {decision.signal:#x} was decided twice: by rules {first} and "
+                f"{decision.rule}"
+            )
+        if self._undecided.pop(decision.signal, None) is None:
+            raise Violation(f"decision {decision.id:#x} names signal {decision.signal:#x}: none")
+        self._decided[decision.signal] = decision.rule
+
+    # ------------------------------------------------------------------ every request
+    def sent(self, raw: bytes, request: Request, urgent: bool) -> None:
+        """Look at a request whose bytes leave now."""
+        self._hash.update(raw)
+        self.counts["requests"] += 1
+        if request.method != "POST" or request.path not in {"/order", "/orders"}:
+            return
+        one = request.path == "/order"
+        posts = [_decode_one(request.body)] if one else _decode_many(request.body)
+        self.look()
+        rows = self._sending()
+        for post in posts:
+            self._order_leaves(post.order, rows, urgent=urgent)
+
+    def _order_leaves(self, order: _Posted, rows: dict[int, Any], *, urgent: bool) -> None:
+        self.counts["orders"] += 1
+        if order.salt in self._posted:
+            raise Violation(f"order with salt {order.salt} was sent twice")
+        self._posted[order.salt] = order.tokenId
+        row = rows.get(order.salt)
+        if row is None:
+            raise Violation(f"order with salt {order.salt} left before its row was written")
+        if not self.market_open():
+            raise Violation("an order was sent while no market socket was open")
+        if row.order_flags & IntentFlag.UNWIND:
+            self.counts["unwinds"] += 1
+        elif not urgent:
+            raise Violation(f"a new order left past the halt gate: row {row}")
+        if self._books.read(row.instrument >> 1) <= 0:
+            raise Violation(f"an order was sent in market {row.instrument >> 1} without a book")
+        book = BOOK_ROW.unpack(self._books.buffer)
+        alive = self._shards.read(book.shard) > 0
+        shard = SHARD_ROW.unpack(self._shards.buffer)
+        generation = shard.connection_generation
+        if not (alive and shard.alive) or generation != book.connection_generation:
+            raise Violation(
+                f"an order was sent on a stale book: market {book.market} of generation "
+                f"{book.connection_generation}, its shard {generation} alive={shard.alive}"
+            )
+
+    def _sending(self) -> dict[int, Any]:
+        rows = {}
+        for row in _rows(self._orders, ORDER_ROW):
+            if row.state == OrderState.SENDING:
+                rows[row.salt] = row
+        return rows
+
+    # ------------------------------------------------------------------ now and then
+    def look_around(self, ready_since_ns: int) -> None:
+        """Look at tables, gates and the venue's money. ``ready_since_ns`` 0: the engine is down."""
+        try:
+            self._venue.exchange.accounts.audit()
+            self._venue.exchange.accounts.audit_tokens()
+        except AssertionError as error:
+            raise Violation(f"money is not conserved: {error}") from error
+        assert self._memory is not None, "watching nothing"
+        for stream, gate, reader in self._memory.gates:
+            if reader.lost:
+                raise Violation(f"gate {gate} of {stream} lost {reader.lost} records")
+        if ready_since_ns:
+            self._look_at_groups(ready_since_ns)
+
+    def _look_at_groups(self, ready_since_ns: int) -> None:
+        now_ns = self._now_ns()
+        orders = _rows(self._orders, ORDER_ROW)
+        unknown = {order.group for order in orders if order.state == OrderState.UNKNOWN}
+        for row in _rows(self._groups, GROUP_ROW):
+            if row.state not in _OPEN_GROUPS:
+                continue
+            late_ns = now_ns - max(row.deadline_ns, ready_since_ns)
+            grace_ns = _UNKNOWN_GRACE_NS if row.id in unknown else _GROUP_GRACE_NS
+            if late_ns > grace_ns:
+                raise Violation(
+                    f"group {row.id:#x} is {GroupState(row.state).name} {late_ns / 1e9:.1f} s "
+                    f"past its deadline"
+                )
+
+    # ------------------------------------------------------------------ quiet
+    def engine_books(self) -> Books:
+        """Return the account as the engine's tables say."""
+        assert self._memory is not None, "watching nothing"
+        cash = self._memory.open_table_reader("cash")
+        if cash.read(0) <= 0:
+            raise Violation("the engine is ready and has no cash row")
+        tokens: dict[str, int] = {}
+        for row in _rows(self._memory.open_table_reader("positions"), POSITION_ROW):
+            if row.size_e6:
+                token = str(int.from_bytes(row.token_id, "big"))
+                tokens[token] = tokens.get(token, 0) + row.size_e6
+        return Books(CASH_ROW.unpack(cash.buffer).cash_e6, tokens)
+
+    def venue_books(self, account: Account) -> Books:
+        """Return the account as the venue says, what is still to be mined included."""
+        markets = self._venue.exchange.markets
+        sums: Counter[int] = Counter(account.tokens_e6)
+        sums.update(account.tokens_pending_e6)
+        tokens = {markets[i >> 1].tokens[i & 1]: size for i, size in sums.items() if size}
+        return Books(account.cash_e6 + account.cash_pending_e6, tokens)
+
+    def compare(self, account: Account) -> None:
+        """Both sides agree to the base unit."""
+        ours, theirs = self.engine_books(), self.venue_books(account)
+        if ours.cash_e6 != theirs.cash_e6:
+            raise Violation(f"cash: engine {ours.cash_e6}, venue {theirs.cash_e6}")
+        for token in sorted(ours.tokens_e6.keys() | theirs.tokens_e6.keys()):
+            held, theirs_e6 = ours.tokens_e6.get(token, 0), theirs.tokens_e6.get(token, 0)
+            if held != theirs_e6:
+                raise Violation(f"token {token[:12]}…: engine {held}, venue {theirs_e6}")
+        still_open = self._venue.exchange.open_of.get(self.owner, {})
+        if still_open:
+            raise Violation(f"at rest, but {len(still_open)} orders are open at the venue")
+
+    def end(self) -> None:
+        """Every signal has ended."""
+        if self._undecided:
+            first = next(iter(self._undecided))
+            raise Violation(
+                f"{len(self._undecided)} signals were never decided, first {first:#x} of "
+                f"{self._undecided[first]}"
+            )
+
+    # ------------------------------------------------------------------ the exchange's listener
+    def on_trade(self, trade: Trade, now_ns: int) -> None:
+        """No trade has us on both sides."""
+        del now_ns
+        if trade.status == "MATCHED" and trade.taker.owner == self.owner:
+            self.counts["fills"] += 1
+            if any(fill.order.owner == self.owner for fill in trade.fills):
+                raise Violation(f"trade {trade.id} crossed our own order")
+
+    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
+        """Nothing: orders were looked at when they left."""
+
+    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
+        """Nothing: public."""
+
+    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
+        """Nothing: public."""
+
+    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
+        """Nothing: public."""
+
+    def on_new_market(self, market: Market, now_ns: int) -> None:
+        """Nothing: public."""
+
+    def on_resolved(self, market: Market, now_ns: int) -> None:
+        """Nothing: public."""
+
+
+def _rows(table: TableReader, record: Any) -> list[Any]:
+    """Return every row ever written."""
+    found = []
+    for row in range(table.rows):
+        if table.version(row):
+            assert table.read(row) > 0, f"{record.name} row {row} is busy in one thread"
+            found.append(record.unpack(table.buffer))
+    return found
