@@ -39,6 +39,7 @@ __all__ = ["Headers", "VenueListener", "sent_of"]
 Headers = Iterable[tuple[bytes, bytes]]
 
 _MS_NS: Final = 1_000_000
+_NOTE_EVERY_NS: Final = 1_000_000_000
 _KILLED: Final = frozenset(
     {RejectCode.FOK_KILLED, RejectCode.FAK_NO_MATCH, RejectCode.UNMATCHED, RejectCode.NO_MATCH}
 )
@@ -93,8 +94,12 @@ class VenueListener:
         params: ExecutorParams,
         meters: ExecutorMeters,
         halt: Callable[[str, int], None],
+        note: Callable[[str, str], None] | None = None,
     ) -> None:
-        """``halt(reason, now_ns)`` stops new orders until a person lifts it."""
+        """``halt(reason, now_ns)`` stops new orders until a person lifts it.
+
+        ``note(kind, sample)`` keeps one sample a distinct fault.
+        """
         self._desk = desk
         self._codec = codec
         self._bucket = bucket
@@ -102,6 +107,8 @@ class VenueListener:
         self._params = params
         self._meters = meters
         self._halt = halt
+        self._note = note
+        self._note_due_ns = 0
         self._tier = ""
         self.retryable: list[Order] = []
         """Orders the venue said did not happen and may be tried again; emptied by the engine."""
@@ -193,8 +200,11 @@ class VenueListener:
         """Take in one frame of the user channel; a broken one is counted and dropped."""
         try:
             events = self._codec.decode(data)
-        except RemoteProtocolError:
+        except RemoteProtocolError as error:
             self._meters.remote_errors.add(1)
+            if self._note is not None and now_ns >= self._note_due_ns:
+                self._note_due_ns = now_ns + _NOTE_EVERY_NS
+                self._note("unreadable user frame", str(error))
             return
         for event in events:
             if isinstance(event, OrderUpdate):

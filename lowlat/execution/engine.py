@@ -12,6 +12,7 @@ idle, one piece of template work. Nothing here sleeps, blocks or reads a clock b
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from lowlat.core.errors import RemoteProtocolError
@@ -75,6 +76,7 @@ class ExecutorPorts:
         "intents",
         "markets",
         "meters",
+        "note",
         "orders",
         "positions",
         "reports",
@@ -96,7 +98,9 @@ class ExecutorPorts:
         clock: Clock,
         salts: Salts,
         meters: ExecutorMeters,
+        note: Callable[[str, str], None] | None = None,
     ) -> None:
+        """``note(kind, sample)`` keeps one sample a distinct fault; without it they only count."""
         self.intents = intents
         self.reports = reports
         self.orders = orders
@@ -108,6 +112,7 @@ class ExecutorPorts:
         self.clock = clock
         self.salts = salts
         self.meters = meters
+        self.note = note
 
 
 class ExecutorEngine:
@@ -156,6 +161,7 @@ class ExecutorEngine:
             params,
             ports.meters,
             self.halt,
+            _masking(ports.note, account.api_key),
         )
         self.lookups = Lookups(
             self.desk,
@@ -461,3 +467,12 @@ class ExecutorEngine:
         self.user_connected = False
         for order in self.desk.unsettled.values():
             order.lookup_ns = order.lookup_ns or now_ns + self._params.lookup_every_ns
+
+
+def _masking(
+    note: Callable[[str, str], None] | None, api_key: str
+) -> Callable[[str, str], None] | None:
+    """Hide the key that every frame of the user channel names as owner."""
+    if note is None:
+        return None
+    return lambda kind, sample: note(kind, sample.replace(api_key, "***"))

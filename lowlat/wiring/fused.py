@@ -58,6 +58,7 @@ class Fused:
             recovered,
             clock=ends.clock,
             salts=ends.salts,
+            note=ends.note,
         )
         cells = meters.scope("feed")
         frames = memory.open_stream_writer("frames") if config.records_frames else None

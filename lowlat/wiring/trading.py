@@ -12,6 +12,7 @@ from lowlat.core.ports import Clock, Salts, StreamWriter, Transport
 from lowlat.execution.books import MarketReader
 from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
 from lowlat.execution.recovered import Recovered
+from lowlat.feeds.ports import Note
 from lowlat.risk.engine import RiskEngine, RiskPorts
 from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module, load_modules, make_module
@@ -44,8 +45,10 @@ class Trading:
         *,
         clock: Clock,
         salts: Salts,
+        note: Note | None = None,
     ) -> None:
         self._clock = clock
+        self._note = note
         self._salts = salts
         self._now_ns = clock.monotonic_ns
         self.halt = metrics.gauge("halt")
@@ -167,6 +170,7 @@ class Trading:
             clock=self._clock,
             salts=self._salts,
             meters=metrics.executor(),
+            note=self._note,
         )
         signer = OrderSigner(
             bytes.fromhex(credentials.private_key.removeprefix("0x")),

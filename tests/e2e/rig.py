@@ -51,10 +51,14 @@ class Rig:
 
     # ------------------------------------------------------------------ life
     def __enter__(self):
-        self.supervisor.open()
-        self.observer = Observer(self.supervisor)
-        self.supervisor.on_turn = self.observer.on_turn
-        self.supervisor.start(on_ready=self._on_ready)
+        try:
+            self.supervisor.open()
+            self.observer = Observer(self.supervisor)
+            self.supervisor.on_turn = self.observer.on_turn
+            self.supervisor.start(on_ready=self._on_ready)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

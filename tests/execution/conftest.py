@@ -208,6 +208,7 @@ class Desk:
         self.venue_orders = []
         self.venue_trades = []
         self.intent_seq = 0
+        self.notes = []
         self.answered = 0
         if shared is None:
             self.market(0)
@@ -236,6 +237,7 @@ class Desk:
             clock=self.clock,
             salts=self.salts,
             meters=self.meters,
+            note=lambda kind, sample: self.notes.append((kind, sample)),
         )
         credentials = ApiCredentials(API_KEY, "c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "pass")
         requests = ClobRequests("clob.test", L2Auth(ADDRESS, credentials))

@@ -599,3 +599,16 @@ def test_heartbeat_beats_every_five_seconds_with_the_last_id(desk):
         if b"/v1/heartbeats" in body[:40]
     ]
     assert [each["heartbeat_id"] for each in beats] == ["", "beat", "beat", "beat"]
+
+
+def test_unreadable_user_frames_are_sampled_once_a_second_without_the_key(make_desk):
+    desk = make_desk()
+    desk.notes.clear()
+    key = desk.engine.reconciler._account.api_key
+    for _ in range(5):
+        desk.engine.on_user_frame(b'{"event_type": "trade", "owner": "%s"' % key.encode(), 10**18)
+    desk.engine.on_user_frame(b"garbage", 10**18 + 2 * 10**9)
+    assert desk.meters.remote_errors.value == 6
+    assert [kind for kind, _ in desk.notes] == ["unreadable user frame"] * 2
+    assert not any(key in sample for _, sample in desk.notes)
+    assert "malformed" in desk.notes[1][1]

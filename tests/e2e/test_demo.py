@@ -1,0 +1,101 @@
+"""The demo as a user runs it: a process that prints one JSON object, every key the issue names."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from rig import Rig
+
+from lowlat.app.agreement import compare
+from lowlat.shm.places import segment_names
+
+pytestmark = pytest.mark.e2e
+
+KEYS = {
+    "messages": int,
+    "signals": dict,
+    "decisions": dict,
+    "orders": int,
+    "fills": int,
+    "pairs": dict,
+    "pnl_e6": int,
+    "latency_ns": dict,
+    "pool_hit_rate": float,
+    "agreement": dict,
+}
+STAGES = ("tick_to_sent", "intent_to_sent", "sent_to_acked", "sent_to_filled")
+
+
+def demo(instance, seed, seconds=10, *more):
+    code = "from lowlat.cli.main import main; main()"
+    command = [
+        sys.executable, "-c", code, "demo", "--seconds", str(seconds), "--json",
+        "--seed", str(seed), "--instance", instance, *more,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    assert done.stdout.count("\n") == 1, "one object, one line"
+    return json.loads(done.stdout)
+
+
+def assert_whole(found):
+    for key, kind in KEYS.items():
+        assert isinstance(found[key], kind), (key, found[key])
+    for stage in STAGES:
+        assert set(found["latency_ns"][stage]) == {"p50", "p99", "p999", "max"}
+        values = found["latency_ns"][stage]
+        assert 0 < values["p50"] <= values["p99"] <= values["p999"] <= values["max"]
+    assert found["pairs"]["completed"] >= 3
+    assert found["pairs"]["unwound"] >= 1
+    assert found["pairs"]["open"] == 0
+    agreement = found["agreement"]
+    assert agreement["positions"] is True
+    assert agreement["cash"] is True
+    assert agreement["engine"] == agreement["venue"]
+    assert agreement["engine"]["cash_e6"] > 0
+    assert len(agreement["engine"]["positions"]) > 3
+    assert found["messages"] > 1000
+    assert found["orders"] >= found["fills"] / 3
+    assert sum(found["decisions"].values()) == sum(found["signals"].values())
+    assert found["problems"] == []
+
+
+def test_demo_prints_every_key_completes_unwinds_and_agrees(instance):
+    assert_whole(demo(instance, 1))
+    assert segment_names(instance) == []
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+def test_demo_holds_at_other_seeds(instance, seed):
+    assert_whole(demo(instance, seed))
+
+
+@pytest.mark.stress
+@pytest.mark.kill
+@pytest.mark.parametrize("more", [("--chaos-kill", "3"), ("--chaos-reboot",)])
+def test_demo_under_chaos_agrees(instance, more):
+    found = demo(instance, 3, 20, *more)
+    assert found["kills"] >= 1
+    assert found["pairs"]["open"] == 0
+    assert found["agreement"]["positions"] is True
+    assert found["agreement"]["cash"] is True
+    assert max(found["recovery_ms"]) < 8000
+
+
+def test_one_planted_base_unit_turns_the_agreement_false(instance, home):
+    """The difference is planted at the venue, after the engine is at rest; nobody tells it."""
+    with Rig(instance, home, seed=2) as rig:
+        rig.turn_until(lambda: rig.picture().pairs.completed >= 1, 20, "a completed pair")
+        found = rig.drain()
+        assert found.holds
+        rig.door.control("skew", wallet=rig.account.wallet, cash_e6=1)
+        differing = compare(instance, rig.door, rig.account.wallet)
+        assert not differing.cash
+        assert differing.positions
+        assert not differing.holds
+        assert differing.venue.cash_e6 == differing.engine.cash_e6 + 1
+        assert differing.differences() == [
+            f"cash: engine {differing.engine.cash_e6}, venue {differing.venue.cash_e6}"
+        ]
