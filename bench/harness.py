@@ -19,6 +19,7 @@ __all__ = [
     "CORES",
     "PAIRS",
     "Row",
+    "empty_caches",
     "encode",
     "native",
     "paired",
@@ -37,7 +38,10 @@ CORES = sorted(os.sched_getaffinity(0))
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """One line of the table. Times are medians over all samples; ratios are pairwise."""
+    """One line of the table. Times are medians over all samples; ratios are pairwise.
+
+    A row about memory has ``value_bytes`` and no times.
+    """
 
     name: str
     p50_ns: int
@@ -50,6 +54,7 @@ class Row(msgspec.Struct, kw_only=True):
     floor: str = ""
     target: str = ""
     met: bool | None = None
+    value_bytes: int | None = None
     notes: dict[str, float | int | str] = {}
 
 
@@ -127,6 +132,15 @@ def timed_ns(call: Callable[[int], object], loops: int, repeats: int = 30) -> np
     return samples
 
 
+_OTHER = np.ones((4 << 20) // 8, dtype=np.uint64)
+"""More than the caches that a core has for itself."""
+
+
+def empty_caches() -> None:
+    """Walk 4 MiB of other memory, as after a while of quiet."""
+    _OTHER.sum()
+
+
 def encode(row: Row) -> bytes:
     """Write a row as JSON."""
     return msgspec.json.encode(row)
@@ -143,8 +157,7 @@ def table(rows: list[Row]) -> str:
         lines.append(
             (
                 row.name,
-                _time(row.p50_ns),
-                _time(row.p99_ns),
+                *_measured(row),
                 *map(_time, floor),
                 ratio,
                 row.target,
@@ -159,6 +172,12 @@ def table(rows: list[Row]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _measured(row: Row) -> tuple[str, str]:
+    if row.value_bytes is not None:
+        return f"{row.value_bytes / (1 << 20):.1f} MiB", ""
+    return _time(row.p50_ns), _time(row.p99_ns)
 
 
 def _time(value_ns: int | None) -> str:

@@ -9,17 +9,20 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
 import numpy as np
 
+from bench import peer_work
 from bench.harness import Row, paired, pin, unpin
 from bench.hop import _Echo
 from lowlat.core.clock import monotonic_ns
 
-ROWS = ("peer-queue", "peer-pipe", "peer-iceoryx2", "peer-sdk-sign", "peer-nautilus-parse")
+HOPS = ("peer-queue", "peer-pipe", "peer-iceoryx2")
+ROWS = (*HOPS, *peer_work.ROWS)
 PAYLOAD = bytes(512)
 ROUND_TRIPS = 2_000
 
@@ -32,16 +35,14 @@ def run(names: tuple[str, ...] = ROWS) -> list[Row]:
         "peer-pipe": (_pipe_samples, None),
         "peer-iceoryx2": (_iceoryx2_samples, "iceoryx2"),
     }
-    with _Echo() as echo:
+    with _Echo() if set(names) & set(HOPS) else nullcontext() as echo:
         for name, (samples, package) in hops.items():
             if name in names and (package is None or importlib.util.find_spec(package)):
-                row = paired(name, samples, echo.from_python, pairs=3, floor_name="our hop")
+                row = paired(name, samples, echo.from_python, floor_name="our hop")
                 if package:
                     row.target = ">= 10 x our hop"
                     row.met = row.ratio is not None and row.ratio >= 10
                 rows.append(row)
-    from bench import peer_work
-
     return rows + peer_work.run(names)
 
 

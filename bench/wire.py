@@ -20,11 +20,11 @@ from typing import IO
 
 import numpy as np
 
-import bench.harness as harness
+from bench import harness
 from bench.harness import Row, paired, pin, unpin
 from bench.markets import book_frame, change_frame, market_ids
 from bench.wire_engine import CRYPTO, MARKETS
-from bench.wire_venue import FrameScript, VenueEnd, certificate, http_answer
+from bench.wire_venue import KILLED, FrameScript, VenueEnd, certificate, http_answer
 
 SPACINGS_US = {"50us": 50, "200us": 200, "1ms": 1000, "3ms": 3000}
 ROWS = (
@@ -42,7 +42,6 @@ SEGMENT_S = 2.6
 WARMUP_S = 5.0
 RATIO_MAX, TAIL_RATIO_MAX, TLS_EXTRA_NS_MAX = 2.2, 4.0, 8_000
 BID_E4, ASK_E4, CHEAP_E4 = 3000, 5600, 5400
-KILLED = b'{"error":"no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."}'
 _LISTED = b'{"limit":100,"count":0,"next_cursor":"LTE=","data":[]}'
 ANSWERS = {
     "/data/orders": _LISTED,

@@ -2,7 +2,7 @@
 
 ``python -m bench.wire_engine '{"feed_port": .., "order_port": .., "tls": "cert or empty"}'``
 
-It is the shipped wiring (lowlat.app.trading) over real segments. Only what the frames do not
+It is the shipped wiring (lowlat.wiring.trading) over real segments. Only what the frames do not
 measure is made up: market rows, the spot price (ten times a second) and 200 old positions.
 """
 
@@ -23,9 +23,8 @@ from lowlat.app.config import (
     ModuleConfig,
     ProcessConfig,
 )
-from lowlat.app.machine import Dialer, Metrics, address_of, tls_context
+from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
 from lowlat.app.runtime import BUSY, LoopCells, Runtime, run_process
-from lowlat.app.trading import Trading
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.layout import POSITION_ROW, SPOT_TOP, Coin, SpotTop, Venue, Writer, record_id
 from lowlat.core.ports import StreamWriter, TableWriter
@@ -38,6 +37,7 @@ from lowlat.net.http import HotConnections, HotParams
 from lowlat.risk.limits import LimitsParams
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments
+from lowlat.wiring.trading import Trading
 
 MARKETS = 520
 CRYPTO = 20
@@ -197,7 +197,17 @@ async def main() -> int:
     )
     # Readers stand at the next record, so the writers above come first.
     attachment.open_stream_writer("settle")
-    trading = Trading(cfg, attachment, metrics, ACCOUNT, address.name, pool, None)
+    trading = Trading(
+        cfg,
+        attachment,
+        metrics,
+        ACCOUNT,
+        address.name,
+        pool,
+        None,
+        clock=RealClock(),
+        salts=RandomSalts(),
+    )
     relay.trading = trading
     directory = MarketDirectory(
         attachment.open_table_reader("markets"), attachment.open_stream_reader("metadata")
@@ -258,22 +268,24 @@ def _watch_ready(trading: Trading, stats) -> None:
 
 
 def _positions(instance: str) -> None:
-    """Give the account 200 old positions, as an engine that has run for a while has."""
     with Attachment(instance, "before") as before:
-        table = before.open_table_writer("positions")
-        for i in range(POSITIONS):
-            index = 2 * (CRYPTO + i)
-            token = int(market_ids(CRYPTO + i)[1]).to_bytes(32, "big")
-            values = dict.fromkeys(POSITION_ROW.row._fields, 0) | {
-                "size_e6": 100_000_000,
-                "confirmed_e6": 100_000_000,
-                "cost_e6": 50_000_000,
-                "token_id": token,
-                "instrument": index,
-                "generation": 1,
-            }
-            POSITION_ROW.pack(table.buffer, POSITION_ROW.row(**values))
-            table.write(index)
+        put_positions(before.open_table_writer("positions"))
+
+
+def put_positions(table: TableWriter) -> None:
+    """Give the account 200 old positions, as an engine that has run for a while has."""
+    for i in range(POSITIONS):
+        index = 2 * (CRYPTO + i)
+        values = dict.fromkeys(POSITION_ROW.row._fields, 0) | {
+            "size_e6": 100_000_000,
+            "confirmed_e6": 100_000_000,
+            "cost_e6": 50_000_000,
+            "token_id": int(market_ids(CRYPTO + i)[1]).to_bytes(32, "big"),
+            "instrument": index,
+            "generation": 1,
+        }
+        POSITION_ROW.pack(table.buffer, POSITION_ROW.row(**values))
+        table.write(index)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import lowlat
 from lowlat.cli.main import EXIT_FAILED, Json, app
 from lowlat.core.errors import ConfigError
 
-SUITES = ("hop", "shared", "book", "signing", "wire", "peers")
+SUITES = ("hop", "shared", "book", "signing", "stages", "memory", "wire", "peers")
 """Files of bench/ in the order of the table."""
 
 

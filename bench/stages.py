@@ -1,0 +1,174 @@
+"""What each stage of the engine takes, beside its budget, from a frame's bytes to the write.
+
+One process, the real engines over private memory, a transport that takes everything: no socket, no
+kernel. A regression means that a stage got slower, and the row says which. ``cold`` in the notes is
+the same with 4 MiB of other memory walked before each frame, as after milliseconds of quiet.
+"""
+
+import gc
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench import harness
+from bench.harness import Row, empty_caches, single
+from bench.stages_engine import CRYPTO, StageBench
+from lowlat.core.clock import monotonic_ns
+
+BUDGET_NS = {
+    "stage-feed": 3_000,
+    "stage-module": 2_000,
+    "stage-module-signal": 2_000,
+    "stage-risk": 3_000,
+    "stage-send": 3_000,
+    "stage-after-send": None,
+    "stage-tick-to-send": 11_000,
+}
+"""Design 3. ``stage-send`` is its template (1.5) with report and stamps (1.5); what the executor
+does behind the bytes delays no order but the next. The whole is the sum of the rest."""
+MEANING = {
+    "stage-feed": "frame of 2 changes: decode, ladder, row, publish",
+    "stage-module": "signals turn, both modules look, nothing to do",
+    "stage-module-signal": "signals turn that emits",
+    "stage-risk": "risk turn: aggregate, check, size, intent, decision",
+    "stage-send": "executor turn up to the write: checks, template, row, SENDING",
+    "stage-after-send": "rest of that turn: own books, stamps, rows",
+    "stage-tick-to-send": "frame received to transport.send, fused pump",
+}
+ROWS = tuple(BUDGET_NS)
+BURSTS_A_ROUND = 10
+DISCARDED = 4
+"""Samples at the head of a burst that only warm up."""
+
+
+def run(names: tuple[str, ...] = ROWS) -> list[Row]:
+    """Measure the rows named; warm and cold rounds alternate."""
+    # As the runtime does for a hot process.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        return _measure(names)
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _measure(names: tuple[str, ...]) -> list[Row]:
+    staged = [name for name in names if name != "stage-tick-to-send"]
+    found: dict[tuple[str, bool], list[float]] = defaultdict(list)
+    hits = ""
+    if staged:
+        bench = StageBench(pumped=False)
+        for cold in _rounds("stages"):
+            for name, samples in _stages(bench, cold=cold).items():
+                found[name, cold] += samples
+        hits = _hits(bench)
+    if "stage-tick-to-send" in names:
+        bench = StageBench(pumped=True)
+        for cold in _rounds("tick to send"):
+            found["stage-tick-to-send", cold] += _pumped(bench, cold=cold)
+        hits = _hits(bench)
+    rows = [_row(name, found[name, False], found[name, True], hits) for name in names]
+    for row in rows:
+        if row.name == "stage-send":
+            alone = (np.median(found["template", cold]) for cold in (False, True))
+            row.notes["template alone, warm and cold p50 ns"] = "{:.0f}, {:.0f}".format(*alone)
+    return rows
+
+
+def _rounds(what: str) -> list[bool]:
+    harness.progress(f"{what}: {harness.PAIRS} warm and cold rounds")
+    return [False, True] * harness.PAIRS
+
+
+def _row(name: str, warm: list[float], cold: list[float], hits: str) -> Row:
+    budget_ns = BUDGET_NS[name]
+    target = "" if budget_ns is None else f"<= {budget_ns / 1000:g} us"
+    row = single(name, np.array(warm), target=target)
+    if budget_ns is not None:
+        row.met = row.p50_ns <= budget_ns
+    row.notes["is"] = MEANING[name]
+    row.notes["cold p50, p99 ns"] = "{:.0f}, {:.0f}".format(*np.percentile(cold, [50, 99]))
+    if name in {"stage-send", "stage-tick-to-send"}:
+        row.notes["templates"] = hits
+    return row
+
+
+def _hits(bench: StageBench) -> str:
+    pool = bench.trading.executor.pool
+    return f"{pool.hits} hits, {pool.misses} misses"
+
+
+def _stages(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
+    """Time each turn by itself, in the order in which a pump runs them."""
+    trading, transport, template = bench.trading, bench.transport, bench.stats.template
+    found: dict[str, list[float]] = defaultdict(list)
+    signals, risk, executor = trading.signals.turn, trading.risk.turn, trading.executor.turn
+    on_frame = bench.feed.on_frame
+    for market, (cheap, dear, little) in _burst(bench):
+        socket = bench.socket_of(market)
+        _walk(cold=cold)
+        begin = monotonic_ns()
+        on_frame(socket, little, True, begin)
+        fed = monotonic_ns()
+        signals(fed)
+        quiet = monotonic_ns()
+        before = transport.orders
+        _walk(cold=cold)
+        begin_cheap = monotonic_ns()
+        on_frame(socket, cheap, True, begin_cheap)
+        fed_cheap = monotonic_ns()
+        signals(fed_cheap)
+        decided = monotonic_ns()
+        risk(decided)
+        checked = monotonic_ns()
+        executor(checked)
+        done = monotonic_ns()
+        assert transport.orders == before + 1, "the trigger was not answered by one order"
+        # Untimed, as an idle turn between two ticks: the book goes back, risk hears of its order.
+        on_frame(socket, dear, True, done)
+        signals(monotonic_ns())
+        risk(monotonic_ns())
+        if market >= DISCARDED:
+            found["stage-feed"].append(fed - begin)
+            found["stage-module"].append(quiet - fed)
+            found["stage-module-signal"].append(decided - fed_cheap)
+            found["stage-risk"].append(checked - decided)
+            found["stage-send"].append(transport.entered_ns - checked)
+            found["stage-after-send"].append(done - transport.left_ns)
+            found["template"].append(template.value_ns)
+    return found
+
+
+def _pumped(bench: StageBench, *, cold: bool) -> list[float]:
+    """Time the whole path: the feed pumps the rest, as in the fused topology."""
+    found = []
+    on_frame, transport = bench.feed.on_frame, bench.transport
+    for market, (cheap, dear, little) in _burst(bench):
+        socket = bench.socket_of(market)
+        on_frame(socket, little, True, monotonic_ns())
+        before = transport.orders
+        _walk(cold=cold)
+        begin = monotonic_ns()
+        on_frame(socket, cheap, True, begin)
+        assert transport.orders == before + 1, "the trigger was not answered by one order"
+        if market >= DISCARDED:
+            found.append(transport.entered_ns - begin)
+        on_frame(socket, dear, True, monotonic_ns())
+        bench.trading.risk.turn(monotonic_ns())
+    return found
+
+
+def _burst(bench: StageBench) -> Iterator[tuple[int, tuple[bytes, bytes, bytes]]]:
+    """Name every crypto market once, all templates signed before and nothing idle in between."""
+    for _ in range(BURSTS_A_ROUND):
+        bench.settle()
+        yield from [(market, bench.frames(market)) for market in range(CRYPTO)]
+    bench.settle()
+
+
+def _walk(*, cold: bool) -> None:
+    if cold:
+        empty_caches()
