@@ -209,6 +209,11 @@ class SignalsEngine:
         self._record_turn(now_ns)
         return done
 
+    def interesting(self) -> list[MarketRow]:
+        """Return the rows of the markets that a module looks at."""
+        markets = self.instruments.markets
+        return [markets[market] for market in self._slots if market in markets]
+
     def close(self) -> None:
         """Nothing to publish: signals are wishes, not state."""
 

@@ -4,6 +4,8 @@ Used by the fused process (real ends) and by the world (simulated ends): what is
 runs. Writers are opened before readers, so that a reader stands behind what a dead writer left.
 """
 
+from typing import Final
+
 from lowlat.core.instruments import Instruments
 from lowlat.core.layout import Venue, Writer
 from lowlat.core.ports import Engine
@@ -19,7 +21,32 @@ from lowlat.wiring.ports import Ends, Keys, Memory, Meters, Settings
 from lowlat.wiring.trading import Trading
 from lowlat.wiring.user_channel import UserChannel
 
-__all__ = ["Fused"]
+__all__ = ["Fused", "Nominator"]
+
+_NOMINATE_NS: Final = 2_000_000_000
+
+
+class Nominator:
+    """Engine that names the hot set of the template pool as markets come and go."""
+
+    name: Final = "nominator"
+
+    def __init__(self, trading: Trading) -> None:
+        self._trading = trading
+        self._due_ns = 0
+
+    def start(self) -> None:
+        """Nothing is known yet."""
+
+    def turn(self, now_ns: int) -> int:
+        """Name what the modules look at, every _NOMINATE_NS."""
+        if now_ns >= self._due_ns:
+            self._due_ns = now_ns + _NOMINATE_NS
+            self._trading.nominate()
+        return 0
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Fused:
@@ -117,6 +144,7 @@ class Fused:
             tape=tape(Venue.CHAINLINK, Writer.PRICES),
         )
         self.user = UserChannel(ends.user_ws, self.trading.executor, self.trading.api, ends.clock)
+        self.nominator = Nominator(self.trading)
 
     @property
     def engines(self) -> list[Engine]:
@@ -130,4 +158,5 @@ class Fused:
             self.trading.risk,
             self.trading.executor,
             self.user,
+            self.nominator,
         ]

@@ -7,13 +7,17 @@ turns right behind the frame that caused them.
 from importlib.metadata import entry_points
 from typing import Final
 
+import msgspec
+
 from lowlat.core.instruments import Instruments
+from lowlat.core.layout import Action, Coin
 from lowlat.core.ports import Clock, Salts, StreamWriter, Transport
 from lowlat.execution.books import MarketReader
 from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
 from lowlat.execution.recovered import Recovered
 from lowlat.feeds.ports import Note
 from lowlat.risk.engine import RiskEngine, RiskPorts
+from lowlat.risk.limits import LimitsParams
 from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module, load_modules, make_module
 from lowlat.venues.polymarket.account import Account
@@ -85,7 +89,7 @@ class Trading:
                 cell=metrics.cell,
                 recorder=metrics.recorder,
             ),
-            config.limits,
+            _on_rungs(config),
         )
         self.signals = SignalsEngine(
             build_modules(config),
@@ -109,6 +113,19 @@ class Trading:
         self._signals_turn = self.signals.turn
         self._risk_turn = self.risk.turn
         self._executor_turn = self.executor.turn
+
+    def nominate(self) -> int:
+        """Keep both sides of every market that a module may take signed; return how many are."""
+        nominated = 0
+        for row in self.signals.interesting():
+            # One market alone never pays for both of its tokens, so nobody takes from it.
+            if row.coin == Coin.NONE and not row.neg_risk:
+                continue
+            for token in (2 * row.market, 2 * row.market + 1):
+                if not self.executor.nominate(token, Action.BUY):
+                    return nominated
+                nominated += 1
+        return nominated
 
     def pump(self) -> None:
         """Run what a frame set off, to its end or for _PUMP_ROUNDS rounds."""
@@ -186,6 +203,13 @@ class Trading:
 
     def _pull_halt(self, code: int, reason: bytes) -> None:
         self.halt_now(code, reason.decode("ascii", "replace"))
+
+
+def _on_rungs(config: Settings) -> LimitsParams:
+    """Let risk size onto what the executor keeps signed, unless the config says otherwise."""
+    if config.limits.size_rungs_e6:
+        return config.limits
+    return msgspec.structs.replace(config.limits, size_rungs_e6=config.execution.template_rungs_e6)
 
 
 def build_modules(config: Settings) -> list[tuple[Module, Mode]]:
