@@ -28,9 +28,13 @@ from lowlat.signals.engine import EngineParams
 from lowlat.store.journal import JournalParams
 from lowlat.store.tape import TapeParams
 
-__all__ = ["Credentials", "EngineConfig", "load_config", "load_credentials"]
+__all__ = ["Credentials", "EngineConfig", "check_modules", "load_config", "load_credentials"]
 
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+_MODULE_PARAMS: Final = re.compile(r"modules\.[^.]+\.params")
+_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+_NUMBER_MAX: Final = 2**63
 MODES: Final = ("off", "shadow", "paper", "live")
 Core = Annotated[int, msgspec.Meta(ge=-1, le=1023)]
 
@@ -71,7 +75,7 @@ class AccountConfig(Section, frozen=True):
     credentials_file: str
 
 
-class ModuleConfig(msgspec.Struct, frozen=True):
+class ModuleConfig(Section, frozen=True):
     """One signal module: its mode and its own parameters (checked by the module)."""
 
     mode: Literal["off", "shadow", "paper", "live"] = "off"
@@ -92,7 +96,6 @@ class EngineConfig(Section, frozen=True):
     mode: Literal["sim", "paper", "live"]
     endpoints: EndpointConfig
     account: AccountConfig
-    state_dir: str = ""
     process: ProcessConfig = ProcessConfig()
     universe: UniverseParams = UniverseParams()
     metadata: MetadataParams = MetadataParams()
@@ -125,6 +128,7 @@ class EngineConfig(Section, frozen=True):
                 self._check_url(key.name, getattr(self.endpoints, key.name))
         if not self.modules:
             raise ConfigError("modules was empty, expected at least one, e.g. [modules.arbitrage]")
+        _check_numbers(msgspec.to_builtins(self), "")
         self.limits.validate()
 
     def _check_url(self, key: str, value: str) -> None:
@@ -138,6 +142,22 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError(f"endpoints.{key} was {value!r}: mode sim stays on this machine")
         if self.mode == "live" and parts.scheme in {"ws", "http"}:
             raise ConfigError(f"endpoints.{key} was {value!r}: mode live needs TLS")
+
+
+def _check_numbers(value: object, path: str) -> None:
+    """Refuse what no key can mean: negative and infinite numbers, NaN, a rate of nothing."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            # A module checks its own parameters.
+            if not _MODULE_PARAMS.fullmatch(path):
+                _check_numbers(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_numbers(inner, path)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        low = -1 if path == "process.core" else 1 if path.endswith("_per_s") else 0
+        if not low <= value < _NUMBER_MAX:
+            raise ConfigError(f"{path} was {value}, expected a number from {low} to 2**63")
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +185,13 @@ def load_config(path: str) -> EngineConfig:
     return decode_config(text, EngineConfig, source=path)
 
 
+def check_modules(config: EngineConfig) -> None:
+    """Make every signal module once; raises ConfigError for unknown names and bad parameters."""
+    from lowlat.wiring.trading import build_modules  # noqa: PLC0415 - only the engine needs them
+
+    build_modules(config)
+
+
 def load_credentials(path: str) -> Credentials:
     """Read a 0600 credentials file; raises ConfigError that never shows what is in it."""
     try:
@@ -180,9 +207,32 @@ def load_credentials(path: str) -> Credentials:
             f"expected 0600 and {os.geteuid()}: chmod 600 {path}"
         )
     try:
-        return msgspec.json.decode(raw, type=Credentials)
+        found = msgspec.json.decode(raw, type=Credentials)
     except (msgspec.ValidationError, msgspec.DecodeError):
         fields = ", ".join(field.name for field in msgspec.structs.fields(Credentials))
         raise ConfigError(
             f"account.credentials_file {path} is not a JSON object with just {fields}"
         ) from None
+    _check_credentials(path, found)
+    return found
+
+
+def _check_credentials(path: str, found: Credentials) -> None:
+    """Refuse credentials that cannot sign or belong to another address; never quote them."""
+    from lowlat.venues.polymarket.auth import ApiCredentials  # noqa: PLC0415 - only the engine
+    from lowlat.venues.polymarket.eip712 import SigningKey  # noqa: PLC0415 - only the engine
+
+    where = f"account.credentials_file {path}"
+    digits = found.private_key.removeprefix("0x")
+    if not _KEY.fullmatch(digits):
+        raise ConfigError(f"{where}: private_key was not 64 hex digits")
+    for name in ("funder", "address"):
+        if not _ADDRESS.fullmatch(getattr(found, name)):
+            raise ConfigError(f"{where}: {name} was no address, expected 0x and 40 hex digits")
+    try:
+        signer = SigningKey(bytes.fromhex(digits)).address_text
+        ApiCredentials(found.api_key, found.api_secret, found.api_passphrase)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if signer.lower() != found.address.lower():
+        raise ConfigError(f"{where}: address was {found.address}, private_key signs as {signer}")

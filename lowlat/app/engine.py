@@ -13,8 +13,15 @@ import random
 import sys
 from typing import Final
 
-from lowlat.app.config import Credentials, EngineConfig, load_config, load_credentials
+from lowlat.app.config import (
+    Credentials,
+    EngineConfig,
+    check_modules,
+    load_config,
+    load_credentials,
+)
 from lowlat.app.drain import Drain
+from lowlat.app.hygiene import harden
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
 from lowlat.app.runtime import LoopCells, Runtime, install_signals, run_process
@@ -291,8 +298,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", required=True, help="TOML file")
     path = parser.parse_args(arguments).config
     configure(NAME)
+    harden()
     try:
         config = load_config(path)
+        check_modules(config)
         for line in effective_config(config):
             _LOG.debug("config %s", line)
         credentials = load_credentials(config.account.credentials_file)

@@ -12,6 +12,7 @@ import threading
 from typing import Final
 
 from lowlat.app.config import EngineConfig, load_config
+from lowlat.app.hygiene import harden
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Metrics
 from lowlat.app.state import state_dir
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", required=True, help="TOML file")
     path = parser.parse_args(arguments).config
     configure(NAME)
+    harden()
     try:
         return _run(load_config(path))
     except ConfigError as error:

@@ -26,7 +26,6 @@ _CONFIG: Final = """\
 # Written by lowlat demo. Everything here is simulated and stays on this machine.
 instance = {instance}
 mode = "sim"
-state_dir = {state_dir}
 
 [endpoints]
 clob_url = {clob}
@@ -120,7 +119,6 @@ def write_config(
     """Write the engine's config for a simulator at these addresses."""
     values = {
         "instance": instance,
-        "state_dir": str(state),
         "clob": urls["clob"],
         "market": urls["clob_ws"] + "/ws/market",
         "user": urls["clob_ws"] + "/ws/user",

@@ -50,12 +50,13 @@ def _run(path: str, config: "EngineConfig") -> int:
     from rich.console import Console
 
     from lowlat.app import log
-    from lowlat.app.child import ChildSpec, module_argv
+    from lowlat.app.child import ChildSpec, SpawnError, module_argv
     from lowlat.app.supervisor import Supervisor
     from lowlat.cli._observer import Observer
     from lowlat.cli._screen import PlainLines, Screen, View
     from lowlat.core.clock import monotonic_ns
     from lowlat.core.config import effective_config
+    from lowlat.core.errors import ConfigError
 
     log.configure("run", level="WARNING")
     console = Console(stderr=True)
@@ -78,7 +79,13 @@ def _run(path: str, config: "EngineConfig") -> int:
         supervisor.open()
         observer = Observer(supervisor)
         supervisor.on_turn = observer.on_turn
-        supervisor.start(view.say)
+        try:
+            supervisor.start(view.say)
+        except SpawnError as error:
+            if not any(each.exit_code == EXIT_USAGE for each in supervisor.status()):
+                raise
+            # A child found its part of the config wrong: its last words say what.
+            raise ConfigError(str(error)) from None
         due_ns = 0
         while not stopping and not supervisor.failure:
             supervisor.turn(_TURN_S)

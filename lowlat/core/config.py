@@ -53,7 +53,7 @@ def effective_config(config: msgspec.Struct) -> list[str]:
 
 def _explain(message: str, raw: dict[str, Any], schema: type[msgspec.Struct]) -> str:
     match = _PATH.search(message)
-    path = match.group(1) if match else ""
+    path = _with_keys(match.group(1), raw, schema) if match else ""
     what = _PATH.sub("", message)
     unknown = _UNKNOWN.search(what)
     if unknown:
@@ -67,6 +67,25 @@ def _explain(message: str, raw: dict[str, Any], schema: type[msgspec.Struct]) ->
     return f"{path or 'the file'} was {_value_at(raw, path)!r}: {what[0].lower()}{what[1:]}"
 
 
+def _with_keys(path: str, raw: dict[str, Any], schema: type[msgspec.Struct]) -> str:
+    """Name the entry of a table that the decoder only calls ``[...]``: the first that is bad."""
+    while "[...]" in path:
+        before, _, after = path.partition("[...]")
+        kind = _kind_at(schema, f"{before}.any")
+        table = _value_at(raw, before)
+        bad = [key for key, value in table.items() if not _is_good(value, kind)]
+        path = f"{before}.{bad[0] if bad else '*'}{after}"
+    return path
+
+
+def _is_good(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _value_at(raw: Any, path: str) -> Any:
     for key in re.findall(r"[^.\[\]]+", path):
         if isinstance(raw, dict):
@@ -77,6 +96,13 @@ def _value_at(raw: Any, path: str) -> Any:
 
 
 def _fields_at(schema: Any, path: str) -> list[str]:
+    kind = _kind_at(schema, path)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return sorted(field.encode_name for field in msgspec.structs.fields(kind))
+    return []
+
+
+def _kind_at(schema: Any, path: str) -> Any:
     for key in re.findall(r"[^.\[\]]+", path):
         if isinstance(schema, type) and issubclass(schema, msgspec.Struct):
             found = {field.encode_name: field.type for field in msgspec.structs.fields(schema)}
@@ -84,6 +110,4 @@ def _fields_at(schema: Any, path: str) -> list[str]:
         else:
             arguments = getattr(schema, "__args__", ())
             schema = arguments[-1] if arguments else None
-    if isinstance(schema, type) and issubclass(schema, msgspec.Struct):
-        return sorted(field.encode_name for field in msgspec.structs.fields(schema))
-    return []
+    return schema

@@ -20,7 +20,7 @@ HTTP_OK: Final = 200
 PAGE_FAILURES_MAX: Final = 5
 
 
-class MetadataParams(msgspec.Struct, frozen=True):
+class MetadataParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rhythm of the engine. Source: polymarket.md 12.4 (Gamma /events 500 per 10 s)."""
 
     newest_ns: int = 2_000_000_000

@@ -17,7 +17,7 @@ from lowlat.venues.polymarket.market import SHARD_ASSETS_MAX, MarketSession, Pri
 __all__ = ["Link", "MarketState", "PolymarketFeedParams", "Shard"]
 
 
-class PolymarketFeedParams(msgspec.Struct, frozen=True):
+class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits and times of the market-channel feed. Source: polymarket.md 8.1, 15."""
 
     shard_assets_max: int = SHARD_ASSETS_MAX

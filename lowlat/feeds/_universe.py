@@ -32,7 +32,7 @@ _TWAP_BY_LOOKBACK: Final = {
 EMPTY_ROW: Final = MARKET_ROW.unpack(bytearray(MARKET_ROW.size_bytes))
 
 
-class UniverseParams(msgspec.Struct, frozen=True):
+class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Filters; an empty tuple lets everything through. Amounts are dollars in 1e-6."""
 
     tags: tuple[str, ...] = ()

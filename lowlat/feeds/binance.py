@@ -37,7 +37,7 @@ HTTP_OK: Final = 200
 _BINANCE: Final = int(Venue.BINANCE)
 
 
-class BinanceFeedParams(msgspec.Struct, frozen=True):
+class BinanceFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits and times of the feed. Source: feeds.md 1.2, 1.4."""
 
     coins: tuple[Coin, ...] = (Coin.BTC, Coin.ETH, Coin.SOL)

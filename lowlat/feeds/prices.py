@@ -47,7 +47,7 @@ KEYS_MAX: Final = 8192
 """Prints remembered to know copies: 15 minutes of nine series at one a second."""
 
 
-class PricesFeedParams(msgspec.Struct, frozen=True):
+class PricesFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sources and times of the feed."""
 
     coins: tuple[Coin, ...] = (Coin.BTC, Coin.ETH, Coin.SOL)

@@ -57,7 +57,7 @@ class TapeFrame(NamedTuple):
     data: bytes
 
 
-class TapeParams(msgspec.Struct, frozen=True):
+class TapeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes and times of a tape folder."""
 
     batch_frames: int = 4096

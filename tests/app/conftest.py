@@ -1,9 +1,13 @@
 """An instance of its own for every test, removed afterwards."""
 
 import os
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from lowlat.shm import places
 

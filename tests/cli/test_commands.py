@@ -96,7 +96,7 @@ def test_live_is_refused_and_names_what_is_missing(lowlat, home, mode):
 
 def test_run_says_why_a_process_would_not_start(lowlat, home):
     done = lowlat("run", "--config", str(write_config(home)))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "engine ended with exit code 2" in done.stderr
     assert "credentials_file none" in done.stderr
     assert segment_names("x") == []

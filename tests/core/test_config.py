@@ -11,9 +11,14 @@ class Risk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     market_share_bps: int = 500
 
 
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mode: str = "off"
+
+
 class Root(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     risk: Risk = Risk()
+    parts: dict[str, Part] = {}
 
     def validate(self) -> None:
         if self.name == "live":
@@ -32,6 +37,11 @@ def test_a_good_file_decodes_and_prints_every_key():
         ("nam = 'a'", ["unknown key nam", "'a'", "did you mean name"]),
         ("name='a'\n[risk]\nmarket_share = 3", ["risk.market_share", "3", "market_share_bps"]),
         ("name='a'\n[risk]\nmarket_share_bps = 'x'", ["risk.market_share_bps", "'x'", "int"]),
+        (
+            "name='a'\n[parts.a]\nmode='x'\n[parts.b]\nmod='y'",
+            ["parts.b.mod", "'y'", "did you mean mode?"],
+        ),
+        ("name='a'\n[parts.b]\nmode=3", ["parts.b.mode", "3", "str"]),
         ("", ["name"]),
         ("name = ", ["not valid TOML"]),
         ("name = 'live'", ["'live'", "expected"]),

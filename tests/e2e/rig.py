@@ -24,7 +24,9 @@ LIVELY = {"edge_neg_risk_per_minute": 240.0, "edge_vanish_e4": 2500}
 class Rig:
     """One run. Use as a context manager; afterwards no process and no segment is left."""
 
-    def __init__(self, instance, folder, *, seed=1, flow=None, sim=None, proxy=None, extra=""):
+    def __init__(
+        self, instance, folder, *, seed=1, flow=None, sim=None, proxy=None, extra="", engine=None
+    ):
         self.instance = instance
         self.folder = Path(folder)
         self.config = self.folder / "engine.toml"
@@ -44,7 +46,11 @@ class Rig:
                 ChildSpec("sim", module_argv("lowlat.sim", *arguments), restart=False,
                           segments=False),
                 ChildSpec("recorder", module_argv("lowlat.app.recorder", *config)),
-                ChildSpec("engine", module_argv("lowlat.app.engine", *config), trades=True),
+                ChildSpec(
+                    "engine",
+                    (*(engine or module_argv("lowlat.app.engine")), *config),
+                    trades=True,
+                ),
             ],
             seed=seed,
         )  # fmt: skip

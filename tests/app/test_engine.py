@@ -1,0 +1,147 @@
+"""The engine process before and while it runs: bad use, hygiene, the loop's failures."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lowlat.app import engine, recorder
+from lowlat.app.runtime import LoopCells, Runtime, run_process
+
+MAINS = {"engine": engine.main, "recorder": recorder.main}
+
+
+@pytest.fixture
+def unhardened(monkeypatch):
+    """Keep the test process as it is."""
+    monkeypatch.setattr(engine, "harden", lambda: None)
+    monkeypatch.setattr(recorder, "harden", lambda: None)
+    monkeypatch.setattr(engine, "configure", lambda name: None)
+    monkeypatch.setattr(recorder, "configure", lambda name: None)
+
+
+@pytest.mark.parametrize("name", MAINS)
+def test_bad_config_is_one_line_and_exit_code_2(home, unhardened, capsys, name):
+    path = home / "engine.toml"
+    path.write_text("instance = 'a'\nmode = 'reel'\n")
+    assert MAINS[name](["--config", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"lowlat {name}: ")
+    assert "mode" in said
+    assert "'reel'" in said
+
+
+@pytest.mark.parametrize("name", MAINS)
+def test_missing_config_file_is_exit_code_2(home, unhardened, capsys, name):
+    assert MAINS[name](["--config", str(home / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
+
+
+def test_hardened_process_dumps_no_core_and_writes_private_files(tmp_path):
+    """In a process of its own: none of it can be taken back."""
+    code = f"""
+import os, resource, ctypes
+from lowlat.app.hygiene import harden
+harden()
+open({str(tmp_path / "file")!r}, "w").close()
+print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)
+os.abort()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == -signal.SIGABRT
+    assert done.stdout == "(0, 0) 0\n"
+    assert (tmp_path / "file").stat().st_mode & 0o077 == 0
+    assert sorted(os.listdir(tmp_path)) == ["file"], "a core file was left"
+
+
+def test_hardening_is_the_first_thing_both_processes_do(home, monkeypatch):
+    class FirstError(Exception):
+        pass
+
+    def first():
+        raise FirstError
+
+    for module in (engine, recorder):
+        monkeypatch.setattr(module, "configure", lambda name: None)
+        monkeypatch.setattr(module, "harden", first)
+        with pytest.raises(FirstError):
+            module.main(["--config", str(home / "none.toml")])
+
+
+class Null:
+    value = 0
+
+    def set(self, value):
+        self.value = value
+
+    def add(self, count):
+        self.value += count
+
+    def record(self, value):
+        self.value = value
+
+
+class Failing:
+    name = "failing"
+
+    def __init__(self, error, at_turn):
+        self.error = error
+        self.left = at_turn
+        self.closed = False
+
+    def start(self):
+        pass
+
+    def turn(self, now_ns):
+        self.left -= 1
+        if not self.left:
+            raise self.error
+        return 0
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("waiting", ["busy", "parked"])
+def test_a_fault_in_a_turn_ends_the_process_and_closes_every_engine(waiting):
+    good, bad = Failing(None, 0), Failing(ZeroDivisionError("a bug"), 3)
+
+    async def run():
+        cells = LoopCells(Null(), Null(), Null(), Null())
+        await Runtime([good, bad], cells, waiting=waiting, tick_ms=1).run()
+        return 0
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run_process(run)
+    assert good.closed
+    assert bad.closed
+
+
+def test_stop_ends_after_the_turn_and_the_collector_is_on_again():
+    import gc
+
+    class Stopping(Failing):
+        def turn(self, now_ns):
+            assert not gc.isenabled(), "no collection between two turns"
+            runtime[0].stop()
+            return 1
+
+    engine_of = Stopping(None, 0)
+    cells = LoopCells(Null(), Null(), Null(), Null())
+    runtime = [Runtime([engine_of], cells, waiting="parked", tick_ms=1)]
+
+    async def run():
+        await runtime[0].run()
+        return 0
+
+    assert run_process(run) == 0
+    assert gc.isenabled()
+    assert engine_of.closed
+    assert cells.heartbeat.value > 0
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()

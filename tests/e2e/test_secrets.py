@@ -1,0 +1,128 @@
+"""Known secrets of a running engine: nowhere but in its own memory, also when it crashes.
+
+The same run answers for the process' hygiene: cores off, private files, private memory.
+"""
+
+import base64
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rig import Rig
+
+from lowlat.app.child import SpawnError
+from lowlat.app.state import state_dir
+from lowlat.shm.places import segment_file, segment_names
+
+pytestmark = pytest.mark.e2e
+
+MIB = 1 << 20
+# Crashes where secrets are near: as the executor signs its first order.
+CRASHING = """
+import sys
+from lowlat.venues.polymarket import signing
+import lowlat.app.engine as engine
+def fail(self, *arguments, **options):
+    key = self
+    raise ZeroDivisionError(f"signing with {self!r} {arguments!r} {options!r}")
+for name in [n for n, v in vars(signing.OrderSigner).items() if n[:4] == "sign" and callable(v)]:
+    setattr(signing.OrderSigner, name, fail)
+sys.exit(engine.main(sys.argv[1:]))
+"""
+
+
+def forms(secrets):
+    """Return every secret in every form in which it could leak."""
+    key = bytes.fromhex(secrets["private_key"].removeprefix("0x"))
+    found = {"key decimal": str(int.from_bytes(key, "big")).encode()}
+    raw = {
+        "key": key,
+        "secret text": secrets["api_secret"].encode(),
+        "secret": base64.urlsafe_b64decode(secrets["api_secret"] + "=="),
+        "passphrase": secrets["api_passphrase"].encode(),
+    }
+    for name, value in raw.items():
+        found[f"{name} raw"] = value
+        found[f"{name} hex"] = value.hex().encode()
+        found[f"{name} HEX"] = value.hex().upper().encode()
+        found[f"{name} base64"] = base64.b64encode(value).rstrip(b"=")
+        found[f"{name} base64url"] = base64.urlsafe_b64encode(value).rstrip(b"=")
+        found[f"{name} repr"] = repr(value)[2:-1].encode()
+    return {name: value for name, value in found.items() if len(value) >= 8}
+
+
+def places(rig, home):
+    """Yield everything that outlives or leaves the process: name and bytes."""
+    for path in home.rglob("*"):
+        if path.is_file() and path != rig.account.credentials_file:
+            yield str(path), path.read_bytes()
+    for name in segment_names(rig.instance):
+        yield name, Path(segment_file(rig.instance, name)).read_bytes()
+    for name in ("sim", "recorder", "engine"):
+        pid = rig.pid(name)
+        if Path(f"/proc/{pid}").exists():
+            for what in ("cmdline", "environ"):
+                yield f"{name} {what}", Path(f"/proc/{pid}/{what}").read_bytes()
+
+
+def assert_nothing_leaked(rig, home, at_least):
+    wanted = forms(rig.secrets)
+    count = 0
+    for name, data in places(rig, home):
+        count += 1
+        for form, value in wanted.items():
+            assert value not in data, f"{form} is in {name}"
+    assert count >= at_least
+
+
+def private_bytes(pid):
+    """Return memory that is the process' own: anonymous and changed pages, no segments."""
+    fields = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, value, *_ = line.split()
+        fields[name] = int(value) * 1024
+    return fields["Private_Dirty:"] + fields["Private_Clean:"]
+
+
+def test_secrets_are_nowhere_and_the_process_is_tidy(instance, home, capsys):
+    with Rig(instance, home, seed=8) as rig:
+        rig.turn_until(lambda: rig.picture().pairs.completed >= 2, 25, "two completed pairs")
+        assert rig.reading().counter("tape.frames") > 0
+        os.kill(rig.pid("engine"), 10)  # SIGUSR1: histograms to the log
+        rig.run(0.2)
+        assert "latency name=" in rig.whole_log("engine")
+        assert_nothing_leaked(rig, home, 30)
+        for name in ("engine", "recorder"):
+            status = Path(f"/proc/{rig.pid(name)}/status").read_text()
+            assert "Umask:\t0077" in status
+            limits = Path(f"/proc/{rig.pid(name)}/limits").read_text()
+            core = next(line for line in limits.splitlines() if "core file size" in line)
+            assert core.split()[4:6] == ["0", "0"], core
+        for path in state_dir(instance).glob("*.log"):
+            assert path.stat().st_mode & 0o077 == 0, path
+        private = private_bytes(rig.pid("engine"))
+        assert private <= 64 * MIB
+        with capsys.disabled():
+            sys.stdout.write(f"\n  engine private memory {private / MIB:.1f} MiB\n")
+        assert rig.drain().holds
+        assert_nothing_leaked(rig, home, 30)
+
+
+def test_crash_while_signing_shows_no_secret(instance, home):
+    engine = (sys.executable, "-P", "-c", CRASHING)
+    rig = Rig(instance, home, seed=8, engine=engine)
+    try:
+        with pytest.raises((AssertionError, SpawnError), match="engine"), rig:
+            rig.turn_until(lambda: False, 15)
+        log = rig.whole_log("engine")
+        assert "ZeroDivisionError: signing with" in log
+        assert "Traceback" in log
+        wanted = forms(rig.secrets)
+        for path in home.rglob("*"):
+            if path.is_file() and path != rig.account.credentials_file:
+                data = path.read_bytes()
+                for form, value in wanted.items():
+                    assert value not in data, f"{form} is in {path}"
+    finally:
+        assert segment_names(instance) == []
