@@ -139,16 +139,19 @@ class Duel:
     def row(self, name: str, spacing_us: int) -> Row:
         """Measure one spacing: floor and engine in turn."""
         seen = {"missed": 0, "unexpected": 0, "requests": 0}
+        late_ns = {"engine": 0, "floor": 0}
 
         def engine() -> np.ndarray:
             with _running(self.engine):
                 self.engine_venue.generate(self._script(spacing_us, 0.15), spacing_us * 1000, KILL)
+                self._pong()
                 script = self._script(spacing_us, SEGMENT_S)
                 samples = self.engine_venue.generate(script, spacing_us * 1000, KILL)
             result = self.engine_venue.result
             assert not result.closed, "the engine closed a connection"
             for key in seen:
                 seen[key] += getattr(result, key)
+            late_ns["engine"] = max(late_ns["engine"], result.late_ns_max)
             self.script = script
             return samples
 
@@ -156,11 +159,17 @@ class Duel:
             with _running(self.floor):
                 script = self._script(spacing_us, SEGMENT_S, advance=False)
                 script.feeds[:] = 0
-                return self.floor_venue.generate(script, spacing_us * 1000, KILL)
+                samples = self.floor_venue.generate(script, spacing_us * 1000, KILL)
+            late_ns["floor"] = max(late_ns["floor"], self.floor_venue.result.late_ns_max)
+            return samples
 
         row = paired(name, engine, floor)
         row.notes["triggers answered"] = seen["requests"]
         row.notes["triggers missed"] = seen["missed"]
+        row.notes["orders without a trigger"] = seen["unexpected"]
+        row.notes["generator late at most, us"] = "{engine:.0f} engine, {floor:.0f} floor".format(
+            **{name: value / 1_000 for name, value in late_ns.items()}
+        )
         row.notes["request bytes"] = self.engine_venue.result.request_bytes
         row.notes["frame bytes"] = len(self.script.data) // len(self.script)
         return row
@@ -171,6 +180,12 @@ class Duel:
         )
         self.processes.append(process)
         return process
+
+    def _pong(self) -> None:
+        """Answer the engine's pings: a feed that never does is hung up on after 30 s."""
+        for feed, said in self.engine_venue.read_feeds():
+            if said == b"PING":
+                self.engine_venue.send_feed(b"PONG", feed)
 
     def _books(self) -> None:
         """Give every market its book, on the connection that asked for it."""

@@ -132,7 +132,8 @@ typedef struct {
     int64_t closed;
 } wire_result;
 
-/* Send frames by schedule; latency_ns gets one value for each answered trigger, in order. */
+/* Send frames by schedule; latency_ns gets one value for each trigger, in order. A trigger that is
+ * not answered before the next is due is missed: its value is how long it had waited by then. */
 int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order_count,
                   const char *frames, const uint32_t *offsets, const uint8_t *trigger, int count,
                   int64_t spacing_ns,
@@ -154,7 +155,10 @@ int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order
             int64_t due = t0 + next * spacing_ns;
             if (now - due > result->late_ns_max) result->late_ns_max = now - due;
             if (trigger[next]) {
-                if (waiting_since) result->missed++;
+                if (waiting_since) {
+                    result->missed++;
+                    latency_ns[answered++] = now - waiting_since;
+                }
                 waiting_since = due;
             }
             if (wire_send(feeds[feed_of[next]], frames + offsets[next],
@@ -176,27 +180,33 @@ int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order
                 continue;
             }
             c->used += (uint32_t)got;
-            uint32_t length = request_length(c);
-            if (!length) continue;
-            int64_t at = now_ns();
-            int is_order = !memcmp(c->buffer, "POST /order", 11);
-            if (is_order) {
-                result->requests++;
-                result->request_bytes = length;
-                if ((int)length < sample_bytes) memcpy(sample, c->buffer, length), sample[length] = 0;
-                if (waiting_since) {
-                    latency_ns[answered++] = at - waiting_since;
-                    waiting_since = 0;
-                } else {
-                    result->unexpected++;
+            for (uint32_t length; (length = request_length(c)) > 0;) {
+                int64_t at = now_ns();
+                int is_order = !memcmp(c->buffer, "POST /order", 11);
+                if (is_order) {
+                    result->requests++;
+                    result->request_bytes = length;
+                    if ((int)length < sample_bytes) {
+                        memcpy(sample, c->buffer, length);
+                        sample[length] = 0;
+                    }
+                    if (waiting_since) {
+                        latency_ns[answered++] = at - waiting_since;
+                        waiting_since = 0;
+                    } else {
+                        result->unexpected++;
+                    }
                 }
+                memmove(c->buffer, c->buffer + length, c->used - length);
+                c->used -= length;
+                wire_send(c, is_order ? answer : pong, is_order ? answer_bytes : pong_bytes);
             }
-            memmove(c->buffer, c->buffer + length, c->used - length);
-            c->used -= length;
-            wire_send(c, is_order ? answer : pong, is_order ? answer_bytes : pong_bytes);
         }
     }
-    if (waiting_since) result->missed++;
+    if (waiting_since) {
+        result->missed++;
+        latency_ns[answered++] = now_ns() - waiting_since;
+    }
     close(poller);
     return answered;
 }
