@@ -24,15 +24,12 @@ LIVELY = {"edge_neg_risk_per_minute": 240.0, "edge_vanish_e4": 2500}
 class Rig:
     """One run. Use as a context manager; afterwards no process and no segment is left."""
 
-    def __init__(
-        self, instance, folder, *, seed=1, flow=None, sim=None, proxy=None, extra="", engine=None
-    ):
+    def __init__(self, instance, folder, *, seed=1, flow=None, sim=None, proxy=None, engine=None):
         self.instance = instance
         self.folder = Path(folder)
         self.config = self.folder / "engine.toml"
         self.ready_ns = {}
         self._proxy_of = proxy
-        self._extra = extra
         self.proxy = None
         arguments = ["--seed", str(seed), "--flow", json.dumps(LIVELY | (flow or {}))]
         # Settlement in tenths of a second: a drain needs no more.
@@ -90,8 +87,6 @@ class Rig:
             self.proxy = self._proxy_of({name: self.urls[name] for name in names})
             through |= self.proxy.urls
         write_config(self.config, self.instance, state_dir(self.instance), through, self.account)
-        with open(self.config, "a", encoding="utf-8") as file:
-            file.write(self._extra)
 
     def turn_until(self, condition, seconds, what="it"):
         end_ns = monotonic_ns() + int(seconds * 1e9)

@@ -4,6 +4,7 @@ The same run answers for the process' hygiene: cores off, private files, private
 """
 
 import base64
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ def private_bytes(pid):
 def test_secrets_are_nowhere_and_the_process_is_tidy(instance, home, capsys):
     with Rig(instance, home, seed=8) as rig:
         rig.turn_until(lambda: rig.picture().pairs.completed >= 2, 25, "two completed pairs")
-        assert rig.reading().counter("tape.frames") > 0
+        rig.turn_until(lambda: rig.reading().counter("tape.frames") > 0, 5, "a tape")
         os.kill(rig.pid("engine"), 10)  # SIGUSR1: histograms to the log
         rig.run(0.2)
         assert "latency name=" in rig.whole_log("engine")
@@ -113,8 +114,8 @@ def test_crash_while_signing_shows_no_secret(instance, home):
     engine = (sys.executable, "-P", "-c", CRASHING)
     rig = Rig(instance, home, seed=8, engine=engine)
     try:
-        with pytest.raises((AssertionError, SpawnError), match="engine"), rig:
-            rig.turn_until(lambda: False, 15)
+        with contextlib.suppress(SpawnError), rig:
+            rig.turn_until(lambda: "ZeroDivisionError" in rig.whole_log("engine"), 15, "a crash")
         log = rig.whole_log("engine")
         assert "ZeroDivisionError: signing with" in log
         assert "Traceback" in log
