@@ -47,7 +47,7 @@ def extension(
 setup(
     ext_modules=cythonize(
         [extension(source) for source in PLAIN],
-        compiler_directives={"language_level": "3"},
+        compiler_directives={"language_level": "3", "autotestdict": False},
         build_dir="build",
     )
 )

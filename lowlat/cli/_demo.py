@@ -140,7 +140,7 @@ class _Demo:
             self._door = VenueDoor(urls["control"])
             self._account = open_account(self._door, self._folder)
             self._start_cash_e6 = self._door.account(self._account.wallet).cash_e6
-            write_config(self._config, self._options.instance, self._state, urls, self._account)
+            write_config(self._config, self._options.instance, urls, self._account)
         elif name == "engine" and self._killed_ns:
             self._recovery_ns.append(monotonic_ns() - self._killed_ns)
             self._killed_ns = 0

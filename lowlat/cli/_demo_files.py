@@ -113,9 +113,7 @@ def open_account(door: VenueDoor, folder: Path) -> Account:
     return Account(wallet, path)
 
 
-def write_config(
-    path: Path, instance: str, state: Path, urls: Mapping[str, str], account: Account
-) -> None:
+def write_config(path: Path, instance: str, urls: Mapping[str, str], account: Account) -> None:
     """Write the engine's config for a simulator at these addresses."""
     values = {
         "instance": instance,

@@ -53,4 +53,4 @@ def main() -> None:
 
 def _register() -> None:
     """Import the command files; each adds itself. Heavy imports stay inside the commands."""
-    from lowlat.cli import bench, clean, demo, doctor, run, sim, trace, why  # noqa: F401, PLC0415
+    from lowlat.cli import bench, clean, demo, doctor, run, sim, trace, why  # noqa: F401

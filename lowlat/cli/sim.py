@@ -11,6 +11,6 @@ from lowlat.cli.main import app
 )
 def sim(context: typer.Context) -> None:
     """Serve simulated venues on loopback (options: lowlat sim -- --help)."""
-    from lowlat.sim.server import main as serve  # noqa: PLC0415
+    from lowlat.sim.server import main as serve
 
     raise typer.Exit(serve(list(context.args)))

@@ -86,7 +86,7 @@ class Rig:
             names = ("clob_ws", "rtds_ws", "binance_ws")
             self.proxy = self._proxy_of({name: self.urls[name] for name in names})
             through |= self.proxy.urls
-        write_config(self.config, self.instance, state_dir(self.instance), through, self.account)
+        write_config(self.config, self.instance, through, self.account)
 
     def turn_until(self, condition, seconds, what="it"):
         end_ns = monotonic_ns() + int(seconds * 1e9)

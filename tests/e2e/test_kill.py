@@ -183,7 +183,7 @@ class Run:
         self.door = VenueDoor(urls["control"])
         self.account = open_account(self.door, folder)
         state = folder / "state" / "lowlat" / instance
-        write_config(self.config, instance, state, urls, self.account)
+        write_config(self.config, instance, urls, self.account)
         self.process = None
 
     def start(self):

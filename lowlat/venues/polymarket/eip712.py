@@ -7,7 +7,7 @@ credential type has a masked repr, cannot be pickled, and its errors do not quot
 from typing import Final, NoReturn
 
 import coincurve
-import sha3  # type: ignore[import-untyped]
+import sha3
 
 from lowlat.core.errors import ConfigError
 
