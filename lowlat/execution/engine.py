@@ -62,6 +62,9 @@ from lowlat.venues.polymarket.user import UserCodec
 __all__ = ["ExecutorEngine", "ExecutorPorts"]
 
 _SECOND_NS: Final = 1_000_000_000
+_HOUSE_NS: Final = 1_000_000
+"""Look-ups and heartbeats wait at most so long for a turn without other work."""
+_HELD_FRAMES_MAX: Final = 4_096
 _ROWS_READY: Final = 32
 _CANCEL: Final = int(IntentFlag.CANCEL)
 
@@ -195,6 +198,8 @@ class ExecutorEngine:
             recovered,
         )
         self._cancels: deque[int] = deque()
+        self._held_frames: deque[tuple[bytes, int]] = deque()
+        self._house_due_ns = 0
         self._risk_epoch = 0
         self._halted = recovered.halted if recovered is not None else ""
         self.user_connected = False
@@ -214,7 +219,8 @@ class ExecutorEngine:
         """Do what is due; return how much was done, 0 when idle."""
         if not self.ready:
             worked = self._drain(now_ns) + self.reconciler.turn(now_ns)
-            worked += self.lookups.turn(now_ns) if self.reconciler.listed else 0
+            if self.reconciler.listed:
+                worked += self._replay_frames() + self.lookups.turn(now_ns)
             if self.reconciler.done:
                 self._accept(now_ns)
             return worked
@@ -222,9 +228,11 @@ class ExecutorEngine:
         if self.desk.touched:
             worked += self.groups.touched(now_ns)
         worked += self.groups.turn(now_ns) + self._retry(now_ns) + self._send_cancels(now_ns)
-        if worked:
+        if worked and now_ns < self._house_due_ns:
             return worked
-        worked = self._housekeeping(now_ns)
+        # Also when every turn has work: a group in doubt waits for what is asked here.
+        self._house_due_ns = now_ns + _HOUSE_NS
+        worked += self._housekeeping(now_ns)
         return worked or self.pool.refresh(now_ns)
 
     def close(self) -> None:
@@ -283,7 +291,9 @@ class ExecutorEngine:
         """Refuse the last intents of before, then say that from here on they count."""
         while self._drain(now_ns) == self._params.intents_per_turn:
             pass
+        self._replay_frames()
         self.ready = True
+        self._house_due_ns = now_ns + _HOUSE_NS
         self._risk_epoch = self._intents.epoch
         self._epoch_seen(now_ns)
 
@@ -454,8 +464,23 @@ class ExecutorEngine:
 
     # --------------------------------------------------------------------------- the user channel
     def on_user_frame(self, data: bytes | bytearray | memoryview, recv_ns: int) -> None:
-        """Take in one frame of the user channel."""
-        self.listener.frame(data, recv_ns)
+        """Take in one frame of the user channel; before the first listing it is kept for later.
+
+        Totals of restored orders do not say which trades are in them: until the venue has listed
+        those, a message about an old trade would be booked again.
+        """
+        if self.reconciler.listed and not self._held_frames:
+            self.listener.frame(data, recv_ns)
+        elif len(self._held_frames) < _HELD_FRAMES_MAX:
+            self._held_frames.append((bytes(data), recv_ns))
+        else:
+            self.reconciler.check_orders(recv_ns)
+
+    def _replay_frames(self) -> int:
+        replayed = len(self._held_frames)
+        while self._held_frames:
+            self.listener.frame(*self._held_frames.popleft())
+        return replayed
 
     def on_user_connected(self, now_ns: int) -> None:
         """Read what was missed: there is no replay. Source: polymarket.md 9."""

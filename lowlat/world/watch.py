@@ -218,7 +218,8 @@ class Watch:
     def _look_at_groups(self, ready_since_ns: int) -> None:
         now_ns = self._now_ns()
         orders = _rows(self._orders, ORDER_ROW)
-        unknown = {order.group for order in orders if order.state == OrderState.UNKNOWN}
+        doubtful = (OrderState.SENDING, OrderState.UNKNOWN)
+        unknown = {order.group for order in orders if order.state in doubtful}
         for row in _rows(self._groups, GROUP_ROW):
             if row.state not in _OPEN_GROUPS:
                 continue

@@ -1,0 +1,76 @@
+"""What happens while something is in doubt: fills heard before a restart has listed its trades,
+and orders whose fate must be looked up although something else always wants the turn."""
+
+SECOND = 1_000_000_000
+MS = 1_000_000
+
+
+def listed(order, trade, size, price, status):
+    return {
+        "id": trade,
+        "taker_order_id": "0x" + order.order_id.hex(),
+        "market": "0x" + "01" * 32,
+        "asset_id": str(int.from_bytes(order.token_id, "big")),
+        "side": "BUY",
+        "size": size,
+        "price": price,
+        "status": status,
+        "match_time": "1795305605",
+        "owner": "00000000-0000-0000-0000-000000000001",
+        "maker_address": "",
+        "maker_orders": [],
+        "trader_side": "TAKER",
+        "outcome": "Yes",
+        "fee_rate_bps": "0",
+        "bucket_index": 0,
+        "transaction_hash": "0x",
+        "last_update": "1795305605",
+    }
+
+
+def test_fill_heard_before_the_listing_is_not_booked_again_after_a_restart(make_desk):
+    desk = make_desk()
+    desk.wish(desk.intent(price_e4=4600, size=100))
+    ((key, _),) = desk.posts()
+    order = desk.order()
+    desk.answer(key, desk.matched(order, "100", "46", trade="a"))
+    desk.turn()
+    cash_e6 = desk.engine.desk.accounts.cash_e6
+    assert order.filled_e6 == 100_000_000
+    desk.shared.reports.epoch += 1
+    desk.answered = len(desk.transport.sent)
+    desk.venue_trades.append(listed(order, "a", "100", "0.46", "TRADE_STATUS_MINED"))
+    desk.boot()
+    # The user channel is faster than the listing: the trade of an earlier life is mined.
+    desk.user(desk.trade_event(order, "100", "0.46", "a", "MINED"))
+    desk.turn()
+    desk.ready()
+    desk.user(desk.trade_event(order, "100", "0.46", "a", "CONFIRMED"))
+    desk.turn()
+    restored = desk.order()
+    accounts = desk.engine.desk.accounts
+    assert restored.filled_e6 == 100_000_000
+    assert accounts.size_e6(0) == 100_000_000
+    assert accounts.cash_e6 == cash_e6
+    assert not desk.engine.desk.unsettled, "the confirmation held back was heard too"
+
+
+def test_a_group_in_doubt_does_not_keep_questions_and_beats_from_leaving(make_desk):
+    desk = make_desk()
+    legs = [
+        desk.intent(instrument=instrument, price_e4=price_e4, size=50, group=9, leg=leg, legs=2)
+        for leg, (instrument, price_e4) in enumerate(((0, 4600), (2, 3200)))
+    ]
+    desk.wish(*legs)
+    ((key, _),) = desk.posts()
+    desk.engine.on_lost(key, desk.clock.now_ns)
+    # A parked process turns every few milliseconds: the group past its deadline wants each of them.
+    desk.run(400, 5 * MS)
+    assert desk.order().lookups, "the first question"
+    desk.run(3_000, 5 * MS)
+    before = desk.order().lookups
+    beats = len([1 for _, raw, _ in desk.transport.sent if b"/heartbeats" in raw])
+    desk.run(3_000, 5 * MS)
+    assert desk.order().lookups - before >= 10, "asked each second"
+    later = len([1 for _, raw, _ in desk.transport.sent if b"/heartbeats" in raw])
+    assert later - beats >= 2, "a beat each five seconds"
