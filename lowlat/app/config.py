@@ -26,7 +26,7 @@ from lowlat.feeds.prices import PricesFeedParams
 from lowlat.risk.limits import LimitsParams
 from lowlat.signals.engine import EngineParams
 from lowlat.store.journal import JournalParams
-from lowlat.store.tape import TapeParams
+from lowlat.store.tape_params import TapeParams
 
 __all__ = ["Credentials", "EngineConfig", "check_modules", "load_config", "load_credentials"]
 

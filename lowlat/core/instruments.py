@@ -35,15 +35,17 @@ class Instruments:
 
     def put(self, row: MarketRow) -> bool:
         """Take a market's newest row; True when the row holds another market than before."""
+        row = _shared(row)
         before = self.markets.get(row.market)
         changed = before is None or before.generation != row.generation
         if changed:
             if before is not None:
                 self._forget(before)
-            for outcome, raw in ((Outcome.YES, row.yes_token_id), (Outcome.NO, row.no_token_id)):
-                self._add(row, int(outcome), raw)
+            for token in _tokens(row):
+                self.by_token[token.token_id] = token
+                self.by_index[token.index] = token
+            self.by_condition[_tokens(row)[0].market_id] = row.market
         self.markets[row.market] = row
-        self.by_condition["0x" + row.condition_id.hex()] = row.market
         return changed
 
     def remove(self, market: int) -> None:
@@ -62,28 +64,54 @@ class Instruments:
             and row.exchange != Exchange.UNKNOWN
         )
 
-    def _add(self, row: MarketRow, outcome: int, raw: bytes) -> None:
-        index = 2 * row.market + outcome
-        token_id = token_text(raw)
-        identity = Identity(index, row.generation, row.condition_id, raw)
-        instrument = Instrument(
-            index,
-            row.generation,
-            row.market,
-            outcome,
-            token_id,
-            "0x" + row.condition_id.hex(),
-            identity,
-        )
-        self.by_token[token_id] = instrument
-        self.by_index[index] = instrument
-
     def _forget(self, row: MarketRow) -> None:
         for outcome in (0, 1):
             old = self.by_index.pop(2 * row.market + outcome, None)
             if old is not None:
                 self.by_token.pop(old.token_id, None)
         self.by_condition.pop("0x" + row.condition_id.hex(), None)
+
+
+# Several engines of a process keep the same markets: equal values are kept once, by row of the
+# table, so there are never more than it has rows. Nothing reads them but these two functions.
+_ROWS: Final[dict[int, MarketRow]] = {}
+_TOKENS: Final[dict[int, tuple[Instrument, Instrument]]] = {}
+
+
+def _shared(row: MarketRow) -> MarketRow:
+    """Return the equal row that another engine of this process keeps, else this one."""
+    known = _ROWS.get(row.market)
+    if known == row:
+        return known
+    _ROWS[row.market] = row
+    return row
+
+
+def _tokens(row: MarketRow) -> tuple[Instrument, Instrument]:
+    """Return YES and NO of a market, the same objects for every engine of this process."""
+    known = _TOKENS.get(row.market)
+    if known is not None:
+        yes, no = known[0].identity, known[1].identity
+        if (yes.generation, yes.market_id) == (row.generation, row.condition_id) and (
+            yes.token_id,
+            no.token_id,
+        ) == (row.yes_token_id, row.no_token_id):
+            return known
+    condition_id = "0x" + row.condition_id.hex()
+    yes_no = tuple(
+        Instrument(
+            2 * row.market + outcome,
+            row.generation,
+            row.market,
+            int(outcome),
+            token_text(raw),
+            condition_id,
+            Identity(2 * row.market + outcome, row.generation, row.condition_id, raw),
+        )
+        for outcome, raw in ((Outcome.YES, row.yes_token_id), (Outcome.NO, row.no_token_id))
+    )
+    found = _TOKENS[row.market] = (yes_no[0], yes_no[1])
+    return found
 
 
 def token_text(raw: bytes) -> str:
