@@ -77,6 +77,8 @@ class JournalState:
 
     def __init__(self) -> None:
         self.orders: dict[bytes, OrderRow] = {}
+        self._groups: dict[int, set[bytes]] = {}
+        """Orders kept of each group."""
         self.positions: dict[bytes, PositionRow] = {}
         self.cash: CashRow | None = None
         self.halted = ""
@@ -86,9 +88,11 @@ class JournalState:
     def apply(self, batch: Batch) -> None:
         """Take in a batch; taking it in twice changes nothing."""
         self.wall_ms = max(self.wall_ms, batch.wall_ms)
+        rows = []
         for kind, data in batch.entries:
             if kind == EntryKind.ORDER:
-                self._order(OrderRow._make(ORDER_ROW.codec.unpack(data)))
+                rows.append(OrderRow._make(ORDER_ROW.codec.unpack(data)))
+                self._order(rows[-1])
             elif kind == EntryKind.POSITION:
                 position = PositionRow._make(POSITION_ROW.codec.unpack(data))
                 self.positions[position.token_id] = position
@@ -100,15 +104,26 @@ class JournalState:
                 self.known.extend(data[at : at + 32] for at in range(0, len(data), 32))
             elif kind == EntryKind.HALTED:
                 self.halted = data.decode()
+        self._forget(rows)
 
     def _order(self, row: OrderRow) -> None:
         if row.order_id not in self.orders:
             self.known.append(row.order_id)
-        finished = OrderState(row.state) in TERMINAL and row.confirmed_e6 == row.filled_e6
-        if finished and row.claimed_e6 - row.filled_e6 <= REST_DUST_E6:
-            self.orders.pop(row.order_id, None)
-        else:
-            self.orders[row.order_id] = row
+        self.orders[row.order_id] = row
+        if row.group:
+            self._groups.setdefault(row.group, set()).add(row.order_id)
+
+    def _forget(self, rows: list[OrderRow]) -> None:
+        """Forget finished orders; those of a group together, once nothing more can come of any.
+
+        Half a group looks naked after a reboot, and would be unwound.
+        """
+        for row in rows:
+            members = self._groups.get(row.group, {row.order_id})
+            if all(_finished(self.orders[each]) for each in members if each in self.orders):
+                for order_id in members:
+                    self.orders.pop(order_id, None)
+                self._groups.pop(row.group, None)
 
     def _report(self, report: ReportRecord) -> None:
         if report.kind == ReportKind.HALT:
@@ -310,6 +325,12 @@ class JournalEngine:
                 self._log.flush()
             reader.release()
         return taken
+
+
+def _finished(row: OrderRow) -> bool:
+    """Whether nothing more can come of an order."""
+    settled = OrderState(row.state) in TERMINAL and row.confirmed_e6 == row.filled_e6
+    return settled and row.claimed_e6 - row.filled_e6 <= REST_DUST_E6
 
 
 def _consistent(
