@@ -21,7 +21,7 @@ WARNINGS = [
     "-Wno-missing-field-initializers",
     "-Wno-sign-compare",
 ]
-FLAGS = ["-O3", "-fno-strict-aliasing", "-std=c11", "-D_GNU_SOURCE", *WARNINGS]
+FLAGS = ["-O2", "-fno-strict-aliasing", "-std=c11", "-D_GNU_SOURCE", *WARNINGS]
 ONLY = os.environ.get("LOWLAT_EXT", "")
 """Build only sources whose path contains this (while developing one package)."""
 PLAIN = [path for path in sorted(map(str, Path("lowlat").rglob("*.pyx"))) if ONLY in path]
@@ -44,10 +44,14 @@ def extension(
     )
 
 
+CORES = len(os.sched_getaffinity(0))
+
 setup(
+    options={"build_ext": {"parallel": CORES}},
     ext_modules=cythonize(
         [extension(source) for source in PLAIN],
         compiler_directives={"language_level": "3", "autotestdict": False},
         build_dir="build",
+        nthreads=CORES,
     )
 )

@@ -182,7 +182,6 @@ class Run:
         urls = json.loads(self.sim.stdout.readline())["urls"]
         self.door = VenueDoor(urls["control"])
         self.account = open_account(self.door, folder)
-        state = folder / "state" / "lowlat" / instance
         write_config(self.config, instance, urls, self.account)
         self.process = None
 
