@@ -78,5 +78,5 @@ class MarketDirectory:
             if record.market != row:
                 continue
             self.instruments.put(record)
-            changed.append(record)
+            changed.append(self.instruments.markets[row])
         return changed

@@ -57,5 +57,5 @@ class MarketDirectory:
             self._versions[row] = version
             record = MARKET_ROW.unpack(self._markets.buffer)
             self.instruments.put(record)
-            changed.append(record)
+            changed.append(self.instruments.markets[record.market])
         return changed
