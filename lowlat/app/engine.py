@@ -24,10 +24,9 @@ from lowlat.app.drain import Drain
 from lowlat.app.hygiene import harden
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
+from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.runtime import LoopCells, Runtime, install_signals, run_process
 from lowlat.app.state import state_dir
-from lowlat.app.supervisor import HALT_GAUGE
-from lowlat.app.supervisor import NAME as SUPERVISOR
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError

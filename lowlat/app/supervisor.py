@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
+from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.state import (
     ChildRecord,
     forget_children,
@@ -37,8 +38,7 @@ from lowlat.shm.stats import StatsWriter
 
 __all__ = ["HALT_GAUGE", "NAME", "ChildState", "ChildStatus", "HaltCode", "Supervisor"]
 
-NAME: Final = "supervisor"
-HALT_GAUGE: Final = "halt"
+NAME: Final = SUPERVISOR
 HEARTBEAT_EVERY_S: Final = 0.1
 RESTARTS_MAX: Final = 5
 """Within RESTART_WINDOW_NS; one more is a crash loop."""
