@@ -24,7 +24,9 @@ class Memory(Protocol):
         """Own a stream."""
         ...
 
-    def open_stream_reader(self, name: str, *, gate: str | None = None) -> StreamReader:
+    def open_stream_reader(
+        self, name: str, *, position: int | None = None, gate: str | None = None
+    ) -> StreamReader:
         """Read a stream."""
         ...
 
@@ -58,9 +60,11 @@ class PrivateMemory:
         """Own a stream."""
         return self._stream(name).writer
 
-    def open_stream_reader(self, name: str, *, gate: str | None = None) -> StreamReader:
+    def open_stream_reader(
+        self, name: str, *, position: int | None = None, gate: str | None = None
+    ) -> StreamReader:
         """Read a stream."""
-        return self._stream(name).reader(gate=gate or "")
+        return self._stream(name).reader(position, gate=gate or "")
 
     def open_table_writer(self, name: str) -> TableWriter:
         """Own a table."""

@@ -39,6 +39,7 @@ class Rig:
         self.orders = Table(ORDER_ROW, 32)
         self.groups = Table(GROUP_ROW, 16)
         self.exposure = Table(EXPOSURE_ROW, 32)
+        self.decided_before = None
         self.halt = 0
         self.pulled = []
         self.limits = limits or LimitsParams(duplicate_window_ns=0, orders_per_s=1_000)
@@ -73,6 +74,7 @@ class Rig:
                 pull_halt=lambda code, reason: self.pulled.append((code, reason)),
                 cell=self.counts.cell,
                 recorder=self.counts.recorder,
+                decided=self.decided_before,
                 decisions_reserve=8,
             ),
             self.limits,

@@ -13,6 +13,7 @@ import msgspec
 
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import (
+    DECISION,
     INTENT,
     SIGNAL,
     SLOT_HEAD_BYTES,
@@ -90,6 +91,8 @@ class RiskPorts(msgspec.Struct, frozen=True, kw_only=True):
     """Set risk's own halt cell: (code, reason)."""
     cell: Callable[[str], Cell]
     recorder: Callable[[str], Recorder]
+    decided: StreamReader | None = None
+    """The end of our own decisions, as an earlier life left them; read once, at the start."""
     decisions_reserve: int = STREAMS["decisions"].slots // 2
 
 
@@ -281,14 +284,31 @@ class RiskEngine:
         return True
 
     def _drop_left_overs(self) -> None:
-        """End every signal that came before this life of risk."""
+        """End every signal that came before this life of risk, and that it had not ended."""
         signals = self._ports.signals
         now_ns = self.state.now_ns
+        decided = self._already_decided()
         while self._ports.decisions.free() > 1 and signals.poll() == _SIGNAL_KIND:
             case = Case(signals.buffer, signals.epoch)
+            if case.id in decided:
+                # Its decision was published, then death came before the slot was given back.
+                continue
             case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
             self._decisions.refuse(case, now_ns, self._generation)
         signals.release()
+
+    def _already_decided(self) -> set[int]:
+        """Return the signals of the last decisions of an earlier life."""
+        found: set[int] = set()
+        reader = self._ports.decided
+        if reader is None:
+            return found
+        kind = reader.poll()
+        while kind != EMPTY:
+            if kind == DECISION.kind:
+                found.add(DECISION.unpack(reader.buffer).signal)
+            kind = reader.poll()
+        return found
 
     # ------------------------------------------------------------------------------- deciding
     def _decide(self, unit: Unit, now_ns: int) -> None:

@@ -39,8 +39,10 @@ class Memory(Protocol):
         """Own a stream and go on where the last writer stopped; its epoch is one higher."""
         ...
 
-    def open_stream_reader(self, name: str, *, gate: str | None = None) -> StreamReader:
-        """Read from the next record on; a gate goes on behind what it released last."""
+    def open_stream_reader(
+        self, name: str, *, position: int | None = None, gate: str | None = None
+    ) -> StreamReader:
+        """Read from position or the next record on; a gate goes on behind what it released."""
         ...
 
     def open_table_writer(self, name: str) -> TableWriter:

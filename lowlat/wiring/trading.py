@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from lowlat.core.instruments import Instruments
-from lowlat.core.layout import Action, Coin
+from lowlat.core.layout import STREAMS, Action, Coin
 from lowlat.core.ports import Clock, Salts, StreamWriter, Transport
 from lowlat.execution.books import MarketReader
 from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
@@ -32,6 +32,8 @@ _PUMP_ROUNDS: Final = 4
 """Bound of one pump: what is still due then waits for the next turn."""
 _RISK_GATE: Final = "risk"
 _EXECUTOR_GATE: Final = "executor"
+_DECISIONS_BACK: Final = 4 * STREAMS["signals"].slots
+"""A signal still in its ring was decided at most so many records ago, turns included."""
 
 
 class Trading:
@@ -88,6 +90,9 @@ class Trading:
                 pull_halt=self._pull_halt,
                 cell=metrics.cell,
                 recorder=metrics.recorder,
+                decided=attachment.open_stream_reader(
+                    "decisions", position=max(1, decisions_out.cursor - _DECISIONS_BACK)
+                ),
             ),
             _on_rungs(config),
         )

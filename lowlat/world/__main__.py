@@ -32,8 +32,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _numbers(text: str) -> range:
+    """Read FIRST:LAST; raises ValueError."""
     first, _, last = text.partition(":")
-    return range(int(first), int(last or first) + 1)
+    found = range(int(first), int(last or first) + 1)
+    if not found:
+        raise ValueError(f"--seeds was {text!r}, expected FIRST:LAST, the smaller first")
+    return found
 
 
 def _params(arguments: argparse.Namespace) -> WorldParams:
@@ -55,8 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         params, seeds = _params(given), _numbers(given.seeds)
-        if not seeds or given.seconds <= 0:
-            raise ValueError(f"--seeds {given.seeds} --seconds {given.seconds} is nothing to do")
     except ValueError as error:
         sys.stderr.write(f"lowlat.world: {error}\n")
         return 2

@@ -46,11 +46,13 @@ class Memory:
         writer = self.stream(name).reopen(self._enter(name))
         return FusedStream(writer, self._fuse) if name in _MORTAL_STREAMS else writer
 
-    def open_stream_reader(self, name: str, *, gate: str | None = None) -> StreamReader:
-        """Read from the next record on; a gate goes on behind what it released last."""
+    def open_stream_reader(
+        self, name: str, *, position: int | None = None, gate: str | None = None
+    ) -> StreamReader:
+        """Read from position or the next record on; a gate goes on behind what it released."""
         stream = self.stream(name)
         if gate is None:
-            return stream.reader()
+            return stream.reader(position)
         left = stream.released(gate)
         reader = stream.reader(left or 1, gate=gate)
         self.gates.append((name, gate, reader))

@@ -66,6 +66,8 @@ class Node:
         self._around = around
         self._tell = tell
         self._fuse = Fuse()
+        # The recorder is another process: what kills the engine leaves it alone.
+        self._recorded = FusedMeters(Fuse())
         self._salts = _Salts(Random(around.rng.getrandbits(64)))  # noqa: S311 - simulation
         self._powered = False
         self._tick_due_ns = 0
@@ -99,9 +101,7 @@ class Node:
                 self.memory.open_table_reader("cash"),
             ),
             around.clock,
-            JournalMeters(
-                *(self.meters.cell(f"journal.{name}") for name in JournalMeters.__struct_fields__)
-            ),
+            JournalMeters(*(self._recorded.cell(n) for n in JournalMeters.__struct_fields__)),
             around.settings.journal,
         )
         self.journal.start()
@@ -185,11 +185,14 @@ class Node:
 
     # ------------------------------------------------------------------ death
     def light(self, effects: int) -> None:
-        """Kill the engine process after so many more effects."""
-        self._fuse.left = effects
+        """Kill the engine process after so many more effects, if it is up; 0: never."""
+        if not effects or self._engines:
+            self._fuse.left = min(effects, self._fuse.left or effects)
 
     def reboot(self, wait_ns: int) -> None:
         """Take the machine's power away; it is back after a while."""
+        if not self._powered:
+            return
         self.reboots += 1
         self._die()
         self.journal.drop()

@@ -203,7 +203,7 @@ class World:
         if kind.endswith("_drop"):
             self._drop(kind.removesuffix("_drop"), fault.draw)
         elif kind == "crash":
-            node.light(1 + fault.draw % 3_000)
+            node.light(1 + fault.draw % 1_000)
         elif kind == "reboot":
             node.reboot((200 + fault.draw % 3_000) * MS)
         elif kind in {"settlement_failed", "settlement_retry"}:

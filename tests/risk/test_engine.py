@@ -652,6 +652,18 @@ def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     assert rig.decide(0, 10, 4000).approved
 
 
+def test_a_signal_decided_just_before_a_death_is_not_decided_again():
+    rig = Rig()
+    rig.market()
+    reader_at_zero = rig.signals.reader
+    assert rig.decide(0, 10, 4000).approved
+    # Death between the decision and giving the signal's slot back.
+    rig.signals.reader = lambda gate: _rewound(reader_at_zero(gate=gate))
+    rig.decided_before = _rewound(rig.decisions.reader())
+    rig.start()
+    assert rig.rules == [("APPROVED", 1)]
+
+
 def _rewound(reader):
     reader.at = 0
     return reader

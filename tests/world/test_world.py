@@ -1,0 +1,167 @@
+"""Whole worlds: short ones by default, many seeds under ``stress``. Same seed, same bytes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lowlat.world.__main__ import main
+from lowlat.world.faults import INSTANTS, KINDS, draw_plan
+from lowlat.world.settings import WorldParams
+from lowlat.world.shrink import shrink
+from lowlat.world.watch import Violation, Watch
+from lowlat.world.world import World
+
+SECOND = 1_000_000_000
+STORMY = WorldParams(fault_every_ns=SECOND, quiet_ns=SECOND)
+
+
+def live(seed, seconds, params=None):
+    with World(seed, params) as world:
+        return world.run(seconds)
+
+
+def story(outcome):
+    return "\n".join([outcome.violation, *outcome.trace])
+
+
+def test_same_seed_is_the_same_to_the_byte_and_another_is_not():
+    first, again, other = (live(seed, 4.0, STORMY) for seed in (5, 5, 6))
+    assert first == again
+    assert first.digest != other.digest
+    assert first.steps > 1_000
+
+
+def test_fair_weather_trades_completes_groups_and_agrees():
+    outcome = live(1, 8.0, WorldParams(kinds=()))
+    assert not outcome.violation, story(outcome)
+    assert outcome.groups["complete"] >= 3
+    assert outcome.groups["open"] <= outcome.groups["complete"] + outcome.groups["unwound"] + 3
+    assert outcome.decisions == outcome.signals > 0
+    assert outcome.compared > 1
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_every_rule_holds_in_a_storm(seed):
+    outcome = live(seed, 8.0, STORMY)
+    assert not outcome.violation, story(outcome)
+    assert outcome.faults
+    assert outcome.orders
+
+
+def test_every_rule_holds_while_the_engine_keeps_dying():
+    dying = WorldParams(kinds=("crash", "reboot"), fault_every_ns=SECOND // 20, quiet_ns=SECOND)
+    outcome = live(4, 8.0, dying)
+    assert not outcome.violation, story(outcome)
+    assert outcome.crashes >= 2
+    assert outcome.orders
+
+
+def test_one_base_unit_nobody_knows_of_is_found():
+    with World(1, WorldParams(kinds=())) as world:
+        world._agenda.at(
+            2 * SECOND, lambda: world.venue.exchange.accounts.deposit(world._account, 1)
+        )
+        assert world.run(3.0).violation.startswith("cash: engine ")
+
+
+def test_money_out_of_nothing_is_found():
+    with World(1, WorldParams(kinds=())) as world:
+
+        def make_money():
+            world._account.cash_e6 += 1
+
+        world._agenda.at(SECOND, make_money)
+        assert "base units" in world.run(2.0).violation
+
+
+def test_order_sent_twice_is_found(monkeypatch):
+    with World(1, WorldParams(kinds=())) as world:
+        sent = world.watch.sent
+        monkeypatch.setattr(
+            Watch,
+            "sent",
+            lambda _, raw, request, urgent: (
+                sent(raw, request, urgent),
+                sent(raw, request, urgent) if request.path == "/orders" else None,
+            ),
+        )
+        world.node.orders._watch = world.watch.sent
+        assert "was sent twice" in world.run(4.0).violation
+
+
+def test_failing_run_is_made_as_small_as_it_can_be(monkeypatch):
+    def planted(_):
+        raise Violation("planted at 7")
+
+    monkeypatch.setattr(Watch, "end", planted)
+    failed = live(5, 3.0, STORMY)
+    assert failed.plan
+    assert failed.violation == "planted at 7"
+    assert shrink(failed, STORMY).plan == []
+
+
+def test_plan_keeps_its_numbers_and_times_when_faults_are_left_out():
+    whole = draw_plan(3, 60 * SECOND, SECOND, KINDS, None)
+    some = draw_plan(3, 60 * SECOND, SECOND, INSTANTS, None)
+    one = draw_plan(3, 60 * SECOND, SECOND, KINDS, (whole[5].number,))
+    assert {fault.kind for fault in draw_plan(1, 900 * SECOND, SECOND, KINDS, None)} == set(KINDS)
+    assert some == [fault for fault in whole if fault.kind in INSTANTS]
+    assert one == [whole[5]]
+
+
+def test_command_says_what_held(capsys):
+    assert main(["--seeds", "1", "--seconds", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["seeds"] == 1
+    assert said["violations"] == 0
+    assert said["failing"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--faults", "plague"], "plague"), (["--seeds", "x"], "x"), (["--seeds", "3:1"], "3:1")],
+)
+def test_command_names_a_bad_argument(arguments, named, capsys):
+    assert main(arguments) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_command_shows_a_failure_and_how_to_see_it_again(monkeypatch, capsys):
+    def planted(_):
+        raise Violation("planted")
+
+    monkeypatch.setattr(Watch, "end", planted)
+    assert main(["--seeds", "9", "--seconds", "2", "--faults", "none"]) == 1
+    shown = capsys.readouterr().err
+    assert "seed 9: planted" in shown
+    assert "python -m lowlat.world --seeds 9 --seconds 2 --only none" in shown
+
+
+@pytest.mark.stress
+def test_same_bytes_in_another_process_with_another_hash_seed():
+    code = (
+        "from lowlat.world.world import World\n"
+        "with World(7) as world:\n"
+        "    print(world.run(10.0).digest)\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_every_rule_holds_in_many_worlds(seed):
+    outcome = live(seed, 30.0)
+    assert not outcome.violation, story(outcome)
