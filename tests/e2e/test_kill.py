@@ -213,6 +213,7 @@ class Run:
                         pipe.close()
 
 
+@pytest.mark.stress
 def test_dead_supervisor_stops_new_orders_and_the_next_one_adopts(instance, home):
     run = Run(instance, home)
     try:

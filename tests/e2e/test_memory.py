@@ -46,7 +46,7 @@ with Attachment(instance, "engine") as attachment:
     gc.freeze()
     gc.disable()
     # Every market has changed once or more before anything is counted.
-    memory._play(bench, trading, 30_000)
+    memory._play(bench, trading, 15_000)
     start = anonymous()
     batch = bench.changes(memory.MARKETS, 10_000)
     driver += anonymous() - start
@@ -99,7 +99,7 @@ def test_segments_of_ten_thousand_tokens_fit_in_64_mib(segments, capsys):
 
 
 def test_ten_thousand_tokens_fit_and_ten_thousand_frames_leave_nothing(segments, instance, capsys):
-    assert_flat(instance, 20_000, capsys)
+    assert_flat(instance, 10_000, capsys)
 
 
 @pytest.mark.stress
