@@ -23,7 +23,10 @@ class MarketDirectory:
         self._markets = markets
         self._metadata = metadata
         self._versions = [0] * markets.rows
-        self._due: dict[int, None] = {}
+        self.poll_metadata = metadata.poll
+        """With ``due``: whoever turns often asks both by itself before it calls ``take``."""
+        self.due: dict[int, None] = {}
+        """Rows to look at; always the same dict."""
 
     @property
     def position(self) -> int:
@@ -33,19 +36,23 @@ class MarketDirectory:
     def start(self) -> list[MarketRow]:
         """Read the whole table; what changes meanwhile comes through the stream."""
         self._sweep()
-        return self._read_due(len(self._due))
+        return self._read_due(len(self.due))
 
     def touch(self, market: int) -> None:
         """Look at a row again: another stream said it changed."""
         if market < len(self._versions):
-            self._due[market] = None
+            self.due[market] = None
 
     def poll(self) -> list[MarketRow]:
         """Return rows that changed since the last call, at most ROWS_A_TURN. Idle: 40 ns."""
-        metadata = self._metadata
-        kind = metadata.poll()
-        if kind == EMPTY and not self._due:
+        kind = self.poll_metadata()
+        if kind == EMPTY and not self.due:
             return []
+        return self.take(kind)
+
+    def take(self, kind: int) -> list[MarketRow]:
+        """Return what ``poll`` does, given the kind that ``poll_metadata`` returned."""
+        metadata = self._metadata
         taken = 0
         while kind != EMPTY:
             if kind == MARKET_STATE.kind:
@@ -62,15 +69,15 @@ class MarketDirectory:
         version = self._markets.version
         for row, known in enumerate(self._versions):
             if version(row) != known:
-                self._due[row] = None
+                self.due[row] = None
 
     def _read_due(self, most: int) -> list[MarketRow]:
         changed = []
-        for row in list(self._due)[:most]:
+        for row in list(self.due)[:most]:
             version = self._markets.read(row)
             if version == READ_BUSY:
                 continue
-            del self._due[row]
+            del self.due[row]
             if version in (self._versions[row], READ_NEVER):
                 continue
             self._versions[row] = version

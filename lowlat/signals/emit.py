@@ -1,7 +1,7 @@
 """Write signals onto their stream: the Signal for people becomes the record, without loss.
 
-Run by the signals engine. Same bytes as ``core.signal.encode_signal`` (a test compares them), in
-one struct call.
+Run by the signals engine. Same bytes as ``core.signal.encode_signal`` (a test compares them). What
+``_emit.SignalSlot`` does not take as plain is checked and packed here, which names what is wrong.
 """
 
 import math
@@ -21,6 +21,7 @@ from lowlat.core.layout import (
 from lowlat.core.ports import Cell, Clock, Recorder, StreamWriter
 from lowlat.core.signal import Signal
 from lowlat.core.units import NO_PRICE_E4, ONE_E4
+from lowlat.signals._emit import SignalSlot
 
 __all__ = ["Emitter", "Source"]
 
@@ -71,10 +72,12 @@ class Emitter:
     ) -> None:
         self._signals = signals
         self._by_token = instruments.by_token
-        self._clock = clock
-        self._latency = latency
+        self._monotonic_ns = clock.monotonic_ns
+        self._record_latency = latency.record
+        self._write = SignalSlot(signals.buffer, instruments.by_token).write
+        self._publish_slot = signals.publish
         self._pack = SIGNAL.codec.pack_into
-        self._emitted = cell("signals.emitted")
+        self._count_emitted = cell("signals.emitted").add
         self._dropped = cell("signals.dropped_gate_full")
         self._names: dict[str, bytes] = {}
         self._seq = 0
@@ -91,7 +94,16 @@ class Emitter:
         """Publish one signal; False (counted) when the gate is full."""
         if signal.legs != 1:
             raise ValueError(f"signal has {signal.legs} legs, expected emit_group for more than 1")
-        return self._publish(signal, self._check(signal))
+        source = self.source
+        assert source is not None, "a signal was emitted outside a callback"
+        metadata = _encode(signal.metadata) if signal.metadata else _EMPTY
+        decided_ns = self._monotonic_ns()
+        if not self._write(
+            signal, metadata, source, self._name | (self._seq + 1), decided_ns, self.mode
+        ):
+            return self._publish(signal, self._check(signal))
+        self._seq += 1
+        return self._sent(decided_ns, source)
 
     def emit_group(self, legs: Sequence[Signal]) -> bool:
         """Publish every leg or none; False (each counted) when they do not all fit."""
@@ -149,7 +161,7 @@ class Emitter:
         assert source is not None, "a signal was emitted outside a callback"
         identity = self._by_token[signal.token_id].identity
         stream = self._signals
-        decided_ns = self._clock.monotonic_ns()
+        decided_ns = self._monotonic_ns()
         recv_ns = source.recv_ns
         self._pack(
             stream.buffer,
@@ -180,11 +192,15 @@ class Emitter:
             self.mode,
             metadata,
         )
-        if not stream.publish(_KIND):
+        return self._sent(decided_ns, source)
+
+    def _sent(self, decided_ns: int, source: Source) -> bool:
+        """Publish what the slot holds, and count it."""
+        if not self._publish_slot(_KIND):
             self._dropped.add(1)
             return False
-        self._emitted.add(1)
-        self._latency.record(decided_ns - source.published_ns)
+        self._count_emitted(1)
+        self._record_latency(decided_ns - source.published_ns)
         return True
 
     def _module_name(self, module: str) -> bytes:

@@ -43,6 +43,7 @@ from lowlat.core.ports import (
     TableReader,
 )
 from lowlat.core.signal import Signal
+from lowlat.signals._emit import RowCopier
 from lowlat.signals.emit import Emitter, Source
 from lowlat.signals.module import Mode, Module
 
@@ -158,6 +159,11 @@ class SignalsEngine:
             seat.module.ctx = self
         self._seat: _Seat | None = None
         self._pack_turn = TURN.codec.pack_into
+        self._turn_due = False
+        self._poll_metadata = self._directory.poll_metadata
+        self._rows_due = self._directory.due
+        self._read_book = ports.books.read
+        self._copy_to = RowCopier(ports.books.buffer).copy_to
         self._poll_market = ports.market.poll
         self._poll_spot = ports.spot.poll
         self._poll_settle = ports.settle.poll
@@ -183,15 +189,27 @@ class SignalsEngine:
 
     def turn(self, now_ns: int) -> int:
         """Take what is new, call who is interested; return how much was done."""
+        done = self.advance(now_ns)
+        if self._turn_due:
+            self.settle()
+        return done
+
+    def advance(self, now_ns: int) -> int:
+        """Do what ``turn`` does but for its record, so that orders need not wait for that.
+
+        ``settle`` writes it, before the next input is taken.
+        """
+        if self._turn_due:
+            self.settle()
         self._now_ns = now_ns
         done = 0
         if now_ns - self._second_ns >= _S_NS:
             self._second_ns = now_ns
             self._offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
             done = 1
-        for row in self._directory.poll():
-            self._take_market(row)
-            done += 1
+        kind = self._poll_metadata()
+        if kind or self._rows_due:
+            done += self._take_rows(kind)
         kind = self._poll_settle()
         if kind:
             done += self._take_settles(kind, now_ns)
@@ -207,8 +225,14 @@ class SignalsEngine:
             self._drain(now_ns)
         for seat in self._turn_seats:
             self._call(seat, seat.module.on_turn, now_ns)
-        self._record_turn(now_ns)
+        self._turn_due = True
         return done
+
+    def settle(self) -> None:
+        """Write the record of the last turn, if there is one to write."""
+        if self._turn_due:
+            self._turn_due = False
+            self._record_turn(self._now_ns)
 
     def interesting(self) -> list[MarketRow]:
         """Return the rows of the markets that a module looks at."""
@@ -263,6 +287,12 @@ class SignalsEngine:
         counter.add(1)
 
     # ------------------------------------------------------------------------------- inputs
+    def _take_rows(self, kind: int) -> int:
+        rows = self._directory.take(kind)
+        for row in rows:
+            self._take_market(row)
+        return len(rows)
+
     def _take_market(self, row: MarketRow) -> None:
         """Ask every module again whether it wants the market, and tell it the row."""
         market = row.market
@@ -418,8 +448,8 @@ class SignalsEngine:
         """Show each changed book to whoever wants it, once."""
         slots = self._slots
         emitter = self._emitter
-        books = self._ports.books
-        row = books.buffer
+        read = self._read_book
+        copy_to = self._copy_to
         is_fresh = self._shards.is_fresh
         dirty = self._dirty
         self._dirty = {}
@@ -427,15 +457,15 @@ class SignalsEngine:
             slot = slots.get(market)
             if slot is None:
                 continue
-            version = books.read(market)
+            version = read(market)
             if version <= 0:
                 self._unread(market, version)
                 continue
             if version == slot.version:
                 continue
             slot.version = version
-            slot.buffer[:] = row
             view = slot.view
+            copy_to(view)
             if (
                 view.generation != slot.generation
                 or view.flags & _STALE
@@ -461,7 +491,7 @@ class SignalsEngine:
         if version <= 0:
             self._unread(market, version)
             return False
-        slot.buffer[:] = books.buffer
+        self._copy_to(slot.view)
         slot.version = version
         return True
 

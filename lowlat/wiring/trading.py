@@ -115,7 +115,8 @@ class Trading:
             ),
             config.signals,
         )
-        self._signals_turn = self.signals.turn
+        self._signals_advance = self.signals.advance
+        self._signals_settle = self.signals.settle
         self._risk_turn = self.risk.turn
         self._executor_turn = self.executor.turn
 
@@ -137,10 +138,12 @@ class Trading:
         now_ns = self._now_ns()
         for _ in range(_PUMP_ROUNDS):
             # The executor's idle turn signs templates: it only runs here when risk sent something.
-            if not self._signals_turn(now_ns):
+            if not self._signals_advance(now_ns):
                 return
             if self._risk_turn(self._now_ns()):
                 self._executor_turn(self._now_ns())
+            # Records of what was done come behind the order that it led to.
+            self._signals_settle()
 
     def halt_now(self, code: int, reason: str) -> None:
         """Set this process's halt cell: nothing urgent leaves from the next write on."""

@@ -358,3 +358,26 @@ def test_unknown_settings_of_a_module_are_config_errors():
 
 def test_kinds_are_unique():
     assert len({record.kind for record in RECORDS}) == len(RECORDS)
+
+
+def test_the_record_of_a_turn_waits_for_settle_and_never_for_the_next_input(world):
+    probe = Probe()
+    engine = make(world, probe)
+    before = len(world.turns.records)
+    world.put_book(0, [(4000, 10)], [(4200, 20)])
+    assert engine.advance(world.now)
+    assert len(world.signals.records) == 1
+    assert len(world.turns.records) == before
+    engine.settle()
+    engine.settle()
+    assert len(world.turns.records) == before + 1
+    world.put_book(0, [(4000, 10)], [(4300, 20)])
+    engine.advance(world.now + 1)
+    world.put_book(0, [(4000, 10)], [(4400, 20)])
+    engine.advance(world.now + 2)
+    engine.settle()
+    turns = world.turns.decoded(TURN)[before:]
+    assert [turn.now_ns - world.now for turn in turns] == [0, 1, 2]
+    assert [turn.market_cursor for turn in turns] == [
+        turns[0].market_cursor + at for at in range(3)
+    ]
