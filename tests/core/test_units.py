@@ -1,6 +1,5 @@
 """Decimal text to integers: exact, or an error."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
