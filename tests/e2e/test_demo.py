@@ -70,7 +70,7 @@ def test_demo_prints_every_key_completes_unwinds_and_agrees(instance, seed):
 
 @pytest.mark.stress
 @pytest.mark.kill
-@pytest.mark.parametrize("more", [("--chaos-kill", "3"), ("--chaos-reboot",)])
+@pytest.mark.parametrize("more", [("--chaos-kill", "6"), ("--chaos-reboot",)])
 def test_demo_under_chaos_agrees(instance, more):
     found = demo(instance, 3, 20, *more)
     assert found["kills"] >= 1

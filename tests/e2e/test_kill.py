@@ -44,11 +44,14 @@ def assert_nothing_was_sent_twice(rig):
     wanted = {}
     for row in ours.values():
         if not row.order_flags & IntentFlag.UNWIND and row.group:
-            leg = (row.group, row.leg)
+            leg = (row.group, row.leg, row.decided_ns)
             bought[leg] += row.filled_e6
             if row.order_type == OrderType.FOK:
-                assert wanted.setdefault(leg, row.id) == row.id, f"leg {leg} was sent twice"
-    ids = [row.id for row in ours.values()]
+                assert wanted.setdefault(leg, row.order_id) == row.order_id, (
+                    f"leg {leg} was sent twice"
+                )
+    # Ids are given anew after a reboot, moments are not.
+    ids = [(row.id, row.decided_ns) for row in ours.values()]
     assert len(ids) == len(set(ids))
     return theirs
 
