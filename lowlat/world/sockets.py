@@ -52,7 +52,7 @@ class Net:
         self.agenda = agenda
         self.rng = rng
         self.windows = windows
-        self.guard = guard
+        self._guard = guard
         self.alive = True
         """False once the process is gone: nothing is delivered to it any more."""
         self.links: list[Link] = []
@@ -60,6 +60,11 @@ class Net:
     def now_ns(self) -> int:
         """Return the time without spending any."""
         return self.clock.monotonic_ns()
+
+    def guard(self, act: Callable[[], None]) -> None:
+        """Deliver something to this life's engines; nothing ever reaches a dead one."""
+        if self.alive:
+            self._guard(act)
 
     def die(self) -> None:
         """Drop every link as the kernel of a dead process does."""
