@@ -11,7 +11,7 @@ import msgspec
 
 from lowlat.book.fees import fee_e6
 from lowlat.core.errors import RemoteProtocolError
-from lowlat.core.layout import OrderState
+from lowlat.core.layout import Action, OrderState, OrderType
 from lowlat.execution.desk import VENUE_REASON, FillNews, OrderDesk
 from lowlat.execution.limits import TIERS, Breaker, RateBucket
 from lowlat.execution.meters import ExecutorMeters
@@ -75,10 +75,10 @@ def sent_of(order: Order) -> Sent:
     """Return what an order's answer is read against."""
     return Sent(
         order.order_id,
-        order.action,
+        Action(order.action),
         order.maker_amount_e6,
         order.taker_amount_e6,
-        order.order_type,
+        OrderType(order.order_type),
     )
 
 

@@ -18,6 +18,8 @@ from lowlat.core.layout import (
     MarketStatus,
 )
 from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader
+from lowlat.execution._kernel import FactCells, MarketGate
+from lowlat.venues.polymarket.amounts import TICKS
 
 __all__ = ["Facts", "MarketReader"]
 
@@ -25,22 +27,14 @@ _SHARD_OFFSET: Final = SHARD_ROW.dtype.fields["connection_generation"][1]  # typ
 _SHARD: Final = Struct("<IHBB")
 """connection_generation, connections_alive, venue, alive: neighbours in the row."""
 _TRADEABLE: Final = int(Known.TRADEABLE)
+_TAKER_DECIMALS_MAX: Final = 4
 # Plain ints: arithmetic on flag enums costs a microsecond each.
 
 
-class Facts:
+class Facts(FactCells):
     """What an order needs to know of its token, worked out once for each version of the row."""
 
-    __slots__ = (
-        "fees",
-        "generation",
-        "row",
-        "tick_e4",
-        "token",
-        "token_number",
-        "tradeable",
-        "version",
-    )
+    __slots__ = ("fees", "row", "token", "token_number")
 
     def __init__(self, row: MarketRow, token: Instrument, version: int) -> None:
         self.version = version
@@ -56,6 +50,19 @@ class Facts:
             and row.exchange != Exchange.UNKNOWN
             and self.fees is not None
         )
+        self.min_size_e6 = row.min_size_e6
+        self.exchange = row.exchange
+        self.rate_e6 = self.fees.rate_e6 if self.fees is not None else 0
+        self.token_id = token.identity.token_id
+        rule = TICKS.get(row.tick_e4)
+        self.ladder_e6 = rule.ladder_step_e6 if rule is not None else 0
+        self.cut_e6 = _cut_e6(rule.amount_decimals) if rule is not None else 0
+
+
+def _cut_e6(amount_decimals: int) -> int:
+    """Return the step of the shares of a FOK or FAK BUY. Source: polymarket.md 4.2."""
+    step_e6: int = 10 ** (6 - min(amount_decimals, _TAKER_DECIMALS_MAX))
+    return step_e6
 
 
 class MarketReader:
@@ -72,6 +79,7 @@ class MarketReader:
         self._view = BookView(book.buffer)
         self._shard_buffer = shards.buffer
         self._facts: dict[int, Facts] = {}
+        self.gate = MarketGate(self._facts, markets, book, self._view, shards)
         self._market_rows = markets.rows
         self._book_rows = book.rows
         self._shard_rows = shards.rows

@@ -8,14 +8,13 @@ An order's row stays until nothing more is expected of it and the row is needed,
 """
 
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
 from lowlat.core.layout import (
     ORDER_ROW,
     REPORT,
     SLOT_HEAD_BYTES,
     Action,
-    IntentRecord,
     OrderState,
     ReportKind,
     ReportRecord,
@@ -23,6 +22,7 @@ from lowlat.core.layout import (
     record_id,
 )
 from lowlat.core.ports import StreamWriter, TableWriter
+from lowlat.execution._kernel import Announcer, IntentView
 from lowlat.execution.accounts import Accounts
 from lowlat.execution.limits import OpenOrders
 from lowlat.execution.meters import ExecutorMeters
@@ -38,6 +38,7 @@ from lowlat.execution.orders import (
     hear,
 )
 from lowlat.execution.trade_ids import trade_digest, trade_text_of
+from lowlat.venues.polymarket.orders import OrderTemplate
 
 __all__ = ["NO_TRADE", "VENUE_REASON", "FillNews", "OrderDesk"]
 
@@ -45,8 +46,7 @@ VENUE_REASON: Final = 1_000
 """A report's reason from here on is the venue's RejectCode plus this; below it is a Rule."""
 NO_TRADE: Final = bytes(16)
 _SEQ_MASK: Final = (1 << 40) - 1
-_SENDING: Final = int(ReportKind.SENDING)
-_STATE_SENDING: Final = int(OrderState.SENDING)
+_REPORT: Final = REPORT.kind
 _NO_ORDER: Final = bytes(32)
 _NO_MODULE: Final = bytes(16)
 _KIND_OF_FILL: Final = {
@@ -109,6 +109,7 @@ class OrderDesk:
         self._report_buffer = reports.buffer
         self._orders_table = accounts_tables[0]
         self._order_buffer = accounts_tables[0].buffer
+        self._announcer = Announcer(self._order_buffer, self._report_buffer)
         self._meters = meters
         self._seq = 0
         self._id_base = record_id(Writer.EXECUTOR, reports.epoch, 0)
@@ -175,56 +176,44 @@ class OrderDesk:
     def announce(
         self,
         row: int,
-        fields: tuple[Any, ...],
-        intent: IntentRecord,
-        order_id: bytes,
-        maker_amount_e6: int,
+        intent: IntentView,
+        template: OrderTemplate,
+        token_id: bytes,
         hold_e6: int,
         now_ns: int,
+        retries: int,
     ) -> None:
-        """Write a new order's row (``fields`` of OrderRow) and say SENDING: it may exist now. Hot.
+        """Write a new order's row and say SENDING: from here on it may exist at the venue. Hot.
 
-        The caller adds the Order itself behind the send: the row is what outlives us.
+        The caller adds the Order itself (``announced``) behind the send: the row outlives us.
         """
-        ORDER_ROW.codec.pack_into(self._order_buffer, SLOT_HEAD_BYTES, *fields)
-        self._orders_table.write(row)
-        held = self.accounts.positions.get(intent.instrument)
+        accounts, order = self.accounts, template.order
+        held = accounts.positions.get(intent.instrument)
         self._seq += 1
-        REPORT.codec.pack_into(
-            self._report_buffer,
-            SLOT_HEAD_BYTES,
-            self._id_base | self._seq & _SEQ_MASK,
-            intent.cause,
-            intent.id,
-            intent.group,
-            now_ns,
-            order_id,
-            NO_TRADE,
-            intent.limit_price_e4,
-            intent.instrument,
-            intent.generation,
-            0,
-            _SENDING,
-            _STATE_SENDING,
-            intent.size_e6,
-            maker_amount_e6,
-            0,
-            0,
-            held.size_e6 if held is not None else 0,
-            self.accounts.cash_e6,
+        self._announcer.fill(
+            intent,
+            template.order_id,
+            token_id,
+            order.maker_e6,
+            order.taker_e6,
             hold_e6,
-            intent.action,
-            intent.order_type,
-            intent.leg,
-            intent.legs,
-            0,
-            intent.module,
-            b"",
+            order.timestamp_ms,
+            order.salt,
+            retries,
             row,
+            self._id_base | self._seq & _SEQ_MASK,
+            now_ns,
+            held.size_e6 if held is not None else 0,
+            accounts.cash_e6,
         )
-        if not self._reports.publish(REPORT.kind):
+        self._orders_table.write(row)
+        if not self._reports.publish(_REPORT):
             self.ledger_gap = True
             self._meters.ledger_gap.add(1)
+
+    def announced(self, row: int) -> Order:
+        """Return the order that was announced last, before anything else is written."""
+        return Order.of_row(row, self._order_buffer)
 
     def readmit(self, order: Order) -> None:
         """Take a restored order in; what it holds is counted by Accounts.restore or anew here."""

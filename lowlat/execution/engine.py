@@ -38,6 +38,7 @@ from lowlat.core.ports import (
     Transport,
 )
 from lowlat.core.units import NO_PRICE_E4
+from lowlat.execution._kernel import IntentView
 from lowlat.execution.answers import Headers, VenueListener, sent_of
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
@@ -46,6 +47,7 @@ from lowlat.execution.heartbeat import Heartbeat
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.meters import ExecutorMeters
+from lowlat.execution.orders import Order
 from lowlat.execution.params import ExecutorParams
 from lowlat.execution.reconcile import Reconciler
 from lowlat.execution.recovered import Recovered
@@ -67,6 +69,7 @@ _HOUSE_NS: Final = 1_000_000
 _HELD_FRAMES_MAX: Final = 4_096
 _ROWS_READY: Final = 32
 _CANCEL: Final = int(IntentFlag.CANCEL)
+_INTENT: Final = INTENT.kind
 
 
 class ExecutorPorts:
@@ -134,6 +137,7 @@ class ExecutorEngine:
     ) -> None:
         """``recovered`` is what the journal says, for a start without shared memory."""
         self._intents = ports.intents
+        self._intent = IntentView(ports.intents.buffer)
         self._reports = ports.reports
         self._clock = ports.clock
         self._transport = ports.transport
@@ -317,31 +321,35 @@ class ExecutorEngine:
             if reader.epoch != self._risk_epoch:
                 self._risk_epoch = reader.epoch
                 self._epoch_seen(now_ns)
-            if kind == INTENT.kind:
-                self._take(INTENT.unpack(reader.buffer), now_ns)
+            if kind == _INTENT:
+                self._take(now_ns)
         if taken:
             reader.release()
         return taken
 
-    def _take(self, intent: IntentRecord, now_ns: int) -> None:
-        self._meters.intent_wait.record(now_ns - intent.checked_ns)
+    def _take(self, now_ns: int) -> None:
+        """Do what the intent in the reader's slot wants; read all of it only where it is kept."""
+        view = self._intent
+        checked_ns = view.checked_ns
+        if view.plain and not self._halted and not self.desk.ledger_gap:
+            result = self.sender.place(view, now_ns)
+            if isinstance(result, Order):
+                self.pool.nominate(view.instrument, view.action, now_ns)
+            else:
+                self.drop(view.record(), result, now_ns)
+        else:
+            self._take_other(view.record(), now_ns)
+        self._meters.intent_wait.record(now_ns - checked_ns)
+
+    def _take_other(self, intent: IntentRecord, now_ns: int) -> None:
+        """Cancel, refuse while halted, or hand a leg to its group."""
         if intent.intent_flags & _CANCEL:
             self._cancels.append(intent.target)
             return
         if self._halted or self.desk.ledger_gap:
             self.drop(intent, Refused(Rule.HALTED), now_ns)
             return
-        if intent.group and intent.legs > 1:
-            self.groups.take(intent, now_ns)
-            return
-        cleared = self.sender.check(intent, now_ns)
-        if not isinstance(cleared, Refused):
-            result = self.sender.send(cleared, now_ns)
-            if not isinstance(result, Refused):
-                self.pool.nominate(intent.instrument, intent.action, now_ns)
-                return
-            cleared = result
-        self.drop(intent, cleared, now_ns)
+        self.groups.take(intent, now_ns)
 
     def drop(self, intent: IntentRecord, refused: Refused, now_ns: int) -> None:
         """Say that an intent was not sent, unless its order's report already did."""

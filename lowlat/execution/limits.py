@@ -103,37 +103,37 @@ class OpenOrders:
     """Own orders that may still trade, by market, for the self-cross check."""
 
     def __init__(self) -> None:
-        self._by_market: dict[int, dict[int, Order]] = {}
+        self.by_market: dict[int, dict[int, Order]] = {}
 
     def __len__(self) -> int:
-        return sum(len(each) for each in self._by_market.values())
+        return sum(len(each) for each in self.by_market.values())
 
     def add(self, order: Order) -> None:
         """Count an order in."""
-        self._by_market.setdefault(order.market, {})[order.id] = order
+        self.by_market.setdefault(order.market, {})[order.id] = order
 
     def discard(self, order: Order) -> None:
         """Count an order out; nothing when it was not in."""
-        orders = self._by_market.get(order.market)
+        orders = self.by_market.get(order.market)
         if orders is not None:
             orders.pop(order.id, None)
             if not orders:
-                del self._by_market[order.market]
+                del self.by_market[order.market]
 
     def of(self, market: int) -> Mapping[int, Order]:
         """Return the market's open orders."""
-        return self._by_market.get(market, {})
+        return self.by_market.get(market, {})
 
     def all(self) -> list[Order]:
         """Return every open order."""
-        return [order for orders in self._by_market.values() for order in orders.values()]
+        return [order for orders in self.by_market.values() for order in orders.values()]
 
     def crossing(self, market: int, outcome: int, action: int, price_e4: int) -> Order | None:
         """Return an own order that this one would trade with, in either token of the market.
 
         Both are put in YES terms: buying NO at q is selling YES at 1 - q. Source: design 8.
         """
-        orders = self._by_market.get(market)
+        orders = self.by_market.get(market)
         if not orders:
             return None
         buys_yes, yes_e4 = _yes_terms(outcome, action, price_e4)
@@ -149,7 +149,7 @@ class OpenOrders:
         """Return shares of the instrument that open SELL orders may still give away."""
         return sum(
             order.rest_e6
-            for order in self._by_market.get(market, {}).values()
+            for order in self.by_market.get(market, {}).values()
             if order.instrument == instrument and order.action == Action.SELL
         )
 
@@ -234,7 +234,7 @@ class Breaker:
         self._window_ns = window_ns
         self._open_ns = open_ns
         self._errors: dict[tuple[int, int], list[int]] = {}
-        self._open_until: dict[int, int] = {}
+        self.open_until: dict[int, int] = {}
         self.trips = 0
 
     def error(self, error_class: int, market: int, now_ns: int) -> bool:
@@ -251,7 +251,7 @@ class Breaker:
 
     def open_for(self, market: int, until_ns: int) -> None:
         """Open it until a time, whatever was counted."""
-        self._open_until[market] = max(until_ns, self._open_until.get(market, 0))
+        self.open_until[market] = max(until_ns, self.open_until.get(market, 0))
 
     def ok(self, market: int) -> None:
         """Forget a market's errors: the venue took an order there."""
@@ -261,7 +261,7 @@ class Breaker:
 
     def closed(self, market: int, now_ns: int) -> bool:
         """Whether new orders may go to the market."""
-        until = self._open_until
+        until = self.open_until
         if not until:
             return True
         return now_ns >= until.get(self.EVERYWHERE, 0) and now_ns >= until.get(market, 0)

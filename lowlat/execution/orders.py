@@ -24,12 +24,12 @@ booked once, at whichever status is heard first. Source: polymarket.md 5.6, 9; d
 """
 
 from enum import IntEnum
-from operator import attrgetter
 from typing import Any, Final
 
 from lowlat.book.fees import FeeSchedule
-from lowlat.core.layout import ORDER_ROW, SLOT_HEAD_BYTES, Action, OrderRow, OrderState, OrderType
+from lowlat.core.layout import ORDER_ROW, Action, OrderRow, OrderState, OrderType
 from lowlat.core.units import E6
+from lowlat.execution._kernel import OrderCells
 
 __all__ = [
     "ILLEGAL",
@@ -174,14 +174,13 @@ class Fill:
         """False while only an answer vouches for it: the trade event may correct the amounts."""
 
 
-class Order:
+class Order(OrderCells):
     """An order as its row has it, field by field, plus what need not survive a restart.
 
     Mutable; owned by the executor. ``generation`` and the like are the intent's.
     """
 
     __slots__ = (
-        *OrderRow._fields,
         "asking",
         "expires_ns",
         "fees",
@@ -195,50 +194,19 @@ class Order:
     )
 
     def __init__(self, row: int, fields: tuple[Any, ...]) -> None:
-        (
-            self.id,
-            self.cause,
-            self.signal,
-            self.group,
-            self.order_id,
-            self.token_id,
-            self.event_ns,
-            self.recv_ns,
-            self.decoded_ns,
-            self.published_ns,
-            self.decided_ns,
-            self.checked_ns,
-            self.sent_ns,
-            self.acked_ns,
-            self.filled_ns,
-            self.size_e6,
-            self.maker_amount_e6,
-            self.taker_amount_e6,
-            self.filled_e6,
-            self.cash_e6,
-            self.fee_e6,
-            self.reserved_e6,
-            self.price_e4,
-            self.instrument,
-            self.generation,
-            self.config_generation,
-            self.reason,
-            self.state,
-            self.action,
-            self.order_type,
-            self.order_flags,
-            self.leg,
-            self.legs,
-            self.module,
-            self.confirmed_e6,
-            self.expiration_s,
-            self.lookups,
-            self.created_wall_ms,
-            self.salt,
-            self.unwind_price_e4,
-            self.retries,
-            self.claimed_e6,
-        ) = fields
+        self.put(fields)
+        self.begin(row)
+
+    @classmethod
+    def of_row(cls, row: int, buffer: Any) -> "Order":
+        """Make the order whose row a slot-sized buffer holds."""
+        order = cls.__new__(cls)
+        order.load(buffer)
+        order.begin(row)
+        return order
+
+    def begin(self, row: int) -> None:
+        """Set what the row does not hold to what it is at first."""
         self.row = row
         self.market = self.instrument >> 1
         self.fills: dict[str, Fill] = {}
@@ -287,10 +255,6 @@ class Order:
         """Whether nothing more is expected: its row may be used again."""
         return not self.open and not self.settling
 
-    def pack(self, buffer: Any) -> None:
-        """Write the row behind the slot head of buffer."""
-        ORDER_ROW.codec.pack_into(buffer, SLOT_HEAD_BYTES, *_row_fields(self))
-
     def hold_e6(self) -> int:
         """Return the cash it may still take: the unspent part of a BUY and its worst fee."""
         if self.action != Action.BUY:
@@ -317,9 +281,6 @@ def fee_bound_e6(spend_e6: int, fees: FeeSchedule | None) -> int:
 def blank_row() -> OrderRow:
     """Return a row of nothing, state NONE, to be filled in by name."""
     return OrderRow._make(ORDER_ROW.codec.unpack(bytes(ORDER_ROW.codec.size)))
-
-
-_row_fields = attrgetter(*OrderRow._fields)
 
 
 def hear(order: Order, heard: Heard) -> bool:

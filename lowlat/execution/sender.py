@@ -6,22 +6,23 @@ in them is the venue's. What the transport refused never left: the order ends as
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lowlat.core.errors import LocalProtocolError
 from lowlat.core.layout import (
+    INTENT,
     Action,
     BookFlag,
     IntentFlag,
     IntentRecord,
     Known,
-    OrderState,
     OrderType,
     ReportKind,
     Rule,
 )
 from lowlat.core.ports import SEND_HALTED, SEND_PARTIAL, SENT, Clock, Transport
 from lowlat.core.units import E4
+from lowlat.execution._kernel import FastCheck, IntentView
 from lowlat.execution.books import Facts, MarketReader
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
@@ -35,7 +36,7 @@ from lowlat.execution.limits import (
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Heard, Order, fee_bound_e6
 from lowlat.execution.params import ExecutorParams
-from lowlat.execution.templates import Taken, TemplatePool
+from lowlat.execution.templates import POSTS, Taken, TemplatePool
 from lowlat.venues.polymarket.amounts import (
     Amounts,
     limit_amounts,
@@ -54,17 +55,12 @@ _UNHEALTHY: Final = 0xFFFF & ~int(BookFlag.TRUNCATED)
 """A ladder deeper than the row is whole as far as the row goes."""
 _BUY: Final = int(Action.BUY)
 _SELL: Final = int(Action.SELL)
-_STATE_SENDING: Final = int(OrderState.SENDING)
 _SPENDS_MAX: Final = 4_096
 _UNWIND: Final = int(IntentFlag.UNWIND)
 _REDUCE_ONLY: Final = int(IntentFlag.REDUCE_ONLY)
 _POST_ONLY: Final = int(IntentFlag.POST_ONLY)
 _IMMEDIATE: Final = (int(OrderType.FOK), int(OrderType.FAK))
-_POSTS: Final = {
-    (int(kind), only): PostParams(kind, 0, only)
-    for kind in (OrderType.GTC, OrderType.FOK, OrderType.FAK)
-    for only in (False, True)
-}
+_OK: Final = (SENT, SEND_PARTIAL)
 
 
 class Cleared(NamedTuple):
@@ -106,6 +102,9 @@ class OrderSender:
         self.breaker = Breaker(
             params.breaker_errors_max, params.breaker_window_ns, params.breaker_open_ns
         )
+        self.fast = FastCheck(desk, markets.gate, self.breaker, self._limits)
+        self._slot = IntentView(memoryview(bytearray(INTENT.size_bytes)))
+        """For intents that do not lie in the stream's slot: legs, unwinds, retries."""
 
     # --------------------------------------------------------------------------- checks
     def check(  # noqa: PLR0911 - one return a rule reads best
@@ -227,19 +226,47 @@ class OrderSender:
         refused = self._admit(1, now_ns, unwind=unwind)
         if refused is not None:
             return refused
-        post = _post(cleared.intent)
+        self._slot.load(cleared.intent)
         clock_ns = self._clock.monotonic_ns
         started_ns = clock_ns()
-        taken = self._take(cleared, post, alone=True)
+        taken = self._take(cleared, _post(cleared.intent), alone=True)
         taken_ns = clock_ns()
-        row, fields = self._announce(cleared, taken, now_ns, retries)
+        facts, hold_e6 = cleared.facts, cleared.hold_e6
+        row = self._announce(self._slot, facts, taken, hold_e6, now_ns, retries)
         key = self._in_flight.new_key()
         # A halt stops new exposure; undoing what is naked goes on.
         result = self._transport.send(taken.request, key, urgent=not unwind)
         sent_ns = clock_ns()
         # What only this process needs comes behind the bytes.
         self._meters.template.record(taken_ns - started_ns)
-        order = self._admitted(row, fields, cleared, taken, now_ns)
+        order = self._desk.announced(row)
+        self._admitted(order, facts, cleared.intent.expires_ns, taken, now_ns)
+        self._in_flight.put(key, Question(Asked.ORDER, (order,), now_ns))
+        return self._sent((order,), key, result, now_ns, sent_ns) or order
+
+    def place(self, intent: IntentView, now_ns: int) -> Order | Refused:
+        """Check and send an order that stands alone. Hot.
+
+        What the compiled checks do not clear, the others judge: they alone refuse.
+        """
+        fast = self.fast
+        if not fast.clear(intent, now_ns) or self._admit(1, now_ns, unwind=False) is not None:
+            record = intent.record()
+            cleared = self.check(record, now_ns)
+            return cleared if isinstance(cleared, Refused) else self.send(cleared, now_ns)
+        clock_ns = self._clock.monotonic_ns
+        started_ns = clock_ns()
+        facts: Facts = fast.facts
+        taken = self._pool.take_key(fast.key, facts.exchange, facts.token_number, POSTS[fast.post])
+        taken_ns = clock_ns()
+        row = self._announce(intent, facts, taken, fast.hold_e6, now_ns, 0)
+        key = self._in_flight.new_key()
+        result = self._transport.send(taken.request, key, urgent=True)
+        sent_ns = clock_ns()
+        # What only this process needs comes behind the bytes.
+        self._meters.template.record(taken_ns - started_ns)
+        order = self._desk.announced(row)
+        self._admitted(order, facts, intent.expires_ns, taken, now_ns)
         self._in_flight.put(key, Question(Asked.ORDER, (order,), now_ns))
         return self._sent((order,), key, result, now_ns, sent_ns) or order
 
@@ -258,18 +285,18 @@ class OrderSender:
         second = self._clock.wall_ns() // _SECOND_NS
         templates = [(taken.template, post) for taken, post in zip(ready, posts, strict=True)]
         request = ready_batch(self._requests, templates, second).wire
-        rows = [
-            self._announce(each, taken, now_ns, 0) for each, taken in zip(legs, ready, strict=True)
-        ]
+        orders = []
+        for each, taken in zip(legs, ready, strict=True):
+            self._slot.load(each.intent)
+            row = self._announce(self._slot, each.facts, taken, each.hold_e6, now_ns, 0)
+            orders.append(self._desk.announced(row))
         key = self._in_flight.new_key()
         result = self._transport.send(request, key, urgent=True)
         sent_ns = self._clock.monotonic_ns()
-        orders = tuple(
-            self._admitted(row, fields, each, taken, now_ns)
-            for (row, fields), each, taken in zip(rows, legs, ready, strict=True)
-        )
-        self._in_flight.put(key, Question(Asked.BATCH, orders, now_ns))
-        return self._sent(orders, key, result, now_ns, sent_ns) or list(orders)
+        for order, each, taken in zip(orders, legs, ready, strict=True):
+            self._admitted(order, each.facts, each.intent.expires_ns, taken, now_ns)
+        self._in_flight.put(key, Question(Asked.BATCH, tuple(orders), now_ns))
+        return self._sent(orders, key, result, now_ns, sent_ns) or orders
 
     def _admit(self, count: int, now_ns: int, *, unwind: bool) -> Refused | None:
         if self._desk.ledger_gap or not (unwind or self._desk.room()):
@@ -295,85 +322,42 @@ class OrderSender:
         )
 
     def _announce(
-        self, cleared: Cleared, taken: Taken, now_ns: int, retries: int
-    ) -> tuple[int, tuple[Any, ...]]:
+        self,
+        intent: IntentView,
+        facts: Facts,
+        taken: Taken,
+        hold_e6: int,
+        now_ns: int,
+        retries: int,
+    ) -> int:
         """Write the order's row and say SENDING: from here on it may exist at the venue."""
-        intent, template = cleared.intent, taken.template
-        row = self._desk.take_row()
+        desk = self._desk
+        row = desk.take_row()
         assert row >= 0, "rows were counted before"
-        # In the order of OrderRow; a NamedTuple's constructor alone costs a microsecond.
-        fields = (
-            intent.id,
-            intent.cause,
-            intent.signal,
-            intent.group,
-            template.order_id,
-            cleared.facts.token.identity.token_id,
-            intent.event_ns,
-            intent.recv_ns,
-            intent.decoded_ns,
-            intent.published_ns,
-            intent.decided_ns,
-            intent.checked_ns,
-            0,
-            0,
-            0,
-            intent.size_e6,
-            cleared.amounts.maker_e6,
-            cleared.amounts.taker_e6,
-            0,
-            0,
-            0,
-            cleared.hold_e6,
-            intent.limit_price_e4,
-            intent.instrument,
-            intent.generation,
-            intent.config_generation,
-            0,
-            _STATE_SENDING,
-            intent.action,
-            intent.order_type,
-            intent.intent_flags,
-            intent.leg,
-            intent.legs,
-            intent.module,
-            0,
-            intent.expiration_s,
-            0,
-            template.order.timestamp_ms,
-            template.order.salt,
-            intent.unwind_price_e4,
-            retries,
-            0,
-        )
-        self._desk.announce(
-            row, fields, intent, template.order_id, cleared.amounts[0], cleared.hold_e6, now_ns
-        )
-        return row, fields
+        desk.announce(row, intent, taken.template, facts.token_id, hold_e6, now_ns, retries)
+        return row
 
     def _admitted(
-        self, row: int, fields: tuple[Any, ...], cleared: Cleared, taken: Taken, now_ns: int
-    ) -> Order:
+        self, order: Order, facts: Facts, expires_ns: int, taken: Taken, now_ns: int
+    ) -> None:
         """Take the announced order into our books."""
-        order = Order(row, fields)
         # The desk counts what it holds when it takes it in.
         order.reserved_e6 = 0
-        order.fees = cleared.facts.fees
-        order.expires_ns = cleared.intent.expires_ns
+        order.fees = facts.fees
+        order.expires_ns = expires_ns
         order.lookup_ns = now_ns + self._params.answer_timeout_ns
         self._desk.add(order)
         (self._meters.template_hits if taken.hit else self._meters.template_misses).add(1)
-        return order
 
     def _sent(
-        self, orders: tuple[Order, ...], key: int, result: int, now_ns: int, sent_ns: int
+        self, orders: Sequence[Order], key: int, result: int, now_ns: int, sent_ns: int
     ) -> Refused | None:
         """Take in what the transport did with the bytes.
 
         The cash row follows behind them: what an order holds is in its own row already.
         """
         desk = self._desk
-        if result in (SENT, SEND_PARTIAL):
+        if result in _OK:
             for order in orders:
                 order.sent_ns = sent_ns
                 self._record(order, now_ns)
@@ -406,4 +390,4 @@ def _post(intent: IntentRecord) -> PostParams:
     post_only = bool(intent.intent_flags & _POST_ONLY)
     if intent.order_type == OrderType.GTD:
         return PostParams(OrderType.GTD, intent.expiration_s, post_only)
-    return _POSTS[intent.order_type, post_only]
+    return POSTS[intent.order_type + 4 * post_only]

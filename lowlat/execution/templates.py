@@ -34,14 +34,20 @@ from lowlat.venues.polymarket.orders import (
 from lowlat.venues.polymarket.requests import ClobRequests, SignedRequest
 from lowlat.venues.polymarket.signing import OrderFields, OrderSigner
 
-__all__ = ["Taken", "TemplatePool"]
+__all__ = ["POSTS", "Taken", "TemplatePool"]
 
 _SECOND_NS: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
 _SCAN: Final = 8
 """Entries looked at by one refresh that finds nothing to do."""
-_FOK: Final = PostParams(OrderType.FOK)
-_FAK: Final = PostParams(OrderType.FAK)
+POSTS: Final = {
+    kind + 4 * only: PostParams(kind, 0, only)
+    for kind in (OrderType.GTC, OrderType.FOK, OrderType.FAK)
+    for only in (False, True)
+}
+"""How orders without an expiry are posted, by type, +4 for post-only."""
+_FOK: Final = POSTS[OrderType.FOK]
+_FAK: Final = POSTS[OrderType.FAK]
 
 Key = tuple[int, int, int, int]
 """instrument, action, maker amount, taker amount"""
@@ -173,18 +179,25 @@ class TemplatePool:
 
         ``alone=False`` leaves the request empty: the template goes into a batch.
         """
-        ready = self._ready.pop((instrument, action, *amounts), None)
+        key = (instrument, action, amounts[0], amounts[1])
+        return self.take_key(key, exchange, token_id, post, alone=alone)
+
+    def take_key(
+        self, key: Key, exchange: int, token_id: int, post: PostParams, *, alone: bool = True
+    ) -> Taken:
+        """Take by the key of what is wanted (see ``take``). Hot."""
+        ready = self._ready.pop(key, None)
         if ready is None or ready.exchange != exchange:
             self.misses += 1
-            self._want_again((instrument, action, *amounts))
-            template = self._sign(exchange, token_id, action, amounts)
+            self._want_again(key)
+            template = self._sign(exchange, token_id, key[1], Amounts(key[2], key[3]))
             return Taken(template, self._render(template, post) if alone else b"", hit=False)
         self.hits += 1
         self._todo.append(ready.key)
         if not alone:
             return Taken(ready.template, b"", hit=True)
         request = ready.request
-        if post != ready.params:
+        if post is not ready.params and post != ready.params:
             return Taken(ready.template, self._render(ready.template, post), hit=True)
         # Idle turns keep the second current; only after a long busy stretch is this needed.
         second = self._clock.wall_ns() // _SECOND_NS
