@@ -8,7 +8,7 @@ from lowlat.risk.exposure import Holding
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
 
-__all__ = ["Case", "DecisionSlot", "FastPath", "IntentSlot", "OwnOrder"]
+__all__ = ["Case", "CaseReader", "DecisionSlot", "FastPath", "IntentSlot", "OwnOrder"]
 
 @final
 class Case:
@@ -87,6 +87,11 @@ class Case:
     def cut(self, size_e6: int, rule: int, limit: int, was: int) -> None: ...
 
 @final
+class CaseReader:
+    def __init__(self, buffer: Any) -> None: ...
+    def case(self, epoch: int) -> Case: ...
+
+@final
 class OwnOrder:
     held_e6: int
     sent: bool
@@ -139,6 +144,15 @@ class IntentSlot:
         order_type: int,
         flags: int,
     ) -> None: ...
+    def write_alone(
+        self,
+        case: Case,
+        intent: int,
+        checked_ns: int,
+        life_ns_max: int,
+        config_generation: int,
+        order_type: int,
+    ) -> OwnOrder: ...
 
 @final
 class DecisionSlot:

@@ -12,7 +12,10 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-__all__ = ["Case", "DecisionSlot", "FastPath", "IntentSlot", "OwnOrder"]
+from lowlat.book._slots cimport ll_row8
+from lowlat.book._view cimport BookView, Walk
+
+__all__ = ["Case", "CaseReader", "DecisionSlot", "FastPath", "IntentSlot", "OwnOrder"]
 
 cdef extern from *:
     """
@@ -116,12 +119,12 @@ cdef int64_t GROWTH_NS_MAX = 60000000000
 cdef int64_t SIZE_SANE = 100000000000000
 
 
-cdef void *_slot(uint8_t[::1] buffer, size_t size_bytes) except NULL:
+cdef void *_slot(const uint8_t[::1] buffer, size_t size_bytes) except NULL:
     if <size_t>buffer.shape[0] < size_bytes or <size_t>&buffer[0] & 7:
         raise ValueError(
             f"slot of {buffer.shape[0]} bytes, expected {size_bytes} on an 8-byte boundary"
         )
-    return &buffer[0]
+    return <void *>&buffer[0]
 
 
 @cython.final
@@ -239,6 +242,25 @@ cdef class Case:
 
 
 @cython.final
+cdef class CaseReader:
+    """The signals reader's private slot, bound once."""
+
+    cdef const uint8_t[::1] _buffer
+    cdef const ll_signal8 *_raw
+
+    def __init__(self, buffer):
+        """Bind the buffer of a StreamReader for signals."""
+        self._buffer = buffer
+        self._raw = <const ll_signal8 *>_slot(self._buffer, sizeof(ll_signal8))
+
+    def case(self, uint32_t epoch):
+        """Return the signal that was polled last as a case; epoch is its writer's."""
+        cdef Case case = Case.__new__(Case)
+        case.read(self._raw, epoch)
+        return case
+
+
+@cython.final
 cdef class OwnOrder:
     """One intent or order of ours that may still trade."""
 
@@ -291,7 +313,7 @@ cdef class IntentSlot:
         self._buffer = buffer
         self._raw = <ll_intent8 *>_slot(self._buffer, sizeof(ll_intent8))
 
-    def write(
+    cpdef void write(
         self,
         Case case,
         uint64_t intent,
@@ -305,7 +327,7 @@ cdef class IntentSlot:
         uint32_t config_generation,
         int order_type,
         int flags,
-    ):
+    ) noexcept:
         """Fill the slot with the intent of a case."""
         cdef ll_intent8 *raw = self._raw
         raw.id = intent
@@ -338,6 +360,50 @@ cdef class IntentSlot:
         raw.legs = <uint8_t>case.legs
         raw.mode = <uint16_t>case.mode
         memcpy(raw.module, case._module, 16)
+
+    def write_alone(
+        self,
+        Case case,
+        uint64_t intent,
+        int64_t checked_ns,
+        int64_t life_ns_max,
+        uint32_t config_generation,
+        int order_type,
+    ):
+        """Fill the slot with the immediate BUY that FastPath approved; return it as our order."""
+        cdef Walk walk = <Walk?>case.walk
+        cdef int64_t cash_e6 = walk.cost_e6 - walk.cost_e6 % CENT
+        cdef int64_t rate_e6 = case.facts.rate_e6
+        cdef int64_t expires_ns = min(case.expires_ns, checked_ns + life_ns_max)
+        cdef int64_t held_e6 = cash_e6
+        # A walk under a cent spends nothing by the floor, but its cash is held all the same.
+        if held_e6 == 0:
+            held_e6 = (walk.worst_price_e4 * case.size_e6 + ONE - 1) // ONE
+        held_e6 += <int64_t>((<i128>held_e6 * rate_e6 + MILLION - 1) // MILLION)
+        self.write(
+            case,
+            intent,
+            0,
+            checked_ns,
+            expires_ns,
+            cash_e6,
+            0,
+            walk.worst_price_e4,
+            walk.touch_price_e4,
+            config_generation,
+            order_type,
+            0,
+        )
+        return OwnOrder(
+            intent,
+            case.instrument,
+            case.action,
+            walk.worst_price_e4,
+            case.size_e6,
+            held_e6,
+            0,
+            expires_ns,
+        )
 
 
 @cython.final
@@ -402,7 +468,7 @@ cdef class FastPath:
     cdef dict _by_market
     cdef dict _by_intent
     cdef object _read
-    cdef object _view
+    cdef BookView _view
     cdef object _is_fresh
     cdef object _intents_free
     cdef object _decisions_free
@@ -427,7 +493,7 @@ cdef class FastPath:
     cdef int64_t _tokens_e9
     cdef int64_t _tokens_ns
 
-    def __init__(self, state, read, view):
+    def __init__(self, state, read, BookView view not None):
         """Bind the state; read and view are the book table's reader and the view over it."""
         self._state = state
         self._facts = state.facts
@@ -495,7 +561,10 @@ cdef class FastPath:
         cdef int64_t size_e6, tick_e4, step_e6, rate_e6, price_e4 = case.limit_price_e4
         cdef int64_t unit_e6, need_e6, spend_e6, cost_e6, bankroll_e6, held_e6, loss_e6, together_e6
         cdef int64_t worst_e4
-        cdef object state = self._state, facts, holding, bucket, view, walk, correlation
+        cdef object state = self._state, facts, holding, bucket, correlation
+        cdef BookView view
+        cdef Walk walk
+        cdef const ll_row8 *row
         if (
             self._off
             or case.legs != 1
@@ -524,12 +593,13 @@ cdef class FastPath:
         ):
             return False
         view = self._view
+        row = view.live()
         tick_e4 = facts.tick_e4
         if (
-            <int>view.flags & ODD_FLAGS
-            or <int64_t>view.generation != case.generation
-            or <int64_t>view.tick_e4 != tick_e4
-            or not self._is_fresh(view.shard, view.connection_generation, now_ns)
+            row.book_flags & ODD_FLAGS
+            or row.generation != case.generation
+            or <int64_t>row.tick_e4 != tick_e4
+            or not self._is_fresh(row.shard, row.connection_generation, now_ns)
         ):
             return False
         if price_e4 % tick_e4 or not tick_e4 <= price_e4 <= ONE - tick_e4:
@@ -544,8 +614,8 @@ cdef class FastPath:
         if not self._notional_min <= price_e4 * size_e6 // ONE <= self._notional_max:
             return False
         rate_e6 = facts.rate_e6
-        walk = view.walk_size(case.outcome, 0, size_e6, price_e4, rate_e6, facts.exponent)
-        if <int64_t>walk.filled_e6 != size_e6 or <int>walk.levels != 1:
+        walk = view._walk(case.outcome, 0, size_e6, -1, price_e4, rate_e6, facts.exponent)
+        if walk.filled_e6 != size_e6 or walk.levels != 1:
             # A cut or an impact to weigh.
             return False
         worst_e4 = walk.worst_price_e4

@@ -106,6 +106,8 @@ class Account:
         self._foreign = ports.cell("risk.orders_not_from_risk")
         self._gaps = ports.cell("risk.reports_lost")
         self._no_row = ports.cell("risk.exposure_rows_full")
+        self.poll_reports = ports.reports.poll
+        """Whoever turns often polls by itself before it calls ``take_polled``."""
         self.reconciled = False
         self.epoch_seen = False
 
@@ -147,10 +149,12 @@ class Account:
     # ------------------------------------------------------------------------------- reports
     def take_reports(self, now_ns: int) -> int:
         """Take what the executor said; return how many reports there were."""
+        kind = self.poll_reports()
+        return self.take_polled(kind, now_ns) if kind != EMPTY else 0
+
+    def take_polled(self, kind: int, now_ns: int) -> int:
+        """Do what ``take_reports`` does, given the kind of a report that was polled."""
         reports = self._ports.reports
-        kind = reports.poll()
-        if kind == EMPTY:
-            return 0
         done = 0
         while kind != EMPTY:
             done += 1

@@ -37,7 +37,7 @@ from lowlat.core.ports import (
     TableWriter,
 )
 from lowlat.core.units import E4, E6
-from lowlat.risk._kernel import Case, IntentSlot
+from lowlat.risk._kernel import Case, CaseReader, IntentSlot, OwnOrder
 from lowlat.risk.account import Account, AccountPorts
 from lowlat.risk.aggregate import Aggregator
 from lowlat.risk.case import Unit
@@ -46,7 +46,6 @@ from lowlat.risk.decisions import DecisionWriter
 from lowlat.risk.equity import Equity
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
-from lowlat.risk.reservations import OwnOrder
 from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
 
 __all__ = ["RiskEngine", "RiskPorts"]
@@ -132,8 +131,17 @@ class RiskEngine:
         self._decisions = DecisionWriter(ports.decisions, self._next_id, ports.cell)
         self._clock = ports.clock
         self._intent_slot = IntentSlot(ports.intents.buffer)
+        self._write_alone = self._intent_slot.write_alone
         self._publish_intent_slot = ports.intents.publish
         self._signals = ports.signals
+        self._poll_signal = ports.signals.poll
+        self._case = CaseReader(ports.signals.buffer).case
+        self._poll_metadata = self._directory.poll_metadata
+        self._rows_due = self._directory.due
+        self._poll_reports = self._account.poll_reports
+        self._alone: tuple[Case, int, int] | None = None
+        """Signal sent by itself (case, intent, checked_ns) whose decision is not written yet."""
+        self._turn_due = False
         self._decisions_free = ports.decisions.free
         self._monotonic_ns = ports.clock.monotonic_ns
         self._pack_turn = TURN.codec.pack_into
@@ -167,16 +175,32 @@ class RiskEngine:
 
     def turn(self, now_ns: int) -> int:
         """Take what is new and decide on it; return how much was done."""
+        done = self.advance(now_ns)
+        if self._turn_due:
+            self.settle()
+        return done
+
+    def advance(self, now_ns: int) -> int:
+        """Do what ``turn`` does but for records that no order has to wait for.
+
+        ``settle`` writes them, before the next input is taken.
+        """
+        if self._turn_due:
+            self.settle()
         state = self.state
         state.now_ns = now_ns
         done = 0
-        for row in self._directory.poll():
-            self._take_market(row)
-            done += 1
-        done += self._account.take_reports(now_ns)
+        kind = self._poll_metadata()
+        if kind or self._rows_due:
+            for row in self._directory.take(kind):
+                self._take_market(row)
+                done += 1
+        kind = self._poll_reports()
+        if kind:
+            done += self._account.take_polled(kind, now_ns)
         done += self._take_signals(now_ns)
         if done:
-            self._record_turn(now_ns)
+            self._turn_due = True
             self._busy_turns += 1
             if self._busy_turns < _BUSY_TURNS_MAX and not self.state.waiting:
                 return done
@@ -184,14 +208,31 @@ class RiskEngine:
         self._watch(now_ns)
         return done
 
+    def settle(self) -> None:
+        """Write what ``advance`` left: the decision on a signal sent by itself, the turn."""
+        if not self._turn_due:
+            return
+        self._turn_due = False
+        now_ns = self.state.now_ns
+        alone = self._alone
+        if alone is not None:
+            self._alone = None
+            case, intent, checked_ns = alone
+            self._decisions.approve(case, intent, checked_ns, self._generation)
+            self._latency.record(max(1, checked_ns - case.decided_ns))
+            self._signals.release()
+        self._record_turn(now_ns)
+
     def close(self) -> None:
         """Publish the exposure as it stands."""
+        self.settle()
         while self._account.publish_exposure(self.state.now_ns, self.equity):
             pass
 
     def reload(self, limits: LimitsParams, config_generation: int) -> None:
         """Swap every limit at once; decisions carry the generation they were made under."""
         limits.validate()
+        self.settle()
         self._limits = self.state.limits = limits
         self.state.fast.set_limits(limits)
         self._generation = config_generation
@@ -215,15 +256,15 @@ class RiskEngine:
             self._backlog.add(1)
             return 0
         signals = self._signals
-        kind = signals.poll()
+        kind = self._poll_signal()
         done = 0
         if kind == EMPTY:
             if not waiting:
                 return 0
         elif kind == _SIGNAL_KIND:
             done = 1
-            case = Case(signals.buffer, signals.epoch)
-            kind = signals.poll() if room > 1 else EMPTY
+            case = self._case(signals.epoch)
+            kind = self._poll_signal() if room > 1 else EMPTY
             if kind == EMPTY and not waiting and self._try_alone(case, now_ns):
                 return 1
             aggregator.take(case, now_ns)
@@ -236,7 +277,7 @@ class RiskEngine:
         most = min(room, _SIGNALS_A_TURN)
         while kind != EMPTY:
             if kind == _SIGNAL_KIND:
-                aggregator.take(Case(signals.buffer, signals.epoch), now_ns)
+                aggregator.take(self._case(signals.epoch), now_ns)
             done += 1
             if done >= most:
                 break
@@ -276,11 +317,22 @@ class RiskEngine:
         if not state.fast.approve(case, now_ns):
             return False
         checked_ns = self._monotonic_ns()
-        intent = self._publish_intent(case, 0, checked_ns)
+        limits = self._limits
+        intent = self._next_id()
+        own = self._write_alone(
+            case,
+            intent,
+            checked_ns,
+            limits.intent_life_ns_max,
+            self._generation,
+            _FOK if limits.single_fill_or_kill else _FAK,
+        )
+        published = self._publish_intent_slot(_INTENT_KIND)
+        assert published, "the intents gate closed between its check and the write"
+        self._intents_sent.add(1)
+        self._account.fly(own, case.holding)
         aggregator.approved_alone(case, now_ns)
-        self._decisions.approve(case, intent, checked_ns, self._generation)
-        self._latency.record(max(1, checked_ns - case.decided_ns))
-        self._signals.release()
+        self._alone = (case, intent, checked_ns)
         return True
 
     def _drop_left_overs(self) -> None:
@@ -289,7 +341,7 @@ class RiskEngine:
         now_ns = self.state.now_ns
         decided = self._already_decided()
         while self._ports.decisions.free() > 1 and signals.poll() == _SIGNAL_KIND:
-            case = Case(signals.buffer, signals.epoch)
+            case = self._case(signals.epoch)
             if case.id in decided:
                 # Its decision was published, then death came before the slot was given back.
                 continue

@@ -117,7 +117,8 @@ class Trading:
         )
         self._signals_advance = self.signals.advance
         self._signals_settle = self.signals.settle
-        self._risk_turn = self.risk.turn
+        self._risk_advance = self.risk.advance
+        self._risk_settle = self.risk.settle
         self._executor_turn = self.executor.turn
 
     def nominate(self) -> int:
@@ -140,9 +141,10 @@ class Trading:
             # The executor's idle turn signs templates: it only runs here when risk sent something.
             if not self._signals_advance(now_ns):
                 return
-            if self._risk_turn(self._now_ns()):
+            if self._risk_advance(self._now_ns()):
                 self._executor_turn(self._now_ns())
-            # Records of what was done come behind the order that it led to.
+                # Records of what was done come behind the order that it led to.
+                self._risk_settle()
             self._signals_settle()
 
     def halt_now(self, code: int, reason: str) -> None:

@@ -759,3 +759,28 @@ def test_reload_tightens_at_once():
     decision = rig.decide(0, 100, 4000)
     assert (rule(decision), decision.limit) == (Rule.MARKET_LIMIT, 25 * E6)
     assert decision.config_generation == 4
+
+
+def test_decision_and_slot_of_a_lone_signal_wait_for_settle_and_no_longer():
+    rig = Rig()
+    rig.market()
+    rig.market(1)
+    (gate,) = [reader for reader in rig.signals.readers if reader.gate]
+    rig.turn()
+    rig.signal(0, 10, 4000)
+    before, released = len(rig.decisions.records), gate.released
+    assert rig.engine.advance(rig.world.advance(0)) == 1
+    assert len(rig.intents.records) == 1
+    assert (len(rig.decisions.records), gate.released) == (before, released)
+    rig.engine.settle()
+    rig.engine.settle()
+    assert rig.rules == [("APPROVED", 1)]
+    assert len(rig.decisions.records) == before + 2
+    assert gate.released == released + 1
+    # Whoever forgets to settle is settled by the next turn before it takes anything.
+    rig.signal(2, 10, 4000)
+    assert rig.engine.advance(rig.world.advance(0)) == 1
+    assert rig.rules == [("APPROVED", 1)]
+    assert rig.turn() == 0
+    assert rig.rules == [("APPROVED", 1)] * 2
+    assert gate.released == released + 2
