@@ -53,5 +53,5 @@ setup(
         compiler_directives={"language_level": "3", "autotestdict": False},
         build_dir="build",
         nthreads=CORES,
-    )
+    ),
 )
