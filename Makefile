@@ -39,7 +39,7 @@ lint: dev
 	PYTHONPATH=. $(BIN)/python tools/layout_header.py --check
 
 test: dev
-	$(BIN)/python -m pytest -q -m "not (e2e and stress)"
+	$(BIN)/python -m pytest -q -m "not stress"
 
 stress: dev
 	$(BIN)/python -m pytest -q -m "stress or kill"

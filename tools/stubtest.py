@@ -11,7 +11,16 @@ modules = [
 ]
 sys.exit(
     subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "--concise", "--ignore-positional-only", *modules],
+        [
+            sys.executable,
+            "-m",
+            "mypy.stubtest",
+            "--concise",
+            "--ignore-positional-only",
+            "--mypy-config-file",
+            "pyproject.toml",
+            *modules,
+        ],
         cwd=ROOT,
         check=False,
     ).returncode
