@@ -156,8 +156,9 @@ def test_killed_recorder_and_stopped_engine_cost_nothing(instance, home):
         rig.run(3.0)
         assert set(rig.orders()) == before
         assert len(rig.door.control("orders", wallet=rig.account.wallet)) <= venue_before + 5
-        os.kill(rig.pid("engine"), signal.SIGCONT)
+        # Taken first: it may decide before this process runs again.
         woken_ns = monotonic_ns()
+        os.kill(rig.pid("engine"), signal.SIGCONT)
         trades_again(rig)
         for key, row in rig.orders().items():
             if key not in before and not row.order_flags & IntentFlag.UNWIND:
