@@ -13,7 +13,7 @@ from bench.harness import Row, empty_caches, paired, single
 from bench.markets import NullCell, book_frame, change_frame, market_row, put_market
 from bench.private import Memory, PrivateMemory
 from lowlat.core.clock import RealClock, monotonic_ns
-from lowlat.feeds.directory import MarketDirectory
+from lowlat.core.directory import MarketDirectory
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed, PolymarketFeedParams
 
 ROWS = ("decode-apply-publish", "tokens-10-to-10000")

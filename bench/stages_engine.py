@@ -18,8 +18,8 @@ from bench.wire_engine import ACCOUNT, CRYPTO, MARKETS, Spot, config, put_positi
 from bench.wire_venue import KILLED
 from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.core.clock import RealClock, monotonic_ns, wall_ns
+from lowlat.core.directory import MarketDirectory
 from lowlat.core.ports import SENT
-from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.wiring.trading import Trading
 

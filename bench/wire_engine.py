@@ -26,11 +26,11 @@ from lowlat.app.config import (
 from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
 from lowlat.app.runtime import BUSY, LoopCells, Runtime, run_process
 from lowlat.core.clock import RealClock, monotonic_ns
+from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import POSITION_ROW, SPOT_TOP, Coin, SpotTop, Venue, Writer, record_id
 from lowlat.core.ports import StreamWriter, TableWriter
 from lowlat.execution.limits import HardLimits
 from lowlat.execution.params import ExecutorParams
-from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.net._gate import SendGate
 from lowlat.net.http import HotConnections, HotParams

@@ -10,6 +10,7 @@ Hot path: ``on_frame`` with a price_change. Everything else is rare.
 from collections.abc import Callable
 from typing import Final
 
+from lowlat.core.directory import MarketDirectory
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import BookFlag, MarketStateReason, MarketStatus
 from lowlat.core.ports import Clock
@@ -21,7 +22,6 @@ from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
 from lowlat.feeds._shard import Link, MarketState, PolymarketFeedParams
 from lowlat.feeds._shards import Shards
-from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
 from lowlat.venues.polymarket.market import (
     PONG,
@@ -100,7 +100,9 @@ class PolymarketFeed:
     def start(self) -> None:
         """Declare everything stale and take the markets table."""
         self._outputs.start()
-        self._directory.start()
+        now_ns = self._now_ns()
+        for row in self._directory.start():
+            self._books.follow(self._directory.instruments, row, now_ns)
 
     def turn(self, now_ns: int) -> int:
         """Follow the markets table; every ``check_ns`` ping, watch, resync and count."""

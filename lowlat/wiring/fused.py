@@ -6,13 +6,13 @@ runs. Writers are opened before readers, so that a reader stands behind what a d
 
 from typing import Final
 
+from lowlat.core.directory import MarketDirectory
 from lowlat.core.instruments import Instruments
 from lowlat.core.layout import Venue, Writer
 from lowlat.core.ports import Engine
 from lowlat.execution.recovered import Recovered
 from lowlat.feeds._rows import MarketRows
 from lowlat.feeds.binance import BinanceFeed
-from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.metadata import MetadataEngine
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.feeds.prices import PricesFeed

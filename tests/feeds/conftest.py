@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lowlat.core.clock import VirtualClock
+from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import (
     BOOK_ROW,
     BOOK_TOP,
@@ -22,7 +23,6 @@ from lowlat.core.layout import (
     MarketStateChange,
     MarketStatus,
 )
-from lowlat.feeds.directory import MarketDirectory
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed, PolymarketFeedParams
 from lowlat.shm import _core
 
