@@ -1,11 +1,11 @@
-"""Write lowlat/core/layout.h, the C view of core/layout.py; ``--check`` fails when it is old."""
+"""Write the C and Cython views of core/layout.py; ``--check`` fails when one is old."""
 
 import sys
 from pathlib import Path
 
 from lowlat.core import layout
 
-HEADER = Path(__file__).parent.parent / "lowlat" / "core" / "layout.h"
+CORE = Path(__file__).parent.parent / "lowlat" / "core"
 C_TYPES = {
     "u1": "uint8_t",
     "u2": "uint16_t",
@@ -49,17 +49,44 @@ def render() -> str:
     return "\n".join([*lines, "#endif", ""])
 
 
-def struct_lines(record: layout.RecordType) -> list[str]:
-    name = f"ll_{record.name.lower()}"
-    body, checks = ["typedef struct {"], []
-    for field, (dtype, offset) in record.dtype.fields.items():
+def render_pxd() -> str:
+    """Return the Cython view: what kernels cimport, checked against the header by the compiler."""
+    lines = [
+        "# Generated from lowlat/core/layout.py by tools/layout_header.py. Do not edit.",
+        "from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t",
+        "",
+        'cdef extern from "layout.h" nogil:',
+        "    enum:",
+    ]
+    names = [f"LL_{name}" for name in CONSTANTS]
+    names += [f"LL_{enum.__name__.upper()}_{member.name}" for enum in ENUMS for member in enum]
+    names += [f"LL_KIND_{record.name}" for record in layout.RECORDS]
+    lines += [f"        {name}" for name in names]
+    for record in layout.RECORDS:
+        lines += ["", f"    ctypedef struct ll_{record.name.lower()}:"]
+        lines += [f"        {field}" for field in fields_of(record)]
+    return "\n".join([*lines, ""])
+
+
+def fields_of(record: layout.RecordType) -> list[str]:
+    """Return the C declaration of each field, without its semicolon."""
+    found = []
+    for field, (dtype, _) in record.dtype.fields.items():
         base, count = (dtype.base, dtype.shape[0]) if dtype.shape else (dtype, 0)
         if base.kind == "V":
-            body.append(f"    uint8_t {field}[{base.itemsize}];")
+            found.append(f"uint8_t {field}[{base.itemsize}]")
         else:
-            suffix = f"[{count}]" if count else ""
-            body.append(f"    {C_TYPES[base.str[1:]]} {field}{suffix};")
-        checks.append(f'_Static_assert(offsetof({name}, {field}) == {offset}, "{field}");')
+            found.append(f"{C_TYPES[base.str[1:]]} {field}" + (f"[{count}]" if count else ""))
+    return found
+
+
+def struct_lines(record: layout.RecordType) -> list[str]:
+    name = f"ll_{record.name.lower()}"
+    body = ["typedef struct {", *(f"    {field};" for field in fields_of(record))]
+    checks = [
+        f'_Static_assert(offsetof({name}, {field}) == {offset}, "{field}");'
+        for field, (_, offset) in record.dtype.fields.items()
+    ]
     used = record.codec.size + layout.SLOT_HEAD_BYTES
     if used < record.size_bytes:
         body.append(f"    uint8_t tail_reserved[{record.size_bytes - used}];")
@@ -68,10 +95,16 @@ def struct_lines(record: layout.RecordType) -> list[str]:
     return body + checks
 
 
+def main() -> int:
+    views = {CORE / "layout.h": render(), CORE / "layout.pxd": render_pxd()}
+    for path, text in views.items():
+        if "--check" not in sys.argv:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            print(f"{path} is old: run tools/layout_header.py", file=sys.stderr)
+            return 1
+    return 0
+
+
 if __name__ == "__main__":
-    text = render()
-    if "--check" in sys.argv:
-        sys.exit(
-            0 if HEADER.read_text() == text else f"{HEADER} is old: run tools/layout_header.py"
-        )
-    HEADER.write_text(text)
+    sys.exit(main())
