@@ -24,6 +24,7 @@ from lowlat.app.drain import Drain
 from lowlat.app.hygiene import harden
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
+from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.runtime import LoopCells, Runtime, install_signals, run_process
 from lowlat.app.state import state_dir
@@ -61,6 +62,7 @@ class FusedEngine:
         self.attachment = Attachment(config.instance, NAME)
         self.stats = self.attachment.open_stats()
         self.metrics = Metrics(self.stats)
+        hang_nameplate(self.metrics, config.mode, config.process.waiting)
         self._clock = RealClock()
         self._draw = random.SystemRandom().random
         certificate = config.endpoints.certificate_file

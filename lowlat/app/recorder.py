@@ -15,6 +15,7 @@ from lowlat.app.config import EngineConfig, load_config
 from lowlat.app.hygiene import harden
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Metrics
+from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.state import state_dir
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.errors import ConfigError, LowlatError
@@ -55,6 +56,7 @@ def _run(config: EngineConfig) -> int:
     with Attachment(config.instance, NAME) as attachment:
         stats = attachment.open_stats()
         metrics = Metrics(stats)
+        hang_nameplate(metrics, config.mode, "poll")
         engines = _engines(config, attachment, metrics)
         for engine in engines:
             engine.start()
