@@ -1,10 +1,13 @@
 """`lowlat`: one command a job. Exit codes: 0 done, 1 failed or disagreed, 2 wrong use or config."""
 
+import importlib
+import pkgutil
 import sys
 from typing import Annotated
 
 import typer
 
+from lowlat import cli
 from lowlat.core.errors import ConfigError, LowlatError
 
 __all__ = ["app", "main"]
@@ -52,5 +55,7 @@ def main() -> None:
 
 
 def _register() -> None:
-    """Import the command files; each adds itself. Heavy imports stay inside the commands."""
-    from lowlat.cli import bench, clean, demo, doctor, run, sim, trace, why  # noqa: F401
+    """Import every command file; each adds itself. Heavy imports stay inside the commands."""
+    for module in pkgutil.iter_modules(cli.__path__):
+        if not module.name.startswith("_") and module.name != "main":
+            importlib.import_module(f"lowlat.cli.{module.name}")
