@@ -2,9 +2,20 @@
 
 from typing import Final
 
-__all__ = ["HALT_GAUGE", "SUPERVISOR"]
+__all__ = ["GENERATION", "HALT_GAUGE", "HOLD_GAUGE", "RESUMES", "SUPERVISOR", "generation_word"]
 
 SUPERVISOR: Final = "supervisor"
 """Owner of the supervisor's statistics segment, which carries its heartbeat."""
 HALT_GAUGE: Final = "halt"
 """Its halt cell: new orders stop while it is not 0."""
+HOLD_GAUGE: Final = "hold"
+"""Its second cell: new orders wait while processes are between two config generations."""
+RESUMES: Final = "resumes"
+"""How often a person lifted halts; a process that sees it grow lifts its own."""
+GENERATION: Final = "generation"
+"""A process' own gauge: the config generation that it runs on."""
+
+
+def generation_word(process: str) -> str:
+    """Return the supervisor's gauge that says which generation a process shall run on."""
+    return f"{GENERATION}.{process}"

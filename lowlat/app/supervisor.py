@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
-from lowlat.app.names import HALT_GAUGE, SUPERVISOR
+from lowlat.app.names import HALT_GAUGE, HOLD_GAUGE, RESUMES, SUPERVISOR, generation_word
 from lowlat.app.state import (
     ChildRecord,
     forget_children,
@@ -36,7 +36,15 @@ from lowlat.shm.memory import Segment, open_segment
 from lowlat.shm.segments import Cleaned, SegmentSet, create_segments
 from lowlat.shm.stats import StatsWriter
 
-__all__ = ["HALT_GAUGE", "NAME", "ChildState", "ChildStatus", "HaltCode", "Supervisor"]
+__all__ = [
+    "HALT_GAUGE",
+    "NAME",
+    "ChildState",
+    "ChildStatus",
+    "HaltCode",
+    "Service",
+    "Supervisor",
+]
 
 NAME: Final = SUPERVISOR
 HEARTBEAT_EVERY_S: Final = 0.1
@@ -51,6 +59,22 @@ _log: Final = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 OnReady = Callable[[str, dict[str, Any]], None]
+
+
+class Service(Protocol):
+    """Something that the supervisor's loop serves besides its children."""
+
+    def opened(self, stats: StatsWriter) -> None:
+        """Take the supervisor's cells, each time segments were made and before a child starts."""
+        ...
+
+    def descriptors(self) -> list[int]:
+        """Return what to wake up for."""
+        ...
+
+    def turn(self, now_ns: int) -> None:
+        """Do what is due; never blocks."""
+        ...
 
 
 class HaltCode(IntEnum):
@@ -102,6 +126,10 @@ class _Seat:
     """Its statistics as this life writes them."""
     due_ns: int = 0
     """BACKOFF: when to start again. STARTING: when to give up. READY: since when."""
+    restarts_asked: bool = False
+    """STOPPING because a person wants it anew: it starts again once it is gone."""
+    kill_due_ns: int = 0
+    """When a life that was asked to end for a restart has had its time."""
 
 
 class Supervisor:
@@ -129,6 +157,8 @@ class Supervisor:
         self.state_dir: Path = state_dir(instance)
         self.on_turn: Callable[[], None] | None = None
         """Called at the end of every turn, also while children start, drain or reboot."""
+        self.services: list[Service] = []
+        """Served in every turn; add them before ``open``."""
         self.failure = ""
         """Why the run cannot go on; empty while it can."""
 
@@ -158,7 +188,20 @@ class Supervisor:
         if self._set.warning:
             _log.warning("memory lock: %s", self._set.warning)
         self._write_halt(HaltCode.STARTING)
+        # Children look these up when they start: they exist from the first moment.
+        self._stats.gauge(HOLD_GAUGE)
+        self._stats.gauge(RESUMES)
+        for seat in self._seats.values():
+            if seat.spec.segments:
+                self._stats.gauge(generation_word(seat.spec.name))
+        for service in self.services:
+            service.opened(self._stats)
         self._beat()
+
+    @property
+    def adopts(self) -> bool:
+        """Whether children of a dead supervisor still run; known after ``open``."""
+        return bool(self._adoptable)
 
     def _leftovers(self) -> dict[str, ChildRecord]:
         """Return living children of a dead supervisor that are just what we would start."""
@@ -222,8 +265,14 @@ class Supervisor:
         now_ns = monotonic_ns()
         for seat in self._seats.values():
             self._look_at(seat, now_ns)
+            if seat.restarts_asked and now_ns >= seat.kill_due_ns and seat.life is not None:
+                seat.kill_due_ns = 1 << 62
+                _log.error("killed for restart child=%s pid=%d", seat.spec.name, seat.life.pid)
+                seat.life.send(signal.SIGKILL)
         if self._halt is HaltCode.CHILD_LOST and self._traders_ready():
             self._write_halt(HaltCode.NONE)
+        for service in self.services:
+            service.turn(now_ns)
         if self.on_turn is not None:
             self.on_turn()
 
@@ -233,6 +282,9 @@ class Supervisor:
             if seat.life is not None:
                 for descriptor in seat.life.descriptors():
                     poller.register(descriptor, select.POLLIN)
+        for service in self.services:
+            for descriptor in service.descriptors():
+                poller.register(descriptor, select.POLLIN)
         poller.poll(wait_s * 1000)
 
     def _look_at(self, seat: _Seat, now_ns: int) -> None:
@@ -277,6 +329,10 @@ class Supervisor:
             return
         if seat.state is ChildState.STOPPING:
             seat.state = ChildState.STOPPED
+            if seat.restarts_asked:
+                seat.restarts_asked = False
+                seat.restarts += 1
+                self._spawn(seat)
             return
         was_ready = seat.state is ChildState.READY
         how = _how(life.exit_code)
@@ -360,6 +416,7 @@ class Supervisor:
         if any(seat.spec.trades for seat in seats):
             self._write_halt(HaltCode.DRAINING)
         for seat in seats:
+            seat.restarts_asked = False
             if seat.life is not None and not seat.life.gone:
                 seat.state = ChildState.STOPPING
                 seat.life.send(signal.SIGTERM)
@@ -392,6 +449,21 @@ class Supervisor:
                 names = ", ".join(seat.spec.name for seat in seats if self._runs(seat))
                 raise SpawnError(f"{names}: still there {KILL_WAIT_S:g} s after SIGKILL")
             self.turn(HEARTBEAT_EVERY_S)
+
+    def restart(self, name: str, deadline_s: float) -> None:
+        """Let a child end in order (SIGTERM; SIGKILL at the deadline) and start it again.
+
+        Returns at once; ``status`` tells when it is READY. Raises SpawnError for a child that does
+        not run.
+        """
+        seat = self._seats[name]
+        if seat.life is None or seat.life.gone or seat.state is not ChildState.READY:
+            raise SpawnError(f"{name} is {seat.state.name.lower()}, only a ready one can restart")
+        if seat.spec.trades:
+            self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
+        seat.state, seat.restarts_asked = ChildState.STOPPING, True
+        seat.kill_due_ns = monotonic_ns() + int(deadline_s * _NS)
+        seat.life.send(signal.SIGTERM)
 
     def kill(self, names: Iterable[str]) -> None:
         """SIGKILL children as a fault would; they are restarted as after any crash."""

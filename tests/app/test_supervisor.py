@@ -115,6 +115,63 @@ def test_a_killed_child_is_restarted_at_once_and_new_orders_halt_meanwhile(insta
         assert halt_cell(instance) == HaltCode.NONE
 
 
+@pytest.mark.parametrize(("code", "deadline_s"), [(POLITE, 20.0), (STUBBORN, 0.1)])
+def test_restart_ends_one_child_in_order_and_starts_it_anew(instance, code, deadline_s):
+    with supervisor(instance, spec("engine", code, trades=True), spec("other", POLITE)) as sup:
+        sup.start()
+        first, other = state_of(sup, "engine").pid, state_of(sup, "other").pid
+        sup.restart("engine", deadline_s)
+        assert halt_cell(instance) == HaltCode.CHILD_LOST
+        with pytest.raises(SpawnError, match="engine is stopping, only a ready one can restart"):
+            sup.restart("engine", deadline_s)
+        turn_until(sup, lambda: state_of(sup, "engine").state is ChildState.READY)
+        assert state_of(sup, "engine").pid not in {0, first}
+        assert is_gone(first)
+        assert state_of(sup, "other").pid == other
+        assert sup.failure == ""
+        assert halt_cell(instance) == HaltCode.NONE
+
+
+def test_stop_ends_a_child_that_was_about_to_restart(instance):
+    with supervisor(instance, spec("engine", STUBBORN)) as sup:
+        sup.start()
+        sup.restart("engine", 20.0)
+        assert not sup.stop(["engine"], 0.1)
+        assert state_of(sup, "engine").state is ChildState.STOPPED
+
+
+def test_services_get_cells_before_a_child_starts_and_are_served_every_turn(instance):
+    class Service:
+        def __init__(self):
+            self.seen = []
+            self.pipe = os.pipe()
+
+        def opened(self, stats):
+            stats.gauge("generation.a").set(7)
+
+        def descriptors(self):
+            return [self.pipe[0]]
+
+        def turn(self, now_ns):
+            self.seen.append(now_ns)
+
+    service = Service()
+    sup = Supervisor(instance, [spec("a", POLITE, segments=True)], segments=SMALL, seed=1)
+    sup.services.append(service)
+    with sup:
+        sup.open()
+        reader = Attachment(instance, "test").open_stats_reader(NAME).snapshot()
+        assert reader.counters["generation.a"] == 7
+        assert {"hold", "resumes"} <= reader.counters.keys()
+        os.write(service.pipe[1], b"x")
+        before = monotonic_ns()
+        sup.turn(0.1)
+        assert monotonic_ns() - before < 90_000_000, "a readable service wakes the loop"
+        assert service.seen
+    for descriptor in service.pipe:
+        os.close(descriptor)
+
+
 def test_a_crash_loop_ends_and_leaves_the_halt_set(instance, monkeypatch):
     monkeypatch.setattr("lowlat.app.supervisor.BACKOFF_FIRST_S", 0.01)
     code = READY + "raise SystemExit(3)\n"
