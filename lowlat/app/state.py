@@ -16,7 +16,14 @@ from lowlat.core.errors import SegmentError
 from lowlat.shm.locks import Identity, boot_id
 from lowlat.shm.places import check_instance
 
-__all__ = ["ChildRecord", "forget_children", "living_children", "save_children", "state_dir"]
+__all__ = [
+    "ChildRecord",
+    "forget_children",
+    "living_children",
+    "save_children",
+    "state_dir",
+    "state_root",
+]
 
 _FILE: Final = "children.json"
 
@@ -36,13 +43,18 @@ class ChildRecord(msgspec.Struct, frozen=True):
         return Identity(self.name, self.pid, self.start_ticks, self.boot_id).alive
 
 
+def state_root() -> Path:
+    """Return the folder of every instance's state directory, made or not."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "lowlat"
+
+
 def state_dir(instance: str, *, make: bool = True) -> Path:
     """Return the instance's state directory, private to us; made when missing.
 
     Raises SegmentError when it belongs to somebody else, is open to others or is no directory.
     """
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    path = Path(base) / "lowlat" / check_instance(instance)
+    path = state_root() / check_instance(instance)
     if not make:
         return path
     try:
