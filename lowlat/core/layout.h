@@ -1022,4 +1022,26 @@ _Static_assert(offsetof(ll_control_row, halt_code) == 60, "halt_code");
 _Static_assert(offsetof(ll_control_row, reason) == 64, "reason");
 _Static_assert(sizeof(ll_control_row) == 192, "ll_control_row");
 
+#define LL_KIND_INTEREST_ROW 29
+typedef struct {
+    uint64_t seq;
+    uint32_t epoch;
+    uint16_t slot_kind;
+    uint16_t slot_flags;
+    int64_t changed_ns;
+    uint32_t used;
+    uint32_t spare;
+    uint32_t markets[112];
+    uint8_t tail_reserved[32];
+} ll_interest_row;
+_Static_assert(offsetof(ll_interest_row, seq) == 0, "seq");
+_Static_assert(offsetof(ll_interest_row, epoch) == 8, "epoch");
+_Static_assert(offsetof(ll_interest_row, slot_kind) == 12, "slot_kind");
+_Static_assert(offsetof(ll_interest_row, slot_flags) == 14, "slot_flags");
+_Static_assert(offsetof(ll_interest_row, changed_ns) == 16, "changed_ns");
+_Static_assert(offsetof(ll_interest_row, used) == 24, "used");
+_Static_assert(offsetof(ll_interest_row, spare) == 28, "spare");
+_Static_assert(offsetof(ll_interest_row, markets) == 32, "markets");
+_Static_assert(sizeof(ll_interest_row) == 512, "ll_interest_row");
+
 #endif

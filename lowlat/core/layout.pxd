@@ -48,6 +48,7 @@ cdef extern from "layout.h" nogil:
         LL_KIND_CASH_ROW
         LL_KIND_EXPOSURE_ROW
         LL_KIND_CONTROL_ROW
+        LL_KIND_INTEREST_ROW
 
     ctypedef struct ll_book_top:
         uint64_t seq
@@ -524,3 +525,13 @@ cdef extern from "layout.h" nogil:
         uint32_t puller
         uint32_t halt_code
         uint8_t reason[64]
+
+    ctypedef struct ll_interest_row:
+        uint64_t seq
+        uint32_t epoch
+        uint16_t slot_kind
+        uint16_t slot_flags
+        int64_t changed_ns
+        uint32_t used
+        uint32_t spare
+        uint32_t markets[112]

@@ -48,9 +48,12 @@ __all__ = [
     "FRAME_DATA_BYTES",
     "GROUP_ROW",
     "INTENT",
+    "INTEREST_MARKETS",
+    "INTEREST_ROW",
     "LAYOUT_VERSION",
     "MARKET_ROW",
     "MARKET_STATE",
+    "NO_MARKET",
     "ORDER_ROW",
     "POSITION_ROW",
     "RECORDS",
@@ -72,6 +75,7 @@ __all__ = [
     "Exchange",
     "GroupState",
     "IntentFlag",
+    "InterestRow",
     "Known",
     "MarketStateReason",
     "MarketStatus",
@@ -100,6 +104,9 @@ BOOK_LEVELS: Final = 32
 BOOK_TOP_LEVELS: Final = 5
 SIGNAL_METADATA_BYTES: Final = 300
 FRAME_DATA_BYTES: Final = 968
+INTEREST_MARKETS: Final = 112
+NO_MARKET: Final = 0xFFFF_FFFF
+"""``market`` of a MARKET_STATE that is about none of the table's rows."""
 
 # ------------------------------------------------------------------------------- field types
 U8 = Annotated[int, "B"]
@@ -116,6 +123,7 @@ Bytes32 = Annotated[bytes, "32s"]
 """Big-endian u256 or 32-byte hash: condition id, token id, order id."""
 Metadata = Annotated[bytes, f"{SIGNAL_METADATA_BYTES}s"]
 FrameData = Annotated[bytes, f"{FRAME_DATA_BYTES}s"]
+Markets = Annotated[tuple[int, ...], f"{INTEREST_MARKETS}I"]
 TopLevels = Annotated[tuple[int, ...], f"{BOOK_TOP_LEVELS}q"]
 BookPrices = Annotated[tuple[int, ...], f"{BOOK_LEVELS}i"]
 BookSizes = Annotated[tuple[int, ...], f"{BOOK_LEVELS}q"]
@@ -272,6 +280,8 @@ class MarketStateReason(IntEnum):
     HALT = 4
     STALE = 5
     START_PRICE = 6
+    LISTED = 7
+    """The venue announced a market that has no row yet: ``market`` is NO_MARKET."""
 
 
 class Rule(IntEnum):
@@ -960,6 +970,16 @@ class ExposureRow(NamedTuple):
     generation: U32
 
 
+class InterestRow(NamedTuple):
+    """Markets that modules may take, for the templates of the executor. Written by signals only."""
+
+    changed_ns: I64
+    used: U32
+    """How many of ``markets`` are meant; the rest is zero."""
+    spare: U32
+    markets: Markets
+
+
 class ControlRow(NamedTuple):
     """A halt cell. One row a puller, written by that puller only; any non-zero row halts."""
 
@@ -994,6 +1014,7 @@ POSITION_ROW = _record(PositionRow, "POSITION_ROW", 25, "state", 128)
 CASH_ROW = _record(CashRow, "CASH_ROW", 26, "state", 128)
 EXPOSURE_ROW = _record(ExposureRow, "EXPOSURE_ROW", 27, "state", 128)
 CONTROL_ROW = _record(ControlRow, "CONTROL_ROW", 28, "state", 192)
+INTEREST_ROW = _record(InterestRow, "INTEREST_ROW", 29, "state", 512)
 SPOT_ROW = SPOT_TOP
 
 RECORDS: Final[tuple[RecordType[Any], ...]] = (
@@ -1018,6 +1039,7 @@ RECORDS: Final[tuple[RecordType[Any], ...]] = (
     CASH_ROW,
     EXPOSURE_ROW,
     CONTROL_ROW,
+    INTEREST_ROW,
 )
 
 
@@ -1057,6 +1079,8 @@ STREAMS: Final = {
         Stream("trades", (TRADE,), 4096, Writer.POLYMARKET),
         Stream("spot_trades", (TRADE,), 8192, Writer.BINANCE),
         Stream("frames", (FRAME,), 4096, Writer.POLYMARKET),
+        Stream("frames_spot", (FRAME,), 1024, Writer.BINANCE),
+        Stream("frames_settle", (FRAME,), 256, Writer.PRICES),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
         Stream("turns", (TURN,), 512, Writer.SIGNALS),
         Stream("intents", (INTENT,), 256, Writer.RISK, ("executor",)),
@@ -1076,6 +1100,7 @@ TABLES: Final = {
         Table("positions", POSITION_ROW, 10240, Writer.EXECUTOR),
         Table("cash", CASH_ROW, 1, Writer.EXECUTOR),
         Table("exposure", EXPOSURE_ROW, 1024, Writer.RISK),
+        Table("interest", INTEREST_ROW, 1, Writer.SIGNALS),
         Table("control", CONTROL_ROW, 8, Writer.SUPERVISOR),
     )
 }

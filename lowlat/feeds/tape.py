@@ -7,7 +7,14 @@ fails and never waits: a frame too large for the stream is dropped and counted.
 import struct
 from typing import Final
 
-from lowlat.core.layout import FRAME, FRAME_DATA_BYTES, SLOT_HEAD_BYTES, Venue, record_id
+from lowlat.core.layout import (
+    FRAME,
+    FRAME_DATA_BYTES,
+    SLOT_HEAD_BYTES,
+    STREAMS,
+    Venue,
+    record_id,
+)
 from lowlat.core.ports import Clock, StreamWriter
 from lowlat.feeds.ports import Counters
 
@@ -16,7 +23,7 @@ __all__ = ["StreamTape"]
 _HEAD: Final = struct.Struct("<QqqIIHHHBB")
 """The fields of FRAME before its data; tests hold it against the record."""
 _DATA_AT: Final = SLOT_HEAD_BYTES + _HEAD.size
-PARTS_MAX: Final = 2048
+PARTS_MAX: Final = STREAMS["frames"].slots // 2
 """Half of the stream: one dump must not lap the reader by itself."""
 
 
@@ -24,8 +31,17 @@ class StreamTape:
     """A feed's end of the tape. ``writer`` and ``venue`` are stamped on every part."""
 
     def __init__(
-        self, stream: StreamWriter, venue: Venue, writer: int, clock: Clock, counters: Counters
+        self,
+        stream: StreamWriter,
+        venue: Venue,
+        writer: int,
+        clock: Clock,
+        counters: Counters,
+        *,
+        parts_max: int = PARTS_MAX,
     ) -> None:
+        """``parts_max``: half the slots of the stream; a frame of more parts is dropped."""
+        self._parts_max = parts_max
         self._stream = stream
         self._publish = stream.publish
         self._buffer = stream.buffer
@@ -61,7 +77,7 @@ class StreamTape:
     def _put_parts(self, payload: bytes, recv_ns: int, connection: int, direction: int) -> None:
         size, wall_ns = len(payload), self._wall_ns()
         parts = -(-size // FRAME_DATA_BYTES)
-        if parts > PARTS_MAX:
+        if parts > self._parts_max:
             self._dropped.add(1)
             return
         for part in range(parts):

@@ -46,7 +46,7 @@ _GROUP_GRACE_NS: Final = 4_000_000_000
 """Two seconds to unwind, and what a look at the venue may take."""
 _UNKNOWN_GRACE_NS: Final = 60_000_000_000
 """While a leg's outcome is unknown nobody can say more: canceled by id and looked up, 30 s."""
-_STREAMS: Final = tuple(name for name in STREAMS if name != "frames")
+_STREAMS: Final = tuple(name for name in STREAMS if not name.startswith("frames"))
 _GATED: Final = frozenset(name for name in STREAMS if STREAMS[name].gates)
 
 

@@ -40,3 +40,15 @@ def test_frame_that_would_lap_the_reader_is_dropped_and_counted(made):
     tape.put(bytes(PARTS_MAX * FRAME_DATA_BYTES + 1), 1, 0, 0)
     assert stream.take() == []
     assert counts["binance.tape_dropped"] == 1
+
+
+def test_a_smaller_stream_drops_what_would_lap_its_reader(tools):
+    stream, counts = tools.MemoryStream("frames_settle", 256), tools.Counts()
+    clock = VirtualClock(5)
+    tape = StreamTape(
+        stream.writer, Venue.CHAINLINK, Writer.PRICES, clock, counts.cell, parts_max=128
+    )
+    tape.put(bytes(128 * FRAME_DATA_BYTES), 1, 0, 0)
+    assert len(stream.take(FRAME)) == 128
+    tape.put(bytes(128 * FRAME_DATA_BYTES + 1), 1, 0, 0)
+    assert not stream.take(FRAME)
