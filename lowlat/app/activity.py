@@ -8,6 +8,7 @@ restarts and reboots: when the segments are made anew, it opens them and counts 
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -69,6 +70,8 @@ class Activity:
         """OrderState by order row id."""
         self.groups: dict[int, int] = {}
         """GroupState by group id."""
+        self.on_records: Callable[[str, Records], None] | None = None
+        """Called with the name and the private copies of all records that a poll read."""
 
     @property
     def attached(self) -> Attached | None:
@@ -101,6 +104,8 @@ class Activity:
                 for record_name, records in batch.items():
                     if len(records):
                         take(record_name, records)
+                        if self.on_records is not None:
+                            self.on_records(record_name, records)
                 count += taken
                 # Nothing taken although more was lost: lapped, and now stands at the newest.
                 if not taken and view.reader.lost == lost:

@@ -14,15 +14,35 @@ from typing import Final
 
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import LayoutError, SegmentError
+from lowlat.shm.header import State
 from lowlat.shm.histograms import HistogramView
+from lowlat.shm.locks import Identity, probe_lock
 from lowlat.shm.memory import open_segment
 from lowlat.shm.places import segment_file, segment_names
 from lowlat.shm.stats import ErrorView, Metric, Snapshot, StatsReader
 
-__all__ = ["LATENCY_PREFIX", "Reading", "Telemetry", "latency_table"]
+__all__ = ["LATENCY_PREFIX", "Life", "Reading", "Telemetry", "latency_table"]
 
 LATENCY_PREFIX: Final = "latency."
 _STATS: Final = "stats."
+_TURN_NS: Final = "loop.turn_ns"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The process behind a statistics segment."""
+
+    state: State
+    writer: Identity | None
+    """Who wrote last, None when nobody did yet."""
+    alive: bool
+    """Whether it holds its segment now. READY and not alive: it crashed."""
+    epoch: int
+    """Which life of this process it is, from 1."""
+    heartbeat_ns: int
+    """0 when its loop has not turned yet."""
+    busy_ns: int
+    """Time its loop spent in turns that did something; only grows."""
 
 
 @dataclass(slots=True)
@@ -38,8 +58,7 @@ class Reading:
     errors: dict[str, list[ErrorView]] = field(default_factory=dict)
     """Distinct errors by process."""
     errors_dropped: int = 0
-    heartbeats_ns: dict[str, int] = field(default_factory=dict)
-    epochs: dict[str, int] = field(default_factory=dict)
+    lives: dict[str, Life] = field(default_factory=dict)
 
     def counter(self, name: str) -> int:
         """Return a counter, 0 when nobody has it."""
@@ -96,7 +115,21 @@ class _Source:
 
     def __init__(self, instance: str, name: str) -> None:
         self.inode = os.stat(segment_file(instance, name)).st_ino
-        self.reader = StatsReader(open_segment(instance, name))
+        self._segment = open_segment(instance, name)
+        self.reader = StatsReader(self._segment)
+
+    def life(self, snapshot: Snapshot) -> Life:
+        """Describe the process that writes here."""
+        segment = self._segment
+        turns = snapshot.histograms.get(_TURN_NS)
+        return Life(
+            segment.state,
+            segment.writer,
+            probe_lock(segment.header.run_dir, segment.name) is not None,
+            snapshot.epoch,
+            snapshot.heartbeat_ns,
+            turns.sum_ns if turns is not None else 0,
+        )
 
 
 class Telemetry:
@@ -122,8 +155,7 @@ class Telemetry:
                 if snapshot.metrics[each] is Metric.GAUGE
             }
             now.errors[process] = snapshot.errors
-            now.heartbeats_ns[process] = snapshot.heartbeat_ns
-            now.epochs[process] = snapshot.epoch
+            now.lives[process] = source.life(snapshot)
             now.errors_dropped += snapshot.errors_dropped
         return now
 

@@ -118,7 +118,7 @@ class _Demo:
                 supervisor.open()
                 state = clear_state(self._options.instance)
                 self._state = state
-                observer = Observer(supervisor)
+                observer = Observer(supervisor.instance, supervisor)
                 supervisor.on_turn = observer.on_turn
                 supervisor.start(view.say, self._on_ready)
                 seconds = self._trade(observer)

@@ -1,12 +1,18 @@
-"""What `demo` and `run` show: one picture of an instance, put together from read-only mappings."""
+"""One picture of an instance, put together from read-only mappings: for every screen and report.
+
+`demo` and `run` make it beside their supervisor, `top` and `status` from outside.
+"""
 
 from dataclasses import dataclass, field
 from typing import Final
 
-from lowlat.app.activity import Activity, Pairs
+from lowlat.app.activity import Activity, Pairs, rule_name
+from lowlat.app.nameplate import mode_of
+from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.supervisor import ChildStatus, HaltCode, Supervisor
 from lowlat.app.telemetry import Reading, Telemetry
 from lowlat.app.valuation import Worth, worth
+from lowlat.cli._processes import Processes, ProcessView
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import LayoutError, SegmentError
 from lowlat.core.layout import BookFlag, OrderState
@@ -25,8 +31,13 @@ class Picture:
     """Everything a screen or a line shows, at about one moment."""
 
     children: list[ChildStatus]
-    halt: HaltCode
+    """Only beside the supervisor."""
+    halts: list[str]
+    """Why new orders are halted: every cell that is set, in words."""
     reading: Reading
+    processes: list[ProcessView]
+    mode: str
+    """sim, paper, live; '' when the processes do not say one."""
     rates: dict[str, float]
     signals: dict[str, int]
     decisions: dict[str, int]
@@ -53,12 +64,15 @@ class Picture:
 
 
 class Observer:
-    """Keeps counting while the supervisor turns; hook ``on_turn`` to it."""
+    """Keeps counting as long as ``on_turn`` is called often: hook it to the supervisor's."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, instance: str, supervisor: Supervisor | None = None) -> None:
+        """``supervisor``: the one that runs in this process, if it does."""
+        self.instance = instance
         self._supervisor = supervisor
-        self.activity = Activity(supervisor.instance, from_start=True)
-        self.telemetry = Telemetry(supervisor.instance)
+        self.activity = Activity(instance, from_start=True)
+        self.telemetry = Telemetry(instance)
+        self._processes = Processes()
         self._swept_ns = 0
         self._earlier = self.telemetry.read()
         self._rates: dict[str, float] = {}
@@ -86,9 +100,11 @@ class Observer:
         activity.sweep()
         open_orders = sum(state in _OPEN_STATES for state in activity.orders.values())
         picture = Picture(
-            children=self._supervisor.status(),
-            halt=self._supervisor.halt,
+            children=self._supervisor.status() if self._supervisor is not None else [],
+            halts=_halts(reading),
             reading=reading,
+            processes=self._processes.views(reading),
+            mode=mode_of(reading.gauges.values()),
             rates=self._rates,
             signals=dict(activity.signals.most_common()),
             decisions=activity.by_rule(),
@@ -119,3 +135,15 @@ class Observer:
         except (SegmentError, LayoutError):
             # Segments are being made anew: this picture shows none of them, the next one does.
             return
+
+
+def _halts(reading: Reading) -> list[str]:
+    """Name every halt cell that is set; a code of a newer build stays a number."""
+    found = []
+    for process, gauges in sorted(reading.gauges.items()):
+        code = gauges.get(HALT_GAUGE, 0)
+        if code and process == SUPERVISOR and code in HaltCode.__members__.values():
+            found.append(f"supervisor: {HaltCode(code).name.lower().replace('_', ' ')}")
+        elif code:
+            found.append(f"{process}: {rule_name(code) if process != SUPERVISOR else code}")
+    return found

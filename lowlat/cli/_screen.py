@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lowlat.app.supervisor import ChildState, HaltCode
+from lowlat.app.supervisor import ChildState
 from lowlat.app.telemetry import latency_table
 from lowlat.cli._observer import Picture
 from lowlat.cli._words import count, dollars, duration
@@ -31,8 +31,8 @@ def lines_of(picture: Picture, title: str, badge: str, phase: str) -> list[Text]
     """Lay a picture out in at most HEIGHT lines of at most WIDTH columns."""
     head = Text.assemble((f" {title} ", "bold"), (f" {badge} ", "bold black on yellow"))
     head.append(f"  {phase}")
-    if picture.halt is not HaltCode.NONE:
-        head.append(f"  new orders halted: {picture.halt.name.lower()}", "bold red")
+    if picture.halts:
+        head.append(f"  new orders halted: {', '.join(picture.halts)}", "bold red")
     lines = [head, Text("")]
     processes = Text()
     for child in picture.children:
@@ -120,8 +120,8 @@ def one_line(picture: Picture, phase: str) -> str:
     restarts = sum(child.restarts for child in picture.children)
     if restarts:
         parts.append(f"restarts={restarts}")
-    if picture.halt is not HaltCode.NONE:
-        parts.append(f"halt={picture.halt.name.lower()}")
+    if picture.halts:
+        parts.append("halt=" + ",".join(picture.halts).replace(" ", "_"))
     return "  ".join(parts)
 
 

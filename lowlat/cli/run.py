@@ -77,7 +77,7 @@ def _run(path: str, config: "EngineConfig") -> int:
         signal.signal(number, lambda code, _: stopping.append(code))
     with view, Supervisor(config.instance, specs) as supervisor:
         supervisor.open()
-        observer = Observer(supervisor)
+        observer = Observer(config.instance, supervisor)
         supervisor.on_turn = observer.on_turn
         try:
             supervisor.start(view.say)

@@ -56,7 +56,7 @@ class Rig:
     def __enter__(self):
         try:
             self.supervisor.open()
-            self.observer = Observer(self.supervisor)
+            self.observer = Observer(self.instance, self.supervisor)
             self.supervisor.on_turn = self.observer.on_turn
             self.supervisor.start(on_ready=self._on_ready)
         except BaseException:
