@@ -1,28 +1,31 @@
-# Types of the compiled part of signals; behaviour is documented in _emit.pyx.
+# Types of the compiled part of emitting; behaviour is documented in _emit.pyx.
 
-from typing import Any, final
+from collections.abc import Callable
+from typing import final
 
-from lowlat.book._view import BookView
 from lowlat.core.instruments import Instrument
+from lowlat.core.ports import Cell, Recorder, StreamWriter
 from lowlat.core.signal import Signal
 from lowlat.signals.emit import Source
 
-__all__ = ["RowCopier", "SignalSlot"]
+__all__ = ["Outlet"]
 
 @final
-class SignalSlot:
-    def __init__(self, buffer: Any, by_token: dict[str, Instrument]) -> None: ...
-    def write(
+class Outlet:
+    # The market record that the callback under way is about, and its module's mode.
+    source: Source | None
+    mode: int
+
+    def __init__(
         self,
-        signal: Signal,
-        metadata: bytes,
-        source: Source,
-        record: int,
-        decided_ns: int,
-        mode: int,
-    ) -> bool: ...
-
-@final
-class RowCopier:
-    def __init__(self, row: Any) -> None: ...
-    def copy_to(self, view: BookView) -> None: ...
+        signals: StreamWriter,
+        by_token: dict[str, Instrument],
+        monotonic_ns: Callable[[], int],
+        name: int,
+        emitted: Cell,
+        dropped: Cell,
+        latency: Recorder,
+    ) -> None: ...
+    def next_id(self) -> int: ...
+    def emit(self, signal: Signal, metadata: bytes) -> bool | None: ...
+    def sent(self, decided_ns: int, published_ns: int) -> bool: ...

@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: auto_pickle=False
-"""Compiled part of signals: write a plain signal's record, take a row into a market's own copy.
+"""Compiled part of emitting: a plain wish becomes its record and is published.
 
-Run by the emitter and the engine; no I/O. ``SignalSlot.write`` fills the slot only when every
-check of ``lowlat.signals.emit`` would pass; for anything else it says nothing and those checks
-name what is wrong. A test runs both over the same signals and compares bytes.
+Run by the emitter for Signals and by compiled looks, both through ``Outlet.send``: one writer of
+the record, no I/O of its own. What is not plain is not sent: the checks of ``lowlat.signals.emit``
+then name what is wrong. A test compares the bytes with those of ``core.signal.encode_signal``.
 """
 
 cimport cython
@@ -12,54 +12,196 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_Check
 from libc.math cimport isfinite
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from lowlat.book._slots cimport ll_row8
 from lowlat.book._view cimport BookView
+from lowlat.core.layout cimport LL_KIND_SIGNAL, LL_SIGNAL_METADATA_BYTES, ll_signal
 
-__all__ = ["RowCopier", "SignalSlot"]
-
-cdef extern from *:
-    """
-    #include "layout.h"
-    typedef ll_signal ll_signal8 __attribute__((aligned(8)));
-    """
-    ctypedef struct ll_signal8:
-        uint64_t id
-        uint64_t cause
-        int64_t event_ns
-        int64_t recv_ns
-        int64_t decoded_ns
-        int64_t published_ns
-        int64_t decided_ns
-        int64_t expires_ns
-        double confidence
-        double expected_value
-        int64_t size_suggestion_e6
-        uint64_t group
-        uint8_t market_id[32]
-        uint8_t token_id[32]
-        uint8_t module[16]
-        uint32_t instrument
-        uint32_t generation
-        int32_t limit_price_e4
-        uint8_t action
-        uint8_t urgency
-        uint8_t leg
-        uint8_t legs
-        uint16_t metadata_bytes
-        uint16_t mode
-        uint8_t metadata[300]
+__all__ = ["Outlet"]
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef enum:
     NAME_BYTES = 16
-    METADATA_BYTES = 300
     ID_BYTES = 32
     ONE = 10000
+
+
+@cython.final
+cdef class Outlet:
+    """The signals writer: its slot, its names, and what the callback under way is about."""
+
+    def __init__(
+        self, signals, dict by_token, monotonic_ns, uint64_t name, emitted, dropped, latency
+    ):
+        """Bind a StreamWriter, the instruments by token, a clock, counters and a recorder."""
+        self._buffer = signals.buffer
+        if <size_t>self._buffer.shape[0] < sizeof(ll_signal) or <size_t>&self._buffer[0] & 7:
+            raise ValueError(
+                f"signal buffer was {self._buffer.shape[0]} bytes, expected "
+                f"{sizeof(ll_signal)} or more on an 8-byte boundary"
+            )
+        self._raw = <ll_signal *>&self._buffer[0]
+        self._by_token = by_token
+        self._publish = signals.publish
+        self._monotonic_ns = monotonic_ns
+        self._record_latency = latency.record
+        self._count_emitted = emitted.add
+        self._count_dropped = dropped.add
+        self._kind = LL_KIND_SIGNAL
+        self._one = 1
+        self._name = name
+
+    def next_id(self):
+        """Return a name that no other record or group of this writer has."""
+        return self.next()
+
+    cdef uint64_t next(self) noexcept:
+        self._seq += 1
+        return self._name | self._seq
+
+    def emit(self, signal, bytes metadata):
+        """Publish a plain signal: whether it was sent, or None for what is not plain."""
+        cdef wish_t wish
+        cdef int found
+        try:
+            if not self._read(signal, metadata, &wish):
+                return None
+        except (TypeError, OverflowError, UnicodeError):
+            return None
+        found = self.send(&wish)
+        return None if found == NOT_PLAIN else found == SENT
+
+    cdef bint _read(self, object signal, bytes metadata, wish_t *wish) except -1:
+        """Take a signal apart; its ids and texts are borrowed. False for what is not plain."""
+        cdef object confidence = signal.confidence, value = signal.expected_value
+        cdef object module = signal.module, token = signal.token_id
+        cdef object instrument, identity
+        cdef bytes market_id, token_id
+        cdef Py_ssize_t at
+        wish.size_e6 = _integer(signal.size_suggestion)
+        wish.expires_ns = _integer(signal.expires_ns)
+        wish.limit_price_e4 = _integer(signal.limit_price_e4)
+        wish.action = _integer(signal.action)
+        wish.urgency = _integer(signal.urgency)
+        wish.leg = _integer(signal.leg)
+        wish.legs = _integer(signal.legs)
+        wish.group = _name(signal.group)
+        wish.cause = _name(signal.cause)
+        if not (
+            PyFloat_CheckExact(confidence)
+            and PyFloat_CheckExact(value)
+            and type(module) is str
+            and type(token) is str
+        ):
+            return False
+        wish.confidence = PyFloat_AS_DOUBLE(confidence)
+        wish.expected_value = PyFloat_AS_DOUBLE(value)
+        wish.module = PyUnicode_AsUTF8AndSize(module, &wish.module_bytes)
+        for at in range(wish.module_bytes):
+            if wish.module[at] & 0x80:
+                return False
+        instrument = self._by_token.get(token)
+        if instrument is None or instrument.market_id != signal.market_id:
+            return False
+        identity = instrument.identity
+        market_id = identity.market_id
+        token_id = identity.token_id
+        if PyBytes_GET_SIZE(market_id) != ID_BYTES or PyBytes_GET_SIZE(token_id) != ID_BYTES:
+            return False
+        wish.market_id = <const uint8_t *>PyBytes_AS_STRING(market_id)
+        wish.token_id = <const uint8_t *>PyBytes_AS_STRING(token_id)
+        wish.instrument = identity.instrument
+        wish.generation = identity.generation
+        wish.metadata = PyBytes_AS_STRING(metadata)
+        wish.metadata_bytes = PyBytes_GET_SIZE(metadata)
+        return True
+
+    cdef int send(self, const wish_t *wish) except -2:
+        """Publish one wish: SENT, DROPPED (counted) by a full gate, or NOT_PLAIN and untouched."""
+        cdef ll_signal *raw = self._raw
+        cdef int64_t decided_ns, published_ns
+        if not _plain(wish):
+            return NOT_PLAIN
+        assert self.source is not None, "a signal was emitted outside a callback"
+        decided_ns = self._monotonic_ns()
+        published_ns = self._stamp(wish.cause)
+        raw.id = self.next()
+        raw.decided_ns = decided_ns
+        raw.expires_ns = wish.expires_ns
+        raw.confidence = wish.confidence
+        raw.expected_value = wish.expected_value
+        raw.size_suggestion_e6 = wish.size_e6
+        raw.group = wish.group
+        memcpy(raw.market_id, wish.market_id, ID_BYTES)
+        memcpy(raw.token_id, wish.token_id, ID_BYTES)
+        memset(raw.module, 0, NAME_BYTES)
+        memcpy(raw.module, wish.module, wish.module_bytes)
+        raw.instrument = wish.instrument
+        raw.generation = wish.generation
+        raw.limit_price_e4 = <int32_t>wish.limit_price_e4
+        raw.action = <uint8_t>wish.action
+        raw.urgency = <uint8_t>wish.urgency
+        raw.leg = <uint8_t>wish.leg
+        raw.legs = <uint8_t>wish.legs
+        raw.metadata_bytes = <uint16_t>wish.metadata_bytes
+        raw.mode = <uint16_t>self.mode
+        memcpy(raw.metadata, wish.metadata, wish.metadata_bytes)
+        memset(
+            &raw.metadata[wish.metadata_bytes], 0, LL_SIGNAL_METADATA_BYTES - wish.metadata_bytes
+        )
+        return SENT if self._sent(decided_ns, published_ns) else DROPPED
+
+    cdef int64_t _stamp(self, uint64_t cause) except? -1:
+        """Copy the stamps of the source, and its name unless a cause is given."""
+        cdef ll_signal *raw = self._raw
+        cdef const ll_row8 *row
+        cdef object source = self.source
+        if type(source) is BookView:
+            row = (<BookView>source).live()
+            raw.cause = cause if cause else row.id
+            raw.event_ns = row.event_ns
+            raw.recv_ns = row.recv_ns
+            raw.decoded_ns = row.decoded_ns
+            raw.published_ns = row.published_ns
+        else:
+            raw.cause = cause if cause else <uint64_t>source.id
+            raw.event_ns = source.event_ns
+            raw.recv_ns = source.recv_ns
+            raw.decoded_ns = source.decoded_ns
+            raw.published_ns = source.published_ns
+        return raw.published_ns
+
+    def sent(self, int64_t decided_ns, int64_t published_ns):
+        """Publish what the slot holds and count it; False when the gate is full."""
+        return self._sent(decided_ns, published_ns)
+
+    cdef bint _sent(self, int64_t decided_ns, int64_t published_ns) except -1:
+        if not self._publish(self._kind):
+            self._count_dropped(self._one)
+            return False
+        self._count_emitted(self._one)
+        self._record_latency(decided_ns - published_ns)
+        return True
+
+
+cdef bint _plain(const wish_t *wish) noexcept:
+    return (
+        0.0 <= wish.confidence <= 1.0
+        and isfinite(wish.expected_value)
+        and wish.size_e6 > 0
+        and wish.expires_ns > 0
+        and 0 < wish.limit_price_e4 < ONE
+        and 0 <= wish.action <= 1
+        and 0 <= wish.urgency <= 2
+        and 0 <= wish.leg <= 255
+        and 0 <= wish.legs <= 255
+        and 0 < wish.module_bytes <= NAME_BYTES
+        and 0 <= wish.metadata_bytes <= LL_SIGNAL_METADATA_BYTES
+    )
 
 
 cdef inline int64_t _integer(object value) except? -1:
@@ -69,148 +211,8 @@ cdef inline int64_t _integer(object value) except? -1:
     return value
 
 
-@cython.final
-cdef class SignalSlot:
-    """The signals writer's private slot, bound once."""
-
-    cdef uint8_t[::1] _buffer
-    cdef ll_signal8 *_raw
-    cdef dict _by_token
-
-    def __init__(self, buffer, dict by_token):
-        """Bind the buffer of a StreamWriter for signals, and the instruments by token."""
-        self._buffer = buffer
-        if <size_t>self._buffer.shape[0] < sizeof(ll_signal8) or <size_t>&self._buffer[0] & 7:
-            raise ValueError(
-                f"signal buffer was {self._buffer.shape[0]} bytes, expected "
-                f"{sizeof(ll_signal8)} or more on an 8-byte boundary"
-            )
-        self._raw = <ll_signal8 *>&self._buffer[0]
-        self._by_token = by_token
-
-    def write(
-        self, signal, bytes metadata, source, uint64_t record, int64_t decided_ns, int mode
-    ):
-        """Fill the slot and return True; False for what is not plain: then it is not to be sent."""
-        try:
-            return self._write(signal, metadata, source, record, decided_ns, mode)
-        except (TypeError, OverflowError, UnicodeError):
-            return False
-
-    cdef bint _write(
-        self, signal, bytes metadata, source, uint64_t record, int64_t decided_ns, int mode
-    ) except -1:
-        cdef ll_signal8 *raw = self._raw
-        cdef object confidence = signal.confidence, value = signal.expected_value
-        cdef object module = signal.module, token = signal.token_id, cause = signal.cause
-        cdef object instrument, identity
-        cdef bytes market_id, token_id
-        cdef int64_t size_e6 = _integer(signal.size_suggestion)
-        cdef int64_t expires_ns = _integer(signal.expires_ns)
-        cdef int64_t price_e4 = _integer(signal.limit_price_e4)
-        cdef int64_t action = _integer(signal.action), urgency = _integer(signal.urgency)
-        cdef int64_t leg = _integer(signal.leg), legs = _integer(signal.legs)
-        cdef uint64_t group = signal.group, named
-        cdef Py_ssize_t name_bytes = 0, at
-        cdef Py_ssize_t metadata_bytes = PyBytes_GET_SIZE(metadata)
-        cdef const char *name
-        cdef bint ascii = True
-        if not (
-            PyFloat_CheckExact(confidence)
-            and 0.0 <= PyFloat_AS_DOUBLE(confidence) <= 1.0
-            and PyFloat_CheckExact(value)
-            and isfinite(PyFloat_AS_DOUBLE(value))
-            and size_e6 > 0
-            and expires_ns > 0
-            and 0 < price_e4 < ONE
-            and 0 <= action <= 1
-            and 0 <= urgency <= 2
-            and 0 <= leg <= 255
-            and 0 <= legs <= 255
-            and metadata_bytes <= METADATA_BYTES
-            and PyLong_Check(signal.group)
-            and PyLong_Check(cause)
-            and type(module) is str
-            and type(token) is str
-        ):
-            return False
-        instrument = self._by_token.get(token)
-        if instrument is None or instrument.market_id != signal.market_id:
-            return False
-        name = PyUnicode_AsUTF8AndSize(module, &name_bytes)
-        if not 0 < name_bytes <= NAME_BYTES:
-            return False
-        for at in range(name_bytes):
-            ascii = ascii and not name[at] & 0x80
-        identity = instrument.identity
-        market_id = identity.market_id
-        token_id = identity.token_id
-        if (
-            not ascii
-            or PyBytes_GET_SIZE(market_id) != ID_BYTES
-            or PyBytes_GET_SIZE(token_id) != ID_BYTES
-        ):
-            return False
-        named = cause
-        self._stamp(source, named)
-        raw.id = record
-        raw.decided_ns = decided_ns
-        raw.expires_ns = expires_ns
-        raw.confidence = PyFloat_AS_DOUBLE(confidence)
-        raw.expected_value = PyFloat_AS_DOUBLE(value)
-        raw.size_suggestion_e6 = size_e6
-        raw.group = group
-        memcpy(raw.market_id, PyBytes_AS_STRING(market_id), ID_BYTES)
-        memcpy(raw.token_id, PyBytes_AS_STRING(token_id), ID_BYTES)
-        memset(raw.module, 0, NAME_BYTES)
-        memcpy(raw.module, name, name_bytes)
-        raw.instrument = identity.instrument
-        raw.generation = identity.generation
-        raw.limit_price_e4 = <int32_t>price_e4
-        raw.action = <uint8_t>action
-        raw.urgency = <uint8_t>urgency
-        raw.leg = <uint8_t>leg
-        raw.legs = <uint8_t>legs
-        raw.metadata_bytes = <uint16_t>metadata_bytes
-        raw.mode = <uint16_t>mode
-        memcpy(raw.metadata, PyBytes_AS_STRING(metadata), metadata_bytes)
-        memset(&raw.metadata[metadata_bytes], 0, METADATA_BYTES - metadata_bytes)
-        return True
-
-    cdef int _stamp(self, source, uint64_t cause) except -1:
-        """Copy the stamps of the record that a callback is about, and its name unless given."""
-        cdef ll_signal8 *raw = self._raw
-        cdef const ll_row8 *row
-        if type(source) is BookView:
-            row = (<BookView>source).live()
-            raw.cause = cause if cause else row.id
-            raw.event_ns = row.event_ns
-            raw.recv_ns = row.recv_ns
-            raw.decoded_ns = row.decoded_ns
-            raw.published_ns = row.published_ns
-            return 0
-        raw.cause = cause if cause else <uint64_t>source.id
-        raw.event_ns = source.event_ns
-        raw.recv_ns = source.recv_ns
-        raw.decoded_ns = source.decoded_ns
-        raw.published_ns = source.published_ns
-        return 0
-
-
-@cython.final
-cdef class RowCopier:
-    """Brings views over copies of book rows up to the row that a table reader holds."""
-
-    cdef const uint8_t[::1] _row
-
-    def __init__(self, row):
-        """Bind the buffer of a TableReader for books."""
-        self._row = row
-        if <size_t>self._row.shape[0] < sizeof(ll_row8):
-            raise ValueError(
-                f"row buffer was {self._row.shape[0]} bytes, expected {sizeof(ll_row8)} or more"
-            )
-
-    def copy_to(self, BookView view not None):
-        """Copy the row that was read into the view's own buffer."""
-        memcpy(view._buffer.buf, &self._row[0], sizeof(ll_row8))
+cdef inline uint64_t _name(object value) except? 0:
+    """Return a record's or a group's name; TypeError or OverflowError for anything else."""
+    if not PyLong_Check(value):
+        raise TypeError("expected an int")
+    return value

@@ -1,7 +1,7 @@
 """Write signals onto their stream: the Signal for people becomes the record, without loss.
 
 Run by the signals engine. Same bytes as ``core.signal.encode_signal`` (a test compares them). What
-``_emit.SignalSlot`` does not take as plain is checked and packed here, which names what is wrong.
+``_emit.Outlet`` does not take as plain is checked and packed here, which names what is wrong.
 """
 
 import math
@@ -21,13 +21,12 @@ from lowlat.core.layout import (
 from lowlat.core.ports import Cell, Clock, Recorder, StreamWriter
 from lowlat.core.signal import Signal
 from lowlat.core.units import NO_PRICE_E4, ONE_E4
-from lowlat.signals._emit import SignalSlot
+from lowlat.signals._emit import Outlet
 
 __all__ = ["Emitter", "Source"]
 
 _EMPTY: Final = b"{}"
 _encode: Final = msgspec.json.Encoder().encode
-_KIND: Final = SIGNAL.kind
 
 
 class Source(Protocol):
@@ -73,37 +72,33 @@ class Emitter:
         self._signals = signals
         self._by_token = instruments.by_token
         self._monotonic_ns = clock.monotonic_ns
-        self._record_latency = latency.record
-        self._write = SignalSlot(signals.buffer, instruments.by_token).write
-        self._publish_slot = signals.publish
-        self._pack = SIGNAL.codec.pack_into
-        self._count_emitted = cell("signals.emitted").add
         self._dropped = cell("signals.dropped_gate_full")
+        self.outlet = Outlet(
+            signals,
+            instruments.by_token,
+            clock.monotonic_ns,
+            record_id(int(Writer.SIGNALS), signals.epoch, 0),
+            cell("signals.emitted"),
+            self._dropped,
+            latency,
+        )
+        """What compiled looks send through, and what a callback under way is about."""
+        self._pack = SIGNAL.codec.pack_into
         self._names: dict[str, bytes] = {}
-        self._seq = 0
-        self._name = record_id(int(Writer.SIGNALS), signals.epoch, 0)
-        self.source: Source | None = None
-        self.mode = 0
 
     def next_id(self) -> int:
         """Return a name that no other record or group of this writer has."""
-        self._seq += 1
-        return self._name | self._seq
+        return self.outlet.next_id()
 
     def emit(self, signal: Signal) -> bool:
         """Publish one signal; False (counted) when the gate is full."""
         if signal.legs != 1:
             raise ValueError(f"signal has {signal.legs} legs, expected emit_group for more than 1")
-        source = self.source
-        assert source is not None, "a signal was emitted outside a callback"
         metadata = _encode(signal.metadata) if signal.metadata else _EMPTY
-        decided_ns = self._monotonic_ns()
-        if not self._write(
-            signal, metadata, source, self._name | (self._seq + 1), decided_ns, self.mode
-        ):
+        sent = self.outlet.emit(signal, metadata)
+        if sent is None:
             return self._publish(signal, self._check(signal))
-        self._seq += 1
-        return self._sent(decided_ns, source)
+        return sent
 
     def emit_group(self, legs: Sequence[Signal]) -> bool:
         """Publish every leg or none; False (each counted) when they do not all fit."""
@@ -157,19 +152,17 @@ class Emitter:
         return metadata
 
     def _publish(self, signal: Signal, metadata: bytes) -> bool:
-        source = self.source
+        source = self.outlet.source
         assert source is not None, "a signal was emitted outside a callback"
         identity = self._by_token[signal.token_id].identity
-        stream = self._signals
         decided_ns = self._monotonic_ns()
-        recv_ns = source.recv_ns
         self._pack(
-            stream.buffer,
+            self._signals.buffer,
             SLOT_HEAD_BYTES,
             self.next_id(),
             signal.cause or source.id,
             source.event_ns,
-            recv_ns,
+            source.recv_ns,
             source.decoded_ns,
             source.published_ns,
             decided_ns,
@@ -189,19 +182,10 @@ class Emitter:
             signal.leg,
             signal.legs,
             len(metadata),
-            self.mode,
+            self.outlet.mode,
             metadata,
         )
-        return self._sent(decided_ns, source)
-
-    def _sent(self, decided_ns: int, source: Source) -> bool:
-        """Publish what the slot holds, and count it."""
-        if not self._publish_slot(_KIND):
-            self._dropped.add(1)
-            return False
-        self._count_emitted(1)
-        self._record_latency(decided_ns - source.published_ns)
-        return True
+        return self.outlet.sent(decided_ns, source.published_ns)
 
     def _module_name(self, module: str) -> bytes:
         raw = module.encode()

@@ -3,33 +3,19 @@
 Run by the signals process, or fused behind the feed. Per turn: metadata, settlement prints, spot,
 then each market whose book changed, once, from its newest table row (so a backlog conflates by
 itself and a size always comes from the newest book). Never waits: signals that risk is too slow
-for are dropped and counted.
+for are dropped and counted. Turns and books are ``_path.BookPath``, compiled; this is the rest.
 """
 
-import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from lowlat.book._view import BookView
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.freshness import Shards
-from lowlat.core.layout import (
-    BOOK_ROW,
-    BOOK_TOP,
-    MARKET_STATE,
-    SETTLE,
-    SLOT_HEAD_BYTES,
-    SPOT_TOP,
-    TURN,
-    BookFlag,
-    MarketRow,
-    Settle,
-    SpotTop,
-    Writer,
-)
+from lowlat.core.layout import SETTLE, SPOT_TOP, MarketRow, Settle, SpotTop
 from lowlat.core.ports import (
     EMPTY,
     OVERRUN,
@@ -43,23 +29,16 @@ from lowlat.core.ports import (
     TableReader,
 )
 from lowlat.core.signal import Signal
-from lowlat.signals._emit import RowCopier
+from lowlat.signals._path import BookPath, Look, PythonLook
 from lowlat.signals.emit import Emitter, Source
 from lowlat.signals.module import Mode, Module
 
 __all__ = ["EngineParams", "SignalsEngine", "SignalsPorts"]
 
 _S_NS: Final = 1_000_000_000
-_TOP_KIND: Final = BOOK_TOP.kind
-_STATE_KIND: Final = MARKET_STATE.kind
-_MARKET_AT: Final = int(BOOK_TOP.dtype.fields["market"][1])  # type: ignore[index]
-_U32: Final = struct.Struct("<I")
-_STALE: Final = int(BookFlag.STALE)
-_WRITER: Final = int(Writer.SIGNALS)
-_TURN_KIND: Final = TURN.kind
+_Answer = TypeVar("_Answer")
 _HISTORY: Final = 180
 """Prints kept a series: two snapshots of the price sockets (feeds.md 3.5)."""
-_BLOCK_ROWS: Final = 64
 
 
 class EngineParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +70,7 @@ class SignalsPorts(msgspec.Struct, frozen=True, kw_only=True):
 class _Seat:
     """A module at work: which callbacks it overrides, in which mode."""
 
-    __slots__ = ("markets", "mode", "module", "on_settle", "on_spot", "on_turn")
+    __slots__ = ("markets", "mode", "module", "on_book", "on_settle", "on_spot", "on_turn")
 
     def __init__(self, module: Module, mode: int) -> None:
         kind = type(module)
@@ -102,19 +81,11 @@ class _Seat:
         self.on_spot = kind.on_spot is not Module.on_spot
         self.on_settle = kind.on_settle is not Module.on_settle
         self.on_turn = kind.on_turn is not Module.on_turn
-
-
-class _Slot:
-    """One interesting market: our copy of its row, the view over it, and who wants it."""
-
-    __slots__ = ("buffer", "generation", "seats", "version", "view")
-
-    def __init__(self, generation: int, buffer: memoryview) -> None:
-        self.buffer = buffer
-        self.view = BookView(self.buffer)
-        self.version = 0
-        self.generation = generation
-        self.seats: tuple[_Seat, ...] = ()
+        self.on_book: Look | None = None
+        """Calls the module's on_book, whatever the market; None when it has none."""
+        if kind.on_book is not Module.on_book:
+            self.on_book = PythonLook(module.on_book)
+            self.on_book.bind(self, mode)
 
 
 class SignalsEngine:
@@ -129,44 +100,41 @@ class SignalsEngine:
         self._params = params
         self._directory = MarketDirectory(ports.markets, ports.metadata)
         self.instruments = self._directory.instruments
+        self.rows_due = self._directory.due
+        """Rows to look at again, which the path sees."""
+        self.touch = self._directory.touch
         self._clock = ports.clock
-        self._shards = Shards(ports.shards, params.shard_silent_ns_max)
-        self._slots: dict[int, _Slot] = {}
-        self._spare: list[memoryview] = []
         self._spots: dict[int, SpotTop] = {}
         self._prints: dict[tuple[int, int], deque[Settle]] = {}
-        self._dirty: dict[int, None] = {}
-        self._offset_ns = 0
-        self._second_ns = 0
-        self._now_ns = 0
-        self._turns = 0
         self.errors: dict[str, str] = {}
         """Modules that raised, by name, with what; they are off until the next start."""
         cell = ports.cell
         self._cell = cell
         self._counters: dict[str, Cell] = {}
-        self._conflated = cell("signals.conflated")
-        self._stale = cell("signals.stale_book")
-        self._busy = cell("signals.book_busy")
         self._overruns = cell("signals.overruns")
         self._failures = cell("signals.module_failures")
         self._prints_twice = cell("signals.settle_repeated")
         self._emitter = Emitter(
             ports.signals, self.instruments, ports.clock, cell, ports.recorder("signals.decide_ns")
         )
+        self._outlet = self._emitter.outlet
+        self.path = BookPath(
+            ports,
+            self._outlet,
+            Shards(ports.shards, params.shard_silent_ns_max),
+            self,
+            params.records_a_turn,
+        )
+        # The order path takes these: no Python frame before the first look.
+        self.turn: Callable[[int], int] = self.path.turn
+        """Take what is new, call who is interested; return how much was done."""
+        self.advance: Callable[[int], int] = self.path.advance
+        """Do what ``turn`` does but for its record, so that orders need not wait for that."""
+        self.settle: Callable[[], None] = self.path.settle
+        """Write the record of the last turn; the next advance does so too, before its input."""
         self._seats = [_Seat(module, mode) for module, mode in modules if mode is not Mode.OFF]
         for seat in self._seats:
             seat.module.ctx = self
-        self._seat: _Seat | None = None
-        self._pack_turn = TURN.codec.pack_into
-        self._turn_due = False
-        self._poll_metadata = self._directory.poll_metadata
-        self._rows_due = self._directory.due
-        self._read_book = ports.books.read
-        self._copy_to = RowCopier(ports.books.buffer).copy_to
-        self._poll_market = ports.market.poll
-        self._poll_spot = ports.spot.poll
-        self._poll_settle = ports.settle.poll
         self._bind()
 
     def _bind(self) -> None:
@@ -174,70 +142,46 @@ class SignalsEngine:
         self._spot_seats = tuple(seat for seat in self._seats if seat.on_spot)
         self._settle_seats = tuple(seat for seat in self._seats if seat.on_settle)
         self._turn_seats = tuple(seat for seat in self._seats if seat.on_turn)
+        self.path.calls_turns = bool(self._turn_seats)
 
     # ------------------------------------------------------------------------------- engine
     def start(self) -> None:
         """Read every table; streams go on from where their readers stand."""
-        self._now_ns = self._clock.monotonic_ns()
-        self._offset_ns = self._clock.wall_ns() - self._now_ns
-        self._second_ns = self._now_ns
+        self.path.begin(self._clock.monotonic_ns())
         for row in self._directory.start():
             self._take_market(row)
         self._sweep_spots()
-        self._dirty.update(dict.fromkeys(self._slots))
-        self._drain(self._now_ns)
-
-    def turn(self, now_ns: int) -> int:
-        """Take what is new, call who is interested; return how much was done."""
-        done = self.advance(now_ns)
-        if self._turn_due:
-            self.settle()
-        return done
-
-    def advance(self, now_ns: int) -> int:
-        """Do what ``turn`` does but for its record, so that orders need not wait for that.
-
-        ``settle`` writes it, before the next input is taken.
-        """
-        if self._turn_due:
-            self.settle()
-        self._now_ns = now_ns
-        done = 0
-        if now_ns - self._second_ns >= _S_NS:
-            self._second_ns = now_ns
-            self._offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
-            done = 1
-        kind = self._poll_metadata()
-        if kind or self._rows_due:
-            done += self._take_rows(kind)
-        kind = self._poll_settle()
-        if kind:
-            done += self._take_settles(kind, now_ns)
-        kind = self._poll_spot()
-        if kind:
-            done += self._take_spots(kind, now_ns)
-        kind = self._poll_market()
-        if kind:
-            done += self._take_markets(kind)
-        if not done and not self._dirty:
-            return 0
-        if self._dirty:
-            self._drain(now_ns)
-        for seat in self._turn_seats:
-            self._call(seat, seat.module.on_turn, now_ns)
-        self._turn_due = True
-        return done
-
-    def settle(self) -> None:
-        """Write the record of the last turn, if there is one to write."""
-        if self._turn_due:
-            self._turn_due = False
-            self._record_turn(self._now_ns)
+        self.path.drain()
 
     def interesting(self) -> list[MarketRow]:
         """Return the rows of the markets that a module looks at."""
         markets = self.instruments.markets
-        return [markets[market] for market in self._slots if market in markets]
+        return [markets[market] for market in self.path.markets() if market in markets]
+
+    @property
+    def modules(self) -> dict[str, tuple[Module, Mode]]:
+        """Return the modules at work by name."""
+        return {seat.module.name: (seat.module, Mode(seat.mode)) for seat in self._seats}
+
+    def reload(self, modules: Sequence[tuple[Module, Mode]]) -> None:
+        """Work with these modules from here on; one that is at work already keeps what it knows.
+
+        A new one is told of the markets as at a start; so is one that raised and is given again.
+        """
+        self.settle()
+        seats = {id(seat.module): seat for seat in self._seats}
+        self._seats = []
+        for module, mode in modules:
+            if mode is Mode.OFF:
+                continue
+            seat = seats.get(id(module)) or _Seat(module, mode)
+            seat.mode = mode
+            module.ctx = self
+            self.errors.pop(module.name, None)
+            self._seats.append(seat)
+        self._bind()
+        for row in list(self.instruments.markets.values()):
+            self._take_market(row)
 
     def close(self) -> None:
         """Nothing to publish: signals are wishes, not state."""
@@ -245,13 +189,7 @@ class SignalsEngine:
     # ------------------------------------------------------------------------------- context
     def book(self, market: int) -> BookView | None:
         """Return a market's newest fresh book, or None (see Context.book)."""
-        slot = self._slots.get(market)
-        if slot is None or not self._load(market, slot):
-            return None
-        view = slot.view
-        if view.generation != slot.generation or not self._is_fresh(view):
-            return None
-        return view
+        return self.path.book(market)
 
     def spot(self, coin: int) -> SpotTop | None:
         """Return the newest exchange touch of a coin."""
@@ -263,7 +201,7 @@ class SignalsEngine:
 
     def wall_ns(self, now_ns: int) -> int:
         """Return the venue's time at a monotonic time."""
-        return now_ns + self._offset_ns
+        return now_ns + self.path.offset_ns
 
     def next_group(self) -> int:
         """Return a fresh name for a group of legs."""
@@ -279,15 +217,17 @@ class SignalsEngine:
 
     def count(self, name: str) -> None:
         """Add one to a counter of the module that is being called."""
-        assert self._seat is not None, "a module counted outside a callback"
-        full = f"signals.{self._seat.module.name}.{name}"
+        seat: _Seat | None = self.path.seat
+        assert seat is not None, "a module counted outside a callback"
+        full = f"signals.{seat.module.name}.{name}"
         counter = self._counters.get(full)
         if counter is None:
             counter = self._counters[full] = self._cell(full)
         counter.add(1)
 
     # ------------------------------------------------------------------------------- inputs
-    def _take_rows(self, kind: int) -> int:
+    def take_rows(self, kind: int) -> int:
+        """Take market rows that changed, given the kind of the metadata record just polled."""
         rows = self._directory.take(kind)
         for row in rows:
             self._take_market(row)
@@ -296,48 +236,38 @@ class SignalsEngine:
     def _take_market(self, row: MarketRow) -> None:
         """Ask every module again whether it wants the market, and tell it the row."""
         market = row.market
-        slot = self._slots.get(market)
-        if slot is not None and slot.generation != row.generation:
-            for seat in slot.seats:
+        wanted: list[tuple[_Seat, Look | None]] = []
+        for seat in self._seats:
+            if seat.markets.get(market, row.generation) != row.generation:
                 self._drop_interest(seat, market)
-            slot = None
-        wanted: list[_Seat] = []
         for seat in self._seats:
             if self._call(seat, seat.module.interest, row):
-                wanted.append(seat)
                 seat.markets[market] = row.generation
                 self._call(seat, seat.module.on_market, row)
+                wanted.append((seat, self._look(seat, market)))
             elif market in seat.markets:
                 self._drop_interest(seat, market)
-        readers = tuple(seat for seat in wanted if seat in self._seats)
+        readers = [(seat, look) for seat, look in wanted if seat in self._seats]
         if not readers:
-            if slot is not None:
-                del self._slots[market]
-                self._spare.append(slot.buffer)
-            self._dirty.pop(market, None)
+            self.path.forget(market)
             return
-        if slot is None:
-            slot = self._slots[market] = _Slot(row.generation, self._row_buffer())
-        slot.seats = readers
-        # A new rule, tick or start price can make a standing book worth a signal.
-        slot.version = 0
-        self._dirty[market] = None
+        looks = tuple(look for _, look in readers if look is not None)
+        self.path.watch(market, row.generation, looks)
 
-    def _row_buffer(self) -> memoryview:
-        """Return room for a row, zeroed. Cut from blocks: one buffer each costs 200 bytes more."""
-        size = BOOK_ROW.size_bytes
-        if not self._spare:
-            block = memoryview(bytearray(_BLOCK_ROWS * size))
-            self._spare = [block[at : at + size] for at in range(0, len(block), size)]
-        buffer = self._spare.pop()
-        buffer[:] = bytes(size)
-        return buffer
+    def _look(self, seat: _Seat, market: int) -> Look | None:
+        """Return what shall see the market's books: the module's own look, or its on_book."""
+        look = self._call(seat, seat.module.look, market)
+        if look is None:
+            return seat.on_book
+        look.bind(seat, seat.mode)
+        return look
 
     def _drop_interest(self, seat: _Seat, market: int) -> None:
         if seat.markets.pop(market, None) is not None:
             self._call(seat, seat.module.on_gone, market)
 
-    def _take_settles(self, kind: int, now_ns: int) -> int:
+    def take_settles(self, kind: int, now_ns: int) -> int:
+        """Take settlement prints, given the kind of the record just polled."""
         reader = self._ports.settle
         done = 0
         while kind != EMPTY:
@@ -373,7 +303,7 @@ class SignalsEngine:
         for seat in self._settle_seats:
             self._call(seat, seat.module.on_settle, print_, now_ns, source=source)
 
-    def _take_spots(self, kind: int, now_ns: int) -> int:
+    def take_spots(self, kind: int, now_ns: int) -> int:
         """Take every spot record but tell only the newest of each coin: older ones are gone."""
         reader = self._ports.spot
         done = 0
@@ -407,153 +337,41 @@ class SignalsEngine:
             else:
                 changed[top.coin] = top
 
-    def _take_markets(self, kind: int) -> int:
-        """Note which interesting books changed; the books themselves come from the table."""
-        reader = self._ports.market
-        poll = self._poll_market
-        done = 0
-        dirty = self._dirty
-        slots = self._slots
-        buffer = reader.buffer
-        unpack_market = _U32.unpack_from
-        most = self._params.records_a_turn
-        while kind != EMPTY:
-            done += 1
-            if kind == _TOP_KIND:
-                (market,) = unpack_market(buffer, _MARKET_AT)
-                if market in slots:
-                    if market in dirty:
-                        self._conflated.add(1)
-                    else:
-                        dirty[market] = None
-            elif kind == OVERRUN:
-                self._overruns.add(1)
-                self._sweep_books()
-            elif kind == _STATE_KIND:
-                self._directory.touch(MARKET_STATE.unpack(buffer).market)
-            if done == most:
-                break
-            kind = poll()
-        return done
-
-    def _sweep_books(self) -> None:
-        """After an overrun of state: every row whose version word moved is new."""
-        version = self._ports.books.version
-        for market, slot in self._slots.items():
-            if version(market) != slot.version:
-                self._dirty[market] = None
-
-    # ------------------------------------------------------------------------------- books
-    def _drain(self, now_ns: int) -> None:
-        """Show each changed book to whoever wants it, once."""
-        slots = self._slots
-        emitter = self._emitter
-        read = self._read_book
-        copy_to = self._copy_to
-        is_fresh = self._shards.is_fresh
-        dirty = self._dirty
-        self._dirty = {}
-        for market in dirty:
-            slot = slots.get(market)
-            if slot is None:
-                continue
-            version = read(market)
-            if version <= 0:
-                self._unread(market, version)
-                continue
-            if version == slot.version:
-                continue
-            slot.version = version
-            view = slot.view
-            copy_to(view)
-            if (
-                view.generation != slot.generation
-                or view.flags & _STALE
-                or not is_fresh(view.shard, view.connection_generation, now_ns)
-            ):
-                self._stale.add(1)
-                continue
-            emitter.source = view
-            for seat in slot.seats:
-                emitter.mode = seat.mode
-                self._seat = seat
-                try:
-                    seat.module.on_book(view, now_ns)
-                except Exception as error:  # noqa: BLE001  foreign code: contained here
-                    self._switch_off(seat, error)
-
-    def _load(self, market: int, slot: _Slot) -> bool:
-        """Bring our copy up to the table's newest version; False while there is none."""
-        books = self._ports.books
-        if slot.version and books.version(market) == slot.version:
-            return True
-        version = books.read(market)
-        if version <= 0:
-            self._unread(market, version)
-            return False
-        self._copy_to(slot.view)
-        slot.version = version
-        return True
-
-    def _unread(self, market: int, version: int) -> None:
-        """Come back to a row whose writer was faster than every retry."""
-        if version == READ_BUSY:
-            self._busy.add(1)
-            self._dirty[market] = None
-
-    def _is_fresh(self, view: BookView) -> bool:
-        return not view.flags & _STALE and self._shards.is_fresh(
-            view.shard, view.connection_generation, self._now_ns
-        )
-
     # ------------------------------------------------------------------------------- calls
+    def on_turns(self, now_ns: int) -> None:
+        """Call the modules that want every working turn."""
+        for seat in self._turn_seats:
+            self._call(seat, seat.module.on_turn, now_ns)
+
     def _call(
         self,
         seat: _Seat,
-        callback: Callable[..., object],
+        callback: Callable[..., _Answer],
         *arguments: object,
         source: Source | None = None,
-    ) -> object:
+    ) -> _Answer | None:
         """Call a module; one that raises is switched off, counted and named, the rest go on."""
-        emitter = self._emitter
-        emitter.source = source if source is not None else self._idle_source()
-        emitter.mode = seat.mode
-        self._seat = seat
+        outlet = self._outlet
+        outlet.source = source if source is not None else self._idle_source()
+        outlet.mode = seat.mode
+        self.path.seat = seat
         try:
             return callback(*arguments)
         except Exception as error:  # noqa: BLE001  foreign code: contained here
-            self._switch_off(seat, error)
+            self.switch_off(seat, error)
             return None
 
     def _idle_source(self) -> Source:
-        return _Source(0, 0, self._now_ns, self._now_ns, self._now_ns)
+        now_ns = self.path.now_ns
+        return _Source(0, 0, now_ns, now_ns, now_ns)
 
-    def _switch_off(self, seat: _Seat, error: Exception) -> None:
+    def switch_off(self, seat: _Seat, error: Exception) -> None:
+        """Call a module that raised no more until the next start."""
         self.errors[seat.module.name] = f"{type(error).__name__}: {error}"
         self._failures.add(1)
         self._seats = [other for other in self._seats if other is not seat]
         self._bind()
-        for slot in self._slots.values():
-            slot.seats = tuple(other for other in slot.seats if other is not seat)
-
-    def _record_turn(self, now_ns: int) -> None:
-        """Say which inputs this turn had taken, so that a capture replays."""
-        ports = self._ports
-        turns = ports.turns
-        self._pack_turn(
-            turns.buffer,
-            SLOT_HEAD_BYTES,
-            self._emitter.next_id(),
-            now_ns,
-            ports.market.position,
-            ports.spot.position,
-            ports.settle.position,
-            self._directory.position,
-            0,
-            self._offset_ns,
-            _WRITER,
-        )
-        turns.publish(_TURN_KIND)
+        self.path.dismiss(seat)
 
 
 class _Source(msgspec.Struct, frozen=True, gc=False):

@@ -29,6 +29,7 @@ from lowlat.core.errors import ConfigError
 from lowlat.core.instruments import Instruments
 from lowlat.core.layout import MarketRow, Settle, SpotTop
 from lowlat.core.signal import Signal
+from lowlat.signals._path import BookPath, Look
 
 __all__ = ["Context", "EntryPoint", "Mode", "Module", "NoParams", "load_modules", "make_module"]
 
@@ -52,6 +53,11 @@ class Context(Protocol):
 
     instruments: Instruments
     """Tokens and markets by index and by venue id; ``instruments.markets[market]`` is the row."""
+
+    @property
+    def path(self) -> BookPath:
+        """The compiled side of this context, for looks (see Module.look)."""
+        ...
 
     def book(self, market: int) -> BookView | None:
         """Return a market's newest book, or None while it is unknown or its connection is gone."""
@@ -113,6 +119,10 @@ class Module:
 
     def on_gone(self, market: int) -> None:
         """Forget a market: its row holds another one now, or it is no longer interesting."""
+
+    def look(self, market: int) -> Look | None:  # noqa: ARG002  what it looks like if overridden
+        """Return a compiled look at a market's books instead of on_book; asked after on_market."""
+        return None
 
     def on_book(self, book: BookView, now_ns: int) -> None:
         """Look at a fresh book that changed."""

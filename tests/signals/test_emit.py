@@ -1,8 +1,9 @@
-"""Compiled writer of signals: the bytes of encode_signal, or a refusal that Python explains."""
+"""Compiled outlet of signals: the bytes of encode_signal, or a refusal that Python explains."""
 
 import math
 
 import pytest
+from engine_fakes import Counts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from lowlat.book._view import BookView
 from lowlat.core.instruments import Instrument
 from lowlat.core.layout import BOOK_ROW, SIGNAL, Action, Urgency
 from lowlat.core.signal import Signal, Stamps, encode_signal, identity_of
-from lowlat.signals._emit import RowCopier, SignalSlot
+from lowlat.signals._emit import Outlet
 from lowlat.signals.engine import _Source
 
 MARKET_ID = "0x" + "ab" * 32
@@ -20,12 +21,43 @@ BY_TOKEN = {TOKEN_ID: Instrument(6, 3, 3, 0, TOKEN_ID, MARKET_ID, IDENTITY)}
 SOURCE = _Source(77, 1, 2, 3, 4)
 
 
+class Slot:
+    """A stream writer that keeps what it was last told to publish; ``room`` slots are free."""
+
+    def __init__(self, room=1):
+        # Dirty: what an older signal left must not show.
+        self.buffer = bytearray(b"\xff" * SIGNAL.size_bytes)
+        self.buffer[:16] = bytes(16)
+        self.room = room
+        self.published = []
+
+    def publish(self, kind):
+        if len(self.published) == self.room:
+            return 0
+        self.published.append(kind)
+        return len(self.published)
+
+
+def outlet(slot, counts, source=SOURCE):
+    made = Outlet(
+        slot,
+        BY_TOKEN,
+        lambda: 50,
+        8,
+        counts.cell("emitted"),
+        counts.cell("dropped"),
+        counts.recorder("decide_ns"),
+    )
+    made.source = source
+    made.mode = 2
+    return made
+
+
 def write(signal, metadata=b"{}", source=SOURCE):
-    # Dirty: what an older signal left must not show.
-    buffer = bytearray(b"\xff" * SIGNAL.size_bytes)
-    buffer[:16] = bytes(16)
-    taken = SignalSlot(buffer, BY_TOKEN).write(signal, metadata, source, 9, 50, 2)
-    return taken, buffer
+    slot = Slot()
+    sent = outlet(slot, Counts(), source).emit(signal, metadata)
+    assert len(slot.published) == (sent is True)
+    return sent, slot.buffer
 
 
 def signal(**changes):
@@ -82,7 +114,7 @@ def test_bytes_are_those_of_encode_signal(
     wanted = bytearray(SIGNAL.size_bytes)
     SIGNAL.pack(wanted, record._replace(cause=cause or 77))
     taken, buffer = write(wish, record.metadata)
-    assert taken
+    assert taken is True
     end = SIGNAL.dtype.fields["metadata"][1] + 300
     assert buffer[:end] == wanted[:end]
 
@@ -123,36 +155,52 @@ def test_bytes_are_those_of_encode_signal(
     ],
 )
 def test_what_is_not_plain_is_left_to_the_checks(changes):
-    assert not write(signal(**changes))[0]
+    assert write(signal(**changes))[0] is None
 
 
 def test_metadata_that_does_not_fit_is_left_to_the_checks():
     assert write(signal(), b"x" * 300)[0]
-    assert not write(signal(), b"x" * 301)[0]
+    assert write(signal(), b"x" * 301)[0] is None
 
 
 def test_stamps_of_a_book_are_copied_from_its_row():
     row = bytearray(BOOK_ROW.size_bytes)
     record = BOOK_ROW.unpack(row)._replace(
-        id=11, event_ns=21, recv_ns=31, decoded_ns=41, published_ns=51
+        id=11, event_ns=21, recv_ns=31, decoded_ns=41, published_ns=45
     )
     BOOK_ROW.pack(row, record)
     _, buffer = write(signal(), source=BookView(row))
     found = SIGNAL.unpack(buffer)
     assert (found.cause, found.event_ns, found.recv_ns) == (11, 21, 31)
-    assert (found.decoded_ns, found.published_ns) == (41, 51)
+    assert (found.decoded_ns, found.published_ns) == (41, 45)
 
 
 def test_a_small_slot_is_refused():
+    slot = Slot()
+    slot.buffer = bytearray(64)
     with pytest.raises(ValueError, match="signal buffer was 64 bytes"):
-        SignalSlot(bytearray(64), BY_TOKEN)
-    with pytest.raises(ValueError, match="row buffer was 64 bytes"):
-        RowCopier(bytearray(64))
+        outlet(slot, Counts())
 
 
-def test_a_row_is_copied_whole():
-    source = bytearray(range(256)) * (BOOK_ROW.size_bytes // 256 + 1)
-    source = source[: BOOK_ROW.size_bytes]
-    buffer = bytearray(BOOK_ROW.size_bytes)
-    RowCopier(source).copy_to(BookView(buffer))
-    assert buffer == source
+def test_a_full_gate_drops_and_counts():
+    slot, counts = Slot(room=1), Counts()
+    out = outlet(slot, counts)
+    assert [out.emit(signal(), b"{}") for _ in range(3)] == [True, False, False]
+    assert (counts["emitted"], counts["dropped"], counts["decide_ns"]) == (1, 2, 1)
+    assert slot.published == [SIGNAL.kind]
+
+
+def test_an_error_behind_the_check_is_not_taken_for_a_refusal():
+    class Failing(Slot):
+        def publish(self, kind):
+            raise TypeError("the stream's own fault")
+
+    with pytest.raises(TypeError, match="own fault"):
+        outlet(Failing(), Counts()).emit(signal(), b"{}")
+
+
+def test_a_signal_outside_a_callback_is_a_programming_fault():
+    slot = Slot()
+    with pytest.raises(AssertionError, match="outside a callback"):
+        outlet(slot, Counts(), None).emit(signal(), b"{}")
+    assert slot.published == []

@@ -1,0 +1,55 @@
+"""Index of _emit.pyx: compiled looks send a wish_t where modules in Python emit a Signal."""
+
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from lowlat.core.layout cimport ll_signal
+
+ctypedef struct wish_t:
+    const uint8_t *market_id
+    const uint8_t *token_id
+    const char *module
+    const char *metadata
+    Py_ssize_t module_bytes
+    Py_ssize_t metadata_bytes
+    double confidence
+    double expected_value
+    int64_t size_e6
+    int64_t limit_price_e4
+    int64_t expires_ns
+    int64_t action
+    int64_t urgency
+    int64_t leg
+    int64_t legs
+    uint64_t group
+    uint64_t cause
+    uint32_t instrument
+    uint32_t generation
+
+cdef enum:
+    SENT = 1
+    DROPPED = 0
+    NOT_PLAIN = -1
+
+
+@cython.final
+cdef class Outlet:
+    cdef uint8_t[::1] _buffer
+    cdef ll_signal *_raw
+    cdef dict _by_token
+    cdef object _publish
+    cdef object _monotonic_ns
+    cdef object _record_latency
+    cdef object _count_emitted
+    cdef object _count_dropped
+    cdef object _kind
+    cdef object _one
+    cdef uint64_t _name
+    cdef uint64_t _seq
+    cdef public object source
+    cdef public int mode
+    cdef uint64_t next(self) noexcept
+    cdef int send(self, const wish_t *wish) except -2
+    cdef bint _read(self, object signal, bytes metadata, wish_t *wish) except -1
+    cdef int64_t _stamp(self, uint64_t cause) except? -1
+    cdef bint _sent(self, int64_t decided_ns, int64_t published_ns) except -1

@@ -1,0 +1,88 @@
+"""Index of _path.pyx: what a compiled look needs of the engine."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from lowlat.book._view cimport BookView
+from lowlat.core._freshness cimport Shards
+from lowlat.core.layout cimport ll_book_row, ll_book_top, ll_market_state, ll_turn
+from lowlat.signals._emit cimport Outlet
+
+
+cdef class Look:
+    cdef readonly object seat
+    cdef int _mode
+    cdef int at(self, BookView book, int64_t now_ns) except -1
+
+
+@cython.final
+cdef class PythonLook(Look):
+    cdef object _on_book
+
+
+@cython.final
+cdef class Slot:
+    cdef object market
+    cdef uint32_t row
+    cdef uint32_t generation
+    cdef int64_t version
+    cdef BookView view
+    cdef tuple looks
+    cdef bint dirty
+
+
+@cython.final
+cdef class BookPath:
+    cdef readonly Outlet outlet
+    cdef readonly Shards shards
+    cdef public object seat
+    cdef readonly int64_t now_ns
+    cdef readonly int64_t offset_ns
+    cdef public bint calls_turns
+    cdef object _rare
+    cdef object _clock
+    cdef object _market
+    cdef object _metadata
+    cdef object _spot
+    cdef object _settle
+    cdef object _poll_market
+    cdef object _poll_metadata
+    cdef object _poll_spot
+    cdef object _poll_settle
+    cdef object _read
+    cdef object _version
+    cdef object _publish_turn
+    cdef object _turn_kind
+    cdef object _conflated
+    cdef object _stale
+    cdef object _busy
+    cdef object _overruns
+    cdef dict _rows_due
+    cdef list _slots
+    cdef list _spare
+    cdef const uint8_t[::1] _row_buffer
+    cdef const uint8_t[::1] _record_buffer
+    cdef uint8_t[::1] _turn_buffer
+    cdef const ll_book_row *_row
+    cdef const ll_book_top *_top
+    cdef const ll_market_state *_state
+    cdef ll_turn *_turn
+    cdef uint32_t *_dirty
+    cdef uint32_t *_drained
+    cdef Py_ssize_t _dirty_count
+    cdef Py_ssize_t _rows
+    cdef int64_t _second_ns
+    cdef int64_t _most
+    cdef bint _turn_due
+    cdef int64_t _advance(self, int64_t now_ns) except -1
+    cdef int64_t _take_markets(self, int kind) except -1
+    cdef int _drain(self) except -1
+    cdef int _show(self, Slot slot) except -1
+    cdef int _mark(self, Slot slot) except -1
+    cdef int _unread(self, Slot slot, int64_t version) except -1
+    cdef int _record_turn(self) except -1
+    cdef BookView fresh_book(self, uint32_t market)
+    cdef Slot _slot(self, int64_t market)
+    cdef BookView _room(self)
+    cdef _take_offset(self, int64_t now_ns)
+    cdef _sweep(self)

@@ -1,0 +1,391 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False
+"""The way of a book tick through the signals engine, compiled: poll, conflate, copy, fresh, look.
+
+Owned and fed by ``lowlat.signals.engine``, which does all that is rare: rows, settlement prints,
+spot prices, modules that raise. No I/O of its own: ports are called. Slots are private copies of
+book rows, one a watched market, each with its looks: ``PythonLook`` calls a module's ``on_book``,
+a compiled module brings its own ``Look``.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from lowlat.book._slots cimport ll_row8
+from lowlat.book._view cimport BookView
+from lowlat.core._freshness cimport Shards
+from lowlat.core.layout cimport (
+    LL_BOOKFLAG_STALE,
+    LL_KIND_BOOK_TOP,
+    LL_KIND_MARKET_STATE,
+    LL_KIND_TURN,
+    ll_book_row,
+    ll_book_top,
+    ll_market_state,
+    ll_turn,
+)
+from lowlat.signals._emit cimport Outlet
+
+from lowlat.core.layout import Writer
+from lowlat.core.ports import EMPTY, OVERRUN, READ_BUSY
+
+__all__ = ["BookPath", "Look", "PythonLook"]
+
+cdef enum:
+    S_NS = 1000000000
+    BLOCK_ROWS = 64
+
+cdef int _EMPTY = EMPTY
+cdef int _OVERRUN = OVERRUN
+cdef int64_t _READ_BUSY = READ_BUSY
+cdef uint32_t _WRITER = Writer.SIGNALS
+
+
+cdef class Look:
+    """How one module looks at one market's books. Subclass it in Cython, override ``at``."""
+
+    def bind(self, seat, int mode):
+        """Say whose look it is, and in which mode its signals go."""
+        self.seat = seat
+        self._mode = mode
+
+    cdef int at(self, BookView book, int64_t now_ns) except -1:
+        """Look at a fresh book; signals go to the outlet."""
+        raise NotImplementedError
+
+
+@cython.final
+cdef class PythonLook(Look):
+    """Calls a module's on_book."""
+
+    def __init__(self, on_book):
+        """Call ``on_book(view, now_ns)``."""
+        self._on_book = on_book
+
+    cdef int at(self, BookView book, int64_t now_ns) except -1:
+        self._on_book(book, now_ns)
+        return 0
+
+
+@cython.final
+cdef class Slot:
+    """One watched market: our copy of its row, the view over it, and who looks."""
+
+
+@cython.final
+cdef class BookPath:
+    """Polls the engine's streams and shows each changed book, once, to the looks of its market."""
+
+    def __cinit__(self, ports, *_):
+        self._rows = ports.books.rows
+        self._dirty = <uint32_t *>PyMem_Malloc(<size_t>self._rows * sizeof(uint32_t))
+        self._drained = <uint32_t *>PyMem_Malloc(<size_t>self._rows * sizeof(uint32_t))
+        if self._dirty == NULL or self._drained == NULL:
+            raise MemoryError(f"no memory for the queues of {self._rows} books")
+
+    def __dealloc__(self):
+        PyMem_Free(self._dirty)
+        PyMem_Free(self._drained)
+
+    def __init__(self, ports, Outlet outlet not None, Shards shards not None, rare, int64_t most):
+        """Bind the ports and ``rare``, which does what is; ``most`` records are polled a turn."""
+        cell = ports.cell
+        self.outlet = outlet
+        self.shards = shards
+        self._rare = rare
+        self._clock = ports.clock
+        self._most = most
+        self._slots = [None] * self._rows
+        self._spare = []
+        self._rows_due = rare.rows_due
+        self._market, self._metadata = ports.market, ports.metadata
+        self._spot, self._settle = ports.spot, ports.settle
+        self._poll_market, self._poll_metadata = ports.market.poll, ports.metadata.poll
+        self._poll_spot, self._poll_settle = ports.spot.poll, ports.settle.poll
+        self._read, self._version = ports.books.read, ports.books.version
+        self._publish_turn, self._turn_kind = ports.turns.publish, <int>LL_KIND_TURN
+        self._conflated = cell("signals.conflated").add
+        self._stale = cell("signals.stale_book").add
+        self._busy = cell("signals.book_busy").add
+        self._overruns = cell("signals.overruns").add
+        self._row_buffer = ports.books.buffer
+        self._record_buffer = ports.market.buffer
+        self._turn_buffer = ports.turns.buffer
+        _fits("book row", self._row_buffer, sizeof(ll_book_row))
+        _fits("market record", self._record_buffer, sizeof(ll_book_top))
+        _fits("turn", self._turn_buffer, sizeof(ll_turn))
+        self._row = <const ll_book_row *>&self._row_buffer[0]
+        self._top = <const ll_book_top *>&self._record_buffer[0]
+        self._state = <const ll_market_state *>&self._record_buffer[0]
+        self._turn = <ll_turn *>&self._turn_buffer[0]
+
+    # ------------------------------------------------------------------------------- turns
+    def begin(self, int64_t now_ns):
+        """Take the time, and the venue's."""
+        self.now_ns = now_ns
+        self._take_offset(now_ns)
+
+    def turn(self, int64_t now_ns):
+        """Take what is new, show it, say what was read; return how much was done."""
+        cdef int64_t done = self._advance(now_ns)
+        if self._turn_due:
+            self._record_turn()
+        return done
+
+    def advance(self, int64_t now_ns):
+        """Do what ``turn`` does but for its record: ``settle`` writes it, or the next advance."""
+        return self._advance(now_ns)
+
+    def settle(self):
+        """Write the record of the last turn, if there is one to write."""
+        if self._turn_due:
+            self._record_turn()
+
+    def drain(self):
+        """Show every marked book to its looks."""
+        self._drain()
+
+    cdef int64_t _advance(self, int64_t now_ns) except -1:
+        cdef int64_t done = 0
+        cdef int kind
+        if self._turn_due:
+            self._record_turn()
+        self.now_ns = now_ns
+        if now_ns - self._second_ns >= S_NS:
+            self._take_offset(now_ns)
+            done = 1
+        kind = self._poll_metadata()
+        if kind != _EMPTY or self._rows_due:
+            done += <int64_t>self._rare.take_rows(kind)
+        kind = self._poll_settle()
+        if kind != _EMPTY:
+            done += <int64_t>self._rare.take_settles(kind, now_ns)
+        kind = self._poll_spot()
+        if kind != _EMPTY:
+            done += <int64_t>self._rare.take_spots(kind, now_ns)
+        kind = self._poll_market()
+        if kind != _EMPTY:
+            done += self._take_markets(kind)
+        if self._dirty_count:
+            self._drain()
+        elif not done:
+            return 0
+        if self.calls_turns:
+            self._rare.on_turns(now_ns)
+        self._turn_due = True
+        return done
+
+    cdef _take_offset(self, int64_t now_ns):
+        self._second_ns = now_ns
+        self.offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+
+    cdef int _record_turn(self) except -1:
+        """Say which inputs the turn had taken, so that a capture replays."""
+        cdef ll_turn *turn = self._turn
+        self._turn_due = False
+        turn.id = self.outlet.next()
+        turn.now_ns = self.now_ns
+        turn.market_cursor = self._market.position
+        turn.spot_cursor = self._spot.position
+        turn.input_cursor = self._settle.position
+        turn.metadata_cursor = self._metadata.position
+        turn.reports_cursor = 0
+        turn.wall_offset_ns = self.offset_ns
+        turn.writer = _WRITER
+        self._publish_turn(self._turn_kind)
+        return 0
+
+    # ------------------------------------------------------------------------------- markets
+    cdef int64_t _take_markets(self, int kind) except -1:
+        """Note which watched books changed; the books themselves come from the table."""
+        cdef int64_t done = 0
+        cdef Slot slot
+        while kind != _EMPTY:
+            done += 1
+            if kind == LL_KIND_BOOK_TOP:
+                slot = self._slot(self._top.market)
+                if slot is not None:
+                    if slot.dirty:
+                        self._conflated(1)
+                    else:
+                        self._mark(slot)
+            elif kind == _OVERRUN:
+                self._overruns(1)
+                self._sweep()
+            elif kind == LL_KIND_MARKET_STATE:
+                self._rare.touch(self._state.market)
+            if done == self._most:
+                break
+            kind = self._poll_market()
+        return done
+
+    cdef _sweep(self):
+        """After an overrun of state: every row whose version word moved is new."""
+        cdef Slot slot
+        for slot in self._slots:
+            if slot is not None and <int64_t>self._version(slot.market) != slot.version:
+                self._mark(slot)
+
+    cdef int _drain(self) except -1:
+        cdef uint32_t *drained = self._dirty
+        cdef Py_ssize_t at, count = self._dirty_count
+        cdef Slot slot
+        # Looks may mark further books: those come in the next turn.
+        self._dirty = self._drained
+        self._drained = drained
+        self._dirty_count = 0
+        for at in range(count):
+            slot = self._slot(drained[at])
+            if slot is not None:
+                slot.dirty = False
+                self._show(slot)
+        return 0
+
+    cdef int _show(self, Slot slot) except -1:
+        """Bring a slot up to the table and show it to its looks, if it is new and fresh."""
+        cdef int64_t version = self._read(slot.market)
+        cdef BookView view = slot.view
+        cdef const ll_row8 *row = view._row
+        cdef Outlet outlet = self.outlet
+        cdef tuple looks
+        cdef Look look
+        if version <= 0:
+            return self._unread(slot, version)
+        if version == slot.version:
+            return 0
+        slot.version = version
+        memcpy(view._buffer.buf, self._row, sizeof(ll_book_row))
+        if (
+            row.generation != slot.generation
+            or row.book_flags & LL_BOOKFLAG_STALE
+            or not self.shards.fresh(row.shard, row.connection_generation, self.now_ns)
+        ):
+            self._stale(1)
+            return 0
+        outlet.source = view
+        looks = slot.looks
+        for look in looks:
+            outlet.mode = look._mode
+            self.seat = look.seat
+            try:
+                look.at(view, self.now_ns)
+            except Exception as error:
+                # A module is foreign code: contained here.
+                self._rare.switch_off(look.seat, error)
+        return 0
+
+    # ------------------------------------------------------------------------------- books
+    def watch(self, uint32_t market, uint32_t generation, tuple looks):
+        """Show this market's books to these looks from now on, the standing one at once.
+
+        A new rule, tick or start price can make a standing book worth a signal.
+        """
+        cdef Slot slot
+        if market >= self._rows:
+            raise ValueError(f"market was {market}, expected one of {self._rows} books")
+        slot = self._slot(market)
+        if slot is None or slot.generation != generation:
+            self.forget(market)
+            slot = Slot.__new__(Slot)
+            slot.market = market
+            slot.row = market
+            slot.generation = generation
+            slot.view = self._room()
+            self._slots[market] = slot
+        slot.looks = looks
+        slot.version = 0
+        self._mark(slot)
+
+    def forget(self, uint32_t market):
+        """Give a market's room back."""
+        cdef Slot slot = self._slot(market)
+        cdef Py_ssize_t at, kept = 0
+        if slot is None:
+            return
+        self._slots[market] = None
+        self._spare.append(slot.view)
+        for at in range(self._dirty_count):
+            if self._dirty[at] != market:
+                self._dirty[kept] = self._dirty[at]
+                kept += 1
+        self._dirty_count = kept
+
+    def dismiss(self, seat):
+        """Let a seat look at nothing any more."""
+        cdef Slot slot
+        for slot in self._slots:
+            if slot is not None:
+                slot.looks = tuple([look for look in slot.looks if look.seat is not seat])
+
+    def markets(self):
+        """Return the watched markets."""
+        return [market for market, slot in enumerate(self._slots) if slot is not None]
+
+    def book(self, uint32_t market):
+        """Return a watched market's newest fresh book, or None."""
+        return self.fresh_book(market)
+
+    cdef BookView fresh_book(self, uint32_t market):
+        cdef Slot slot = self._slot(market)
+        cdef const ll_row8 *row
+        cdef int64_t version
+        if slot is None:
+            return None
+        if not slot.version or <int64_t>self._version(slot.market) != slot.version:
+            version = self._read(slot.market)
+            if version <= 0:
+                self._unread(slot, version)
+                return None
+            memcpy(slot.view._buffer.buf, self._row, sizeof(ll_book_row))
+            slot.version = version
+        row = slot.view._row
+        if (
+            row.generation != slot.generation
+            or row.book_flags & LL_BOOKFLAG_STALE
+            or not self.shards.fresh(row.shard, row.connection_generation, self.now_ns)
+        ):
+            return None
+        return slot.view
+
+    cdef int _unread(self, Slot slot, int64_t version) except -1:
+        """Come back to a row whose writer was faster than every retry."""
+        if version == _READ_BUSY:
+            self._busy(1)
+            self._mark(slot)
+        return 0
+
+    cdef int _mark(self, Slot slot) except -1:
+        """Queue a slot, at most once: so the queue never holds more than there are rows."""
+        if not slot.dirty:
+            slot.dirty = True
+            self._dirty[self._dirty_count] = slot.row
+            self._dirty_count += 1
+        return 0
+
+    cdef Slot _slot(self, int64_t market):
+        return <Slot>self._slots[market] if market < self._rows else None
+
+    cdef BookView _room(self):
+        """Return a view over room of its own, zeroed.
+
+        Cut from blocks: one buffer each costs 200 bytes more.
+        """
+        cdef Py_ssize_t size = sizeof(ll_book_row), at
+        cdef BookView view
+        if not self._spare:
+            block = memoryview(bytearray(BLOCK_ROWS * size))
+            self._spare = [BookView(block[at * size : (at + 1) * size]) for at in range(BLOCK_ROWS)]
+        view = self._spare.pop()
+        memset(view._buffer.buf, 0, <size_t>size)
+        view._poisoned = False
+        return view
+
+
+cdef _fits(str what, const uint8_t[::1] buffer, size_t size_bytes):
+    if <size_t>buffer.shape[0] < size_bytes or <size_t>&buffer[0] & 7:
+        raise ValueError(
+            f"{what} buffer was {buffer.shape[0]} bytes, expected {size_bytes} or more on an "
+            f"8-byte boundary"
+        )
