@@ -1,24 +1,29 @@
 """`lowlat doctor`: is this machine fit to run it; every line says how to mend what is not."""
 
+import ctypes
 import json
 import os
+import platform
 import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import typer
 
+from lowlat.cli._finding import FAIL, OK, WARN, Finding
 from lowlat.cli.main import EXIT_FAILED, Json, app
 
-OK: Final = "ok"
-WARN: Final = "warn"
-FAIL: Final = "FAIL"
 SHM_BYTES_MIN: Final = 96 * 2**20
 DISK_BYTES_MIN: Final = 2**30
+_TIME_ERROR: Final = 5
+_UNSYNCHRONISED: Final = 0x0040
+"""Source: adjtimex(2), TIME_ERROR and STA_UNSYNC."""
+_CLOCK_US_MAX: Final = 50_000
 _TEST_KEY: Final = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """Key 0 of a public test mnemonic. Source: polymarket.md 16."""
 _TEST_ADDRESS: Final = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -26,19 +31,19 @@ _TEST_TOKEN: Final = 71321045679252212594626385532706912750332728571942532289631
 _TEST_ORDER_ID: Final = "9f1d429298f285dd6b710f9837739d8e1231531711a8e0f832d238537feb0868"
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One line: what was looked at, how it stands, what to do."""
+@app.command(epilog="Examples: lowlat doctor | lowlat doctor --config paper.toml --json")
+def doctor(
+    *,
+    config: Annotated[
+        str, typer.Option(metavar="FILE", help="Also check this config, its files and venues.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Check this machine; exit 0 when nothing failed (warnings cost speed, not safety).
 
-    check: str
-    state: str
-    have: str
-    mend: str = ""
-
-
-@app.command(epilog="Example: lowlat doctor --json")
-def doctor(*, as_json: Json = False) -> None:
-    """Check this machine; exit 0 when nothing failed (warnings cost speed, not safety)."""
-    findings = list(examine())
+    With a config, each of its venues is connected to and, where it tells it, asked for its time.
+    """
+    findings = list(examine(config))
     if as_json:
         print(json.dumps([msgspec.structs.asdict(finding) for finding in findings], indent=1))
     else:
@@ -50,19 +55,27 @@ def doctor(*, as_json: Json = False) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def examine() -> Iterator[Finding]:
+def examine(config: str = "") -> Iterator[Finding]:
     """Run every check; one that cannot run is a failure of its own."""
-    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+    checks: list[tuple[str, Callable[[], Finding]]] = [
         ("python", _python),
         ("extension", _extension),
+        ("cpu", _cpu),
         ("/dev/shm", _shared_memory),
         ("mlock limit", _mlock),
         ("cores", _cores),
+        ("siblings", _siblings),
         ("clock source", _clock_source),
+        ("clock offset", _clock_offset),
         ("run directory", _run_directory),
         ("disk", _disk),
         ("signer", _signer),
-    )
+    ]
+    if config:
+        from lowlat.cli import _doctor_config
+
+        checks.append(("config", partial(_doctor_config.config, config)))
+        checks += _doctor_config.of_config(config)
     for name, check in checks:
         try:
             yield check()
@@ -93,6 +106,20 @@ def _extension() -> Finding:
 def _source_time() -> float:
     folder = Path(__file__).parent.parent / "shm"
     return max((folder / name).stat().st_mtime for name in ("ring.h", "_core.pyx"))
+
+
+def _cpu() -> Finding:
+    """Look for a time stamp counter that neither stops nor changes its pace."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "?")
+    if platform.machine() != "x86_64":
+        return Finding("cpu", OK, f"{model}, {platform.machine()}")
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    missing = [flag for flag in ("constant_tsc", "nonstop_tsc") if flag not in flags]
+    if missing:
+        mend = "stamps may drift between cores: prefer a host that passes the flag through"
+        return Finding("cpu", WARN, f"{model}, without {', '.join(missing)}", mend)
+    return Finding("cpu", OK, f"{model}, steady time stamp counter")
 
 
 def _shared_memory() -> Finding:
@@ -129,12 +156,56 @@ def _cores() -> Finding:
     return Finding("cores", OK, have)
 
 
+def _siblings() -> Finding:
+    """Look whether two of our cores are one: a spinner then slows its twin."""
+    usable = os.sched_getaffinity(0)
+    pairs = set()
+    for core in usable:
+        path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+        text = path.read_text().strip() if path.exists() else str(core)
+        if text != str(core):
+            pairs.add(text)
+    if pairs:
+        mend = "pin hot processes to one of each pair, or lowlat tune check (SMT sibling)"
+        return Finding("siblings", WARN, f"shared: {', '.join(sorted(pairs))}", mend)
+    return Finding("siblings", OK, "no two usable cores share hardware")
+
+
 def _clock_source() -> Finding:
     path = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
     source = path.read_text().strip() if path.exists() else "unknown"
     if source in {"tsc", "kvm-clock", "arch_sys_counter"}:
         return Finding("clock source", OK, source)
     return Finding("clock source", WARN, source, "each stamp may be a system call: prefer tsc")
+
+
+class _Timex(ctypes.Structure):
+    """Head of struct timex, and room for the rest of it. Source: adjtimex(2)."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 512),
+    )
+
+
+def _clock_offset() -> Finding:
+    """Ask the kernel whether something keeps its clock, and how far off it may be."""
+    timex = _Timex()
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    if state < 0:
+        raise OSError(ctypes.get_errno(), "adjtimex")
+    if state == _TIME_ERROR or timex.status & _UNSYNCHRONISED:
+        mend = "run chrony: orders carry wall time, and latency windows are cut by it"
+        return Finding("clock offset", WARN, "nothing synchronises this clock", mend)
+    have = f"estimated {timex.esterror / 1e3:.1f} ms, at most {timex.maxerror / 1e3:.0f} ms"
+    if timex.esterror > _CLOCK_US_MAX:
+        return Finding("clock offset", WARN, have, "chronyc tracking; choose a nearer time source")
+    return Finding("clock offset", OK, have)
 
 
 def _run_directory() -> Finding:
