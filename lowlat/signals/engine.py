@@ -72,10 +72,10 @@ class _Seat:
 
     __slots__ = ("markets", "mode", "module", "on_book", "on_settle", "on_spot", "on_turn")
 
-    def __init__(self, module: Module, mode: int) -> None:
+    def __init__(self, module: Module) -> None:
         kind = type(module)
         self.module = module
-        self.mode = mode
+        self.mode = Mode.OFF
         self.markets: dict[int, int] = {}
         """Interesting markets and the generation it was told of."""
         self.on_spot = kind.on_spot is not Module.on_spot
@@ -85,6 +85,11 @@ class _Seat:
         """Calls the module's on_book, whatever the market; None when it has none."""
         if kind.on_book is not Module.on_book:
             self.on_book = PythonLook(module.on_book)
+
+    def set_mode(self, mode: Mode) -> None:
+        """Say how far the module's signals go; its looks learn it when they are next bound."""
+        self.mode = mode
+        if self.on_book is not None:
             self.on_book.bind(self, mode)
 
 
@@ -132,9 +137,20 @@ class SignalsEngine:
         """Do what ``turn`` does but for its record, so that orders need not wait for that."""
         self.settle: Callable[[], None] = self.path.settle
         """Write the record of the last turn; the next advance does so too, before its input."""
-        self._seats = [_Seat(module, mode) for module, mode in modules if mode is not Mode.OFF]
-        for seat in self._seats:
-            seat.module.ctx = self
+        self._seats: list[_Seat] = []
+        self._seat(modules)
+
+    def _seat(self, modules: Sequence[tuple[Module, Mode]]) -> None:
+        """Let these modules work, each with what it knows from before."""
+        before = {id(seat.module): seat for seat in self._seats}
+        self._seats = []
+        for module, mode in modules:
+            if mode is Mode.OFF:
+                continue
+            seat = before.get(id(module)) or _Seat(module)
+            seat.set_mode(mode)
+            module.ctx = self
+            self._seats.append(seat)
         self._bind()
 
     def _bind(self) -> None:
@@ -152,6 +168,19 @@ class SignalsEngine:
             self._take_market(row)
         self._sweep_spots()
         self.path.drain()
+
+    @property
+    def modules(self) -> dict[str, tuple[Module, Mode]]:
+        """Modules at work by name, with their modes."""
+        return {seat.module.name: (seat.module, seat.mode) for seat in self._seats}
+
+    def reload(self, modules: Sequence[tuple[Module, Mode]]) -> None:
+        """Go on with these modules; those at work keep what they know, and are asked all again."""
+        self._seat(modules)
+        for name in self.modules:
+            self.errors.pop(name, None)
+        for row in list(self.instruments.markets.values()):
+            self._take_market(row)
 
     def interesting(self) -> list[MarketRow]:
         """Return the rows of the markets that a module looks at."""

@@ -324,6 +324,44 @@ def test_a_busy_row_is_read_in_the_next_turn(world):
     assert probe.books == [(0, 4200)]
 
 
+def test_another_mode_is_in_the_next_record_and_the_module_knows_what_it_knew(world):
+    probe = Probe()
+    engine = make(world, probe)
+    world.put_book(0, [(4000, 10)], [(4200, 20)])
+    engine.turn(world.now)
+    assert engine.modules == {"probe": (probe, Mode.LIVE)}
+    engine.reload([(probe, Mode.SHADOW)])
+    world.put_book(1, [(4000, 10)], [(4300, 20)])
+    engine.turn(world.now)
+    # Asked again, it is shown the standing book again, too.
+    assert probe.books == [(0, 4200), (0, 4200), (1, 4300)]
+    assert [record.mode for record in world.signals.decoded(SIGNAL)] == [2, 0, 0]
+
+
+def test_a_module_that_is_left_out_is_called_no_more_and_a_new_one_sees_what_stands(world):
+    first, second = Probe(), Probe()
+    engine = make(world, first)
+    world.put_book(0, [(4000, 10)], [(4200, 20)])
+    engine.turn(world.now)
+    engine.reload([(second, Mode.LIVE)])
+    world.put_book(1, [(4000, 10)], [(4300, 20)])
+    engine.turn(world.now)
+    assert first.books == [(0, 4200)]
+    assert second.books == [(0, 4200), (1, 4300)]
+    assert {row.market for row in second.markets} == {0, 1, 2}
+
+
+def test_a_module_made_anew_is_no_longer_in_error(world):
+    engine = make(world, Broken())
+    world.put_book(0, [(4000, 10)], [(4200, 20)])
+    engine.turn(world.now)
+    assert engine.modules == {}
+    engine.reload([(Broken(), Mode.LIVE)])
+    assert engine.errors == {}
+    engine.turn(world.now)
+    assert list(engine.errors) == ["broken"]
+
+
 class Point:
     def __init__(self, name, loaded):
         self.name, self._loaded = name, loaded
