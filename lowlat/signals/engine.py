@@ -187,31 +187,6 @@ class SignalsEngine:
         markets = self.instruments.markets
         return [markets[market] for market in self.path.markets() if market in markets]
 
-    @property
-    def modules(self) -> dict[str, tuple[Module, Mode]]:
-        """Return the modules at work by name."""
-        return {seat.module.name: (seat.module, Mode(seat.mode)) for seat in self._seats}
-
-    def reload(self, modules: Sequence[tuple[Module, Mode]]) -> None:
-        """Work with these modules from here on; one that is at work already keeps what it knows.
-
-        A new one is told of the markets as at a start; so is one that raised and is given again.
-        """
-        self.settle()
-        seats = {id(seat.module): seat for seat in self._seats}
-        self._seats = []
-        for module, mode in modules:
-            if mode is Mode.OFF:
-                continue
-            seat = seats.get(id(module)) or _Seat(module, mode)
-            seat.mode = mode
-            module.ctx = self
-            self.errors.pop(module.name, None)
-            self._seats.append(seat)
-        self._bind()
-        for row in list(self.instruments.markets.values()):
-            self._take_market(row)
-
     def close(self) -> None:
         """Nothing to publish: signals are wishes, not state."""
 
