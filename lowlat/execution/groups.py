@@ -230,16 +230,27 @@ class GroupDesk:
         return high_e6 - low_e6 < min((row.min_size_e6 for row in rows if row), default=0)
 
     def _wait(self, group: Group, now_ns: int) -> None:
-        group.wake_ns = max(group.deadline_ns, now_ns + _POLL_NS)
-        if now_ns >= group.deadline_ns and not group.canceled:
-            resting = [
-                order
-                for leg in group.legs.values()
-                for order in leg.orders
-                if order.state == OrderState.LIVE
-            ]
-            group.canceled = not resting or self._lookups.cancel(resting, now_ns)
+        """Wait until an order moves; at the deadline, cancel what rests and look up the rest."""
+        unwinding = group.state == GroupState.UNWINDING
+        due_ns = group.unwind_deadline_ns if unwinding else group.deadline_ns
+        if now_ns < due_ns:
+            group.wake_ns = due_ns
+        else:
+            self._doubt(group, now_ns)
         self._write_if_moved(group, now_ns)
+
+    def _doubt(self, group: Group, now_ns: int) -> None:
+        """Stop waiting for answers: for the group they are overdue before they are for orders."""
+        resting: list[Order] = []
+        for leg in group.legs.values():
+            resting.extend(order for order in leg.orders if order.state == OrderState.LIVE)
+            for order in (*leg.orders, *leg.unwinds):
+                if order.state == OrderState.SENDING:
+                    order.lookup_ns = min(order.lookup_ns, now_ns)
+        if not group.canceled:
+            group.canceled = not resting or self._lookups.cancel(resting, now_ns)
+            if not group.canceled:
+                group.wake_ns = now_ns + _POLL_NS
 
     def _balanced(self, group: Group, now_ns: int) -> None:
         if group.waiting():
@@ -276,7 +287,8 @@ class GroupDesk:
             group.unwind_deadline_ns = 0
             group.attempts = group.completions = 0
         if group.busy():
-            group.wake_ns = max(group.deadline_ns, now_ns + _POLL_NS)
+            if now_ns < group.deadline_ns:
+                group.wake_ns = group.deadline_ns
             return
         if not group.completions and now_ns < group.deadline_ns:
             group.completions += 1
@@ -314,6 +326,8 @@ class GroupDesk:
         if now_ns >= group.unwind_deadline_ns or spent:
             self._release(group)
             self._say(group, GroupState.NAKED, now_ns)
+            if group.settled():
+                self._retire(group)
             return
         self._relock(group)
         low_e6, _ = group.low_high_e6()

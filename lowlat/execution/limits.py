@@ -128,10 +128,14 @@ class OpenOrders:
         """Return every open order."""
         return [order for orders in self.by_market.values() for order in orders.values()]
 
-    def crossing(self, market: int, outcome: int, action: int, price_e4: int) -> Order | None:
+    def crossing(
+        self, market: int, outcome: int, action: int, price_e4: int, *, resting: bool = False
+    ) -> Order | None:
         """Return an own order that this one would trade with, in either token of the market.
 
         Both are put in YES terms: buying NO at q is selling YES at 1 - q. Source: design 8.
+        ``resting``: leave out orders that never rest. An immediate order cannot meet them, and an
+        unwinding must not wait until the fate of one that got no answer is known.
         """
         orders = self.by_market.get(market)
         if not orders:
@@ -139,7 +143,7 @@ class OpenOrders:
         buys_yes, yes_e4 = _yes_terms(outcome, action, price_e4)
         for order in orders.values():
             other_buys, other_e4 = _yes_terms(order.instrument & 1, order.action, order.price_e4)
-            if other_buys == buys_yes:
+            if other_buys == buys_yes or (resting and order.immediate):
                 continue
             if yes_e4 >= other_e4 if buys_yes else yes_e4 <= other_e4:
                 return order

@@ -28,6 +28,7 @@ from lowlat.execution.desk import OrderDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.limits import (
     Breaker,
+    HardLimits,
     RateBucket,
     Refused,
     check_amounts,
@@ -105,6 +106,11 @@ class OrderSender:
         self.fast = FastCheck(desk, markets.gate, self.breaker, self._limits)
         self._slot = IntentView(memoryview(bytearray(INTENT.size_bytes)))
         """For intents that do not lie in the stream's slot: legs, unwinds, retries."""
+
+    def reload(self, limits: HardLimits) -> None:
+        """Check every order from here on against these limits."""
+        self._limits = limits
+        self.fast = FastCheck(self._desk, self._markets.gate, self.breaker, limits)
 
     # --------------------------------------------------------------------------- checks
     def check(  # noqa: PLR0911 - one return a rule reads best
@@ -194,7 +200,9 @@ class OrderSender:
                 return sized
         if buy and cash_e6 * E4 > size_e6 * price_e4:
             return Refused(Rule.NOTIONAL, size_e6 * price_e4 // E4, cash_e6)
-        own = desk.open.crossing(instrument >> 1, instrument & 1, intent.action, price_e4)
+        own = desk.open.crossing(
+            instrument >> 1, instrument & 1, intent.action, price_e4, resting=unwind
+        )
         if own is not None:
             return Refused(Rule.SELF_CROSS, own.price_e4, price_e4)
         hold_e6 = 0

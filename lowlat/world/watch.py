@@ -92,6 +92,8 @@ class Watch:
         self._posted: dict[int, str] = {}
         self._undecided: dict[int, str] = {}
         self._decided: dict[int, int] = {}
+        self._doubt_ns: dict[int, int] = {}
+        """When each open group was last seen with an order nobody knows the fate of."""
         self._memory: Memory | None = None
         venue.exchange.listeners.append(self)
 
@@ -106,6 +108,7 @@ class Watch:
         self._shards = memory.open_table_reader("shard")
         self._undecided.clear()
         self._decided.clear()
+        self._doubt_ns.clear()
 
     @property
     def digest(self) -> str:
@@ -222,9 +225,17 @@ class Watch:
         unknown = {order.group for order in orders if order.state in doubtful}
         for row in _rows(self._groups, GROUP_ROW):
             if row.state not in _OPEN_GROUPS:
+                self._doubt_ns.pop(row.id, None)
                 continue
-            late_ns = now_ns - max(row.deadline_ns, ready_since_ns)
-            grace_ns = _UNKNOWN_GRACE_NS if row.id in unknown else _GROUP_GRACE_NS
+            due_ns = max(row.deadline_ns, ready_since_ns)
+            if row.id in unknown:
+                self._doubt_ns[row.id] = now_ns
+                grace_ns = _UNKNOWN_GRACE_NS
+            else:
+                # What became known late can be acted on no sooner.
+                due_ns = max(due_ns, self._doubt_ns.get(row.id, 0))
+                grace_ns = _GROUP_GRACE_NS
+            late_ns = now_ns - due_ns
             if late_ns > grace_ns:
                 raise Violation(
                     f"group {row.id:#x} is {GroupState(row.state).name} {late_ns / 1e9:.1f} s "

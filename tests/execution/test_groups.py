@@ -10,6 +10,7 @@ from lowlat.core.ports import SEND_NONE, SENT
 from lowlat.execution.params import ExecutorParams
 
 SECOND = 1_000_000_000
+KILLED = "order couldn't be fully filled. FOK orders are fully filled or killed."
 State = lo.GroupState
 
 
@@ -50,8 +51,7 @@ def answer_batch(desk, *sizes):
     reply = []
     for order, size, price in zip(orders(desk), sizes, prices, strict=True):
         if size is None:
-            text = "order couldn't be fully filled. FOK orders are fully filled or killed."
-            reply.append({"success": False, "errorMsg": text, "orderID": "", "status": ""})
+            reply.append({"success": False, "errorMsg": KILLED, "orderID": "", "status": ""})
         else:
             reply.append(
                 desk.matched(order, str(size), f"{size * price:.6f}", trade=f"t{order.leg}")
@@ -196,6 +196,61 @@ def test_unwind_never_pays_more_than_the_worst_price_and_ends_naked_at_the_deadl
     assert desk.cash().reserved_e6 == 0
 
 
+def test_naked_group_of_which_nothing_is_expected_rests(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    desk.book(0, [(3900, 500)], [(4600, 120)])
+    first = orders(desk)[0]
+    desk.user(desk.trade_event(first, "100", "0.46", "t0", "CONFIRMED"))
+    answer_batch(desk, 100, None)
+    desk.run(30, 100_000_000)
+    assert group_states(desk)[-1] == "NAKED"
+    assert not desk.engine.groups.active
+
+
+def test_unwinding_is_not_stopped_by_an_order_that_cannot_rest_whose_fate_is_unknown(desk):
+    """Buying the complement crosses our own BUY in price, but neither can meet the other."""
+    desk.wish(desk.intent(0, 4600, size=10))
+    ((lost, _),) = desk.posts()
+    desk.engine.on_lost(lost, desk.clock.now_ns)
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    (_, (batch, _)) = desk.posts()
+    _, first, second = orders(desk)
+    killed = {"success": False, "errorMsg": KILLED, "orderID": "", "status": ""}
+    desk.answer(batch, [desk.matched(first, "100", "46", "t0"), killed])
+    desk.turn()
+    assert second.state == lo.OrderState.UNMATCHED
+    unwind = orders(desk)[-1]
+    assert (unwind.instrument, unwind.size_e6) == (1, 100_000_000)
+
+
+def test_unwinding_still_stops_at_an_order_of_ours_that_rests(desk):
+    desk.wish(desk.intent(0, 4500, size=10, order_type=int(lo.OrderType.GTC)))
+    ((key, _),) = desk.posts()
+    desk.answer(key, desk.matched(desk.order(), "", "", "", "live"))
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    (_, (batch, _)) = desk.posts()
+    killed = {"success": False, "errorMsg": KILLED, "orderID": "", "status": ""}
+    desk.answer(batch, [desk.matched(orders(desk)[1], "100", "46", "t0"), killed])
+    desk.turn()
+    assert State(group_row(desk).state) == State.UNWINDING
+    assert len(desk.posts()) == 2
+
+
+def test_order_without_an_answer_is_looked_up_at_its_groups_deadline(desk):
+    desk.wish(*legs(desk))
+    desk.run(19, 100_000_000)
+    assert not desk.take(b"DELETE /order")
+    desk.answered = len(desk.transport.sent)
+    desk.turn(2, 200_000_000)
+    assert [each.state for each in orders(desk)] == [lo.OrderState.UNKNOWN] * 2
+    assert len(desk.take(b"DELETE /order")) == 2
+    # Nothing is naked, nothing can be done but to ask: the group is not looked at again.
+    assert desk.engine.groups.turn(desk.clock.now_ns + SECOND) == 0
+
+
 def test_unwind_waits_for_depth_until_its_deadline(desk):
     desk.wish(*legs(desk))
     desk.book(1, [(3000, 500)], [(3500, 500)])
@@ -298,8 +353,7 @@ def test_thinnest_leg_goes_first_and_the_next_takes_its_size(thin):
 def test_second_leg_is_not_sent_when_the_first_is_killed(thin):
     thin.wish(*legs(thin))
     ((key, _),) = thin.posts()
-    text = "order couldn't be fully filled. FOK orders are fully filled or killed."
-    thin.answer(key, {"error": text}, 400)
+    thin.answer(key, {"error": KILLED}, 400)
     thin.turn()
     assert len(thin.posts()) == 1
     assert group_states(thin) == ["OPEN", "FLAT"]
