@@ -85,10 +85,6 @@ cdef class BookSlots:
     One serves every book of the feed: ``slots.image(book, ...)`` acquires no buffer.
     """
 
-    cdef Py_buffer _row
-    cdef Py_buffer _top
-    cdef int _held
-
     def __cinit__(self, row, top):
         _acquire(row, &self._row, sizeof(ll_row8), "row")
         self._held = 1
@@ -112,6 +108,20 @@ cdef class BookSlots:
         int changed_sides,
     ):
         """Write the book behind the slot heads of both slots; see MarketBook.image."""
+        self.put(
+            book, record_id, event_ns, recv_ns, decoded_ns, published_ns, changed_sides
+        )
+
+    cdef void put(
+        self,
+        MarketBook book,
+        uint64_t record_id,
+        int64_t event_ns,
+        int64_t recv_ns,
+        int64_t decoded_ns,
+        int64_t published_ns,
+        int changed_sides,
+    ) noexcept nogil:
         book._image(
             <ll_row8 *>self._row.buf, <ll_top8 *>self._top.buf, record_id, event_ns, recv_ns,
             decoded_ns, published_ns, changed_sides,
@@ -139,19 +149,6 @@ cdef class MarketBook:
     LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds one first,
     so set it once to the table's version of the row when taking over a table.
     """
-
-    cdef side_t _sides[2]
-    cdef public int64_t snapshot_event_ns
-    cdef public uint64_t version
-    cdef public uint32_t market
-    cdef public uint32_t generation
-    cdef public uint32_t connection_generation
-    cdef public uint32_t changes
-    cdef public int32_t last_trade_price_e4
-    cdef int32_t _tick
-    cdef public uint16_t shard
-    cdef uint16_t _sticky
-    cdef public uint8_t venue
 
     def __cinit__(self, uint32_t market, uint32_t generation, int venue=POLYMARKET):
         self.market = market
@@ -215,7 +212,7 @@ cdef class MarketBook:
     def flags(self, int flags):
         self._sticky = <uint16_t>(flags & (LL_BOOKFLAG_STALE | LL_BOOKFLAG_DIVERGED))
 
-    cdef inline int _flags(self) noexcept nogil:
+    cdef int _flags(self) noexcept nogil:
         cdef const side_t *bids = &self._sides[0]
         cdef const side_t *asks = &self._sides[1]
         cdef int flags = self._sticky
@@ -234,7 +231,7 @@ cdef class MarketBook:
         """Forget every level and mark the book STALE until the next load."""
         self._drop()
 
-    cdef inline int64_t _price(self, object text) except -1:
+    cdef int64_t _price(self, object text) except -1:
         """Read a price of the market's grid inside (0, 1)."""
         cdef int64_t price = parse_decimal(text, 4)
         if price <= 0 or price >= ONE or (self._tick and price % self._tick):
@@ -244,7 +241,7 @@ cdef class MarketBook:
             )
         return price
 
-    cdef inline int64_t _size(self, object text) except -1:
+    cdef int64_t _size(self, object text) except -1:
         cdef int64_t size = parse_decimal(text, 6)
         if size < 0:
             raise RemoteProtocolError(
@@ -363,7 +360,7 @@ cdef class MarketBook:
         """Return the best price of a token's side in 1e-4, or NO_PRICE_E4."""
         return self._best(outcome, side)
 
-    cdef inline int64_t _best(self, int outcome, int side) except? -1:
+    cdef int64_t _best(self, int outcome, int side) except? -1:
         cdef int which = _token(outcome, side)
         cdef const side_t *levels = &self._sides[which]
         cdef int64_t price
@@ -404,7 +401,7 @@ cdef class MarketBook:
             and self._stated(best_ask) == self._best(outcome, 1)
         )
 
-    cdef inline int64_t _stated(self, object text) except -1:
+    cdef int64_t _stated(self, object text) except -1:
         cdef int64_t price = parse_decimal(text, 4)
         if 0 < price < ONE:
             return price

@@ -146,15 +146,19 @@ cdef inline int64_t parse_decimal(object text, int decimals) noexcept:
 
     Same rule as lowlat.core.units.parse_fixed, straight from the text's ASCII bytes.
     """
-    cdef const unsigned char *at
-    cdef const unsigned char *end
+    if not PyUnicode_Check(text) or not PyUnicode_IS_COMPACT_ASCII(text):
+        return -1
+    return parse_digits(PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text), decimals)
+
+
+cdef inline int64_t parse_digits(
+    const unsigned char *at, Py_ssize_t size, int decimals
+) noexcept nogil:
+    """Do the same for ASCII bytes."""
+    cdef const unsigned char *end = at + size
     cdef int64_t units = 0
     cdef unsigned int digit
     cdef int left = decimals
-    if not PyUnicode_Check(text) or not PyUnicode_IS_COMPACT_ASCII(text):
-        return -1
-    at = PyUnicode_1BYTE_DATA(text)
-    end = at + PyUnicode_GET_LENGTH(text)
     if end - at > DIGITS_MAX - decimals:
         # Only long text can hold too many whole digits, so short text skips the count.
         if not _whole_fits(at, end, DIGITS_MAX - decimals):

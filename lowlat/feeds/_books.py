@@ -15,6 +15,7 @@ from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
 from lowlat.feeds._shard import MarketState, PolymarketFeedParams
 from lowlat.feeds._shards import Shards
+from lowlat.feeds._state import TokenIndex
 from lowlat.venues.polymarket.market import Book, RestBook
 
 __all__ = ["Books"]
@@ -25,7 +26,7 @@ _SUBSCRIBED: Final = frozenset({MarketStatus.UNKNOWN, MarketStatus.ACTIVE, Marke
 
 
 class Books:
-    """Books by token and by row. ``tokens`` maps a token to its market and outcome."""
+    """Books by token and by row."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class Books:
         shards: Shards,
         resync: Resync,
     ) -> None:
-        self.tokens: dict[str, tuple[MarketState, int]] = {}
+        self.tokens = TokenIndex()
         self.markets: dict[int, MarketState] = {}
         self.published = 0
         """Images published; the engine moves it to the counter."""
@@ -153,8 +154,7 @@ class Books:
         state = MarketState(row.market, book, shard, yes.market_id, tokens)
         self._outputs.take_over(state)
         self.markets[row.market] = state
-        self.tokens[tokens[0]] = (state, 0)
-        self.tokens[tokens[1]] = (state, 1)
+        self.tokens.add(state)
         self._shards.place(state)
         self._cells.markets.set(len(self.markets))
         return True
@@ -163,8 +163,7 @@ class Books:
         """Stop following a market; its row stays, empty and STALE."""
         self._shards.drop(state, recv_ns)
         del self.markets[state.row]
-        for token in state.tokens:
-            self.tokens.pop(token, None)
+        self.tokens.remove(state)
         state.live = False
         state.book.clear()
         self.publish(state, 3, at_ns, recv_ns, decoded_ns)

@@ -5,14 +5,16 @@ Used by the Polymarket feed only; single writer of the tables and streams it is 
 
 from typing import Final
 
-from lowlat.book._book import BookSlots
 from lowlat.core.layout import (
     BOOK_TOP,
     MARKET_STATE,
+    NO_MARKET,
     RESET,
     SHARD_ROW,
     TRADE,
     MarketStateChange,
+    MarketStateReason,
+    MarketStatus,
     Reset,
     ShardRow,
     Trade,
@@ -21,6 +23,7 @@ from lowlat.core.layout import (
     record_id,
 )
 from lowlat.core.ports import Clock, Recorder, StreamWriter, TableWriter
+from lowlat.feeds._plain import BookOutput
 from lowlat.feeds._shard import MarketState, Shard
 
 __all__ = ["ALL_SHARDS", "FeedOutputs"]
@@ -28,7 +31,6 @@ __all__ = ["ALL_SHARDS", "FeedOutputs"]
 ALL_SHARDS: Final = 0xFFFF_FFFF
 """``shard`` of a RESET that means every shard of the writer."""
 
-_BOOK_KIND: Final = BOOK_TOP.kind
 _VENUE: Final = int(Venue.POLYMARKET)
 
 
@@ -51,38 +53,22 @@ class FeedOutputs:
         self._market = market
         self._trades = trades
         self._now_ns = clock.monotonic_ns
-        self._latency = latency
-        self._image = BookSlots(books.buffer, market.buffer).image
-        self._write = books.write
-        self._publish = market.publish
-        self._next = market.cursor
-        """Position of the next record; nobody else publishes here."""
-        self._market_ids = record_id(Writer.POLYMARKET, market.epoch, 0)
+        self.output: Final = BookOutput(
+            books,
+            market,
+            clock.monotonic_ns,
+            latency.record if latency is not None else None,
+            BOOK_TOP.kind,
+            record_id(Writer.POLYMARKET, market.epoch, 0),
+        )
+        """Writes the books; every record of the market stream goes through it."""
+        self.book: Final = self.output.book
         self._trade_ids = record_id(Writer.POLYMARKET, trades.epoch, 0)
 
     @property
     def rows(self) -> int:
         """Markets that the book table holds."""
         return self._books.rows
-
-    def book(
-        self, state: MarketState, sides: int, event_ns: int, recv_ns: int, decoded_ns: int
-    ) -> None:
-        """Write a market's row, then publish its top. About 0.5 us."""
-        now_ns = self._now_ns()
-        self._image(
-            state.book,
-            self._market_ids | self._next,
-            event_ns,
-            recv_ns,
-            decoded_ns,
-            now_ns,
-            sides,
-        )
-        self._write(state.row)
-        self._next = self._publish(_BOOK_KIND) + 1
-        if self._latency is not None:
-            self._latency.record(now_ns - recv_ns)
 
     def take_over(self, state: MarketState) -> None:
         """Continue the row's versions where the last writer left them."""
@@ -93,7 +79,7 @@ class FeedOutputs:
     ) -> None:
         """Publish that a market changed otherwise than by its levels."""
         record = MarketStateChange(
-            self._market_ids | self._next,
+            self.output.next_id,
             state.book.version,
             event_ns,
             recv_ns,
@@ -104,13 +90,30 @@ class FeedOutputs:
             state.book.tick_e4,
         )
         MARKET_STATE.pack(self._market.buffer, record)
-        self._next = self._publish(MARKET_STATE.kind) + 1
+        self.output.publish(MARKET_STATE.kind)
+
+    def announce(self, _condition_id: str) -> None:
+        """Publish that the venue announced a market that may have no row yet."""
+        now_ns = self._now_ns()
+        record = MarketStateChange(
+            self.output.next_id,
+            0,
+            0,
+            now_ns,
+            NO_MARKET,
+            0,
+            MarketStateReason.LISTED,
+            MarketStatus.UNKNOWN,
+            0,
+        )
+        MARKET_STATE.pack(self._market.buffer, record)
+        self.output.publish(MARKET_STATE.kind)
 
     def reset(self, shard: int, previous_epoch: int, recv_ns: int) -> None:
         """Publish that what a shard (or ALL_SHARDS) said before is stale."""
-        record = Reset(self._market_ids | self._next, recv_ns, previous_epoch, shard)
+        record = Reset(self.output.next_id, recv_ns, previous_epoch, shard)
         RESET.pack(self._market.buffer, record)
-        self._next = self._publish(RESET.kind) + 1
+        self.output.publish(RESET.kind)
 
     def start(self) -> None:
         """Say that all earlier books are stale."""
@@ -138,7 +141,7 @@ class FeedOutputs:
         SHARD_ROW.pack(
             self._shards.buffer,
             ShardRow(
-                self._market_ids | self._next,
+                self.output.next_id,
                 shard.data_ns,
                 shard.connected_ns,
                 shard.generation,

@@ -1,4 +1,4 @@
-"""State of the Polymarket feed: shards, their sockets, the markets on them. Data, no behaviour.
+"""State of the Polymarket feed: parameters, shards; sockets and markets are in _state.pyx.
 
 Life of a market's book: WAITING (subscribed, no book yet) -> LIVE (a book was loaded under this
 connection generation) -> DIVERGED (the venue's touch differed; still applied, a REST book is on
@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from lowlat.book._book import MarketBook
 from lowlat.feeds._arrival import FirstArrival
-from lowlat.feeds.ports import Connection
-from lowlat.venues.polymarket.market import SHARD_ASSETS_MAX, MarketSession, PriceChange
+from lowlat.feeds._state import Link, MarketState
+from lowlat.venues.polymarket.market import SHARD_ASSETS_MAX
 
 __all__ = ["Link", "MarketState", "PolymarketFeedParams", "Shard"]
 
@@ -61,37 +60,13 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 @dataclass(slots=True, eq=False)
-class Link:
-    """One socket of a shard. ``session`` is None while it is down."""
-
-    number: int
-    socket: int
-    """Its place among the shard's sockets."""
-    shard: "Shard"
-    connection: Connection | None = None
-    session: MarketSession | None = None
-    opened_ns: int = 0
-    data_ns: int = 0
-    """Receive time of its last frame that was not a PONG."""
-    pong_ns: int = 0
-    ping_due_ns: int = 0
-    frames: int = 0
-    frames_checked: int = 0
-    others_mark: int = 0
-    """What its twins had received when this socket last got a frame."""
-    event_ns: int = 0
-    """Newest venue time it delivered (kept only beside twins)."""
-    dump_pending: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True, eq=False)
 class Shard:
     """Up to ``shard_assets_max`` tokens on one or more sockets; one row of the shard table."""
 
     number: int
     generation: int
     links: list[Link] = field(default_factory=list)
-    markets: dict[int, "MarketState"] = field(default_factory=dict)
+    markets: dict[int, MarketState] = field(default_factory=dict)
     arrival: FirstArrival | None = None
     alive: int = 0
     data_ns: int = 0
@@ -103,30 +78,3 @@ class Shard:
     probing: bool = False
     row_due: bool = True
     additions: dict[str, None] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class MarketState:
-    """One subscribed market. ``live``: its book may be changed and read."""
-
-    row: int
-    book: MarketBook
-    shard: Shard
-    condition_id: str
-    tokens: tuple[str, str]
-    live: bool = False
-    event_ns: int = 0
-    """Venue time of the last event applied."""
-    book_event_ns: int = 0
-    """Venue time of the last whole book: what is older was in it."""
-    crossed: bool = False
-    doubted: bool = False
-    """Diverged only by its touch: inside a burst of changes that heals by itself."""
-    due_ns: int = 0
-    """When a REST book is asked for again; 0: none is needed."""
-    step_ns: int = 0
-    """How long the next question waits after this one."""
-    asked: int = 0
-    """Number of the question that is under way, 0 when none is."""
-    held: list[PriceChange] = field(default_factory=list)
-    """Changes applied since the question, applied again on top of the answer."""

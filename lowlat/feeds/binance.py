@@ -123,6 +123,11 @@ class BinanceFeed:
         self._check_due_ns = 0
         self._frames = 0
 
+    @property
+    def ready(self) -> bool:
+        """Whether a socket is open."""
+        return self._is_alive()
+
     def depth(self, coin: Coin) -> DiffBook:
         """Return the coin's depth book; ``live`` says whether it can be read."""
         return self._coins[SYMBOLS[coin]].book

@@ -127,6 +127,11 @@ class MetadataEngine:
         """Why a listed market is out, by condition id (pruned by each sweep)."""
 
     @property
+    def ready(self) -> bool:
+        """Whether a market is known, or the venue listed none that the filters let in."""
+        return bool(self._rows.count) or self._listings.listed is not None
+
+    @property
     def instruments(self) -> Instruments:
         """The directory of tokens, as of the last turn."""
         return self._rows.instruments
@@ -151,15 +156,6 @@ class MetadataEngine:
 
     def close(self) -> None:
         """Do nothing: rows stay for the next life."""
-
-    def hint(self, condition_id: str) -> None:
-        """Take the venue's word that a market appeared, closed or changed: ask now."""
-        followed = self._followed.get(condition_id)
-        if followed is None:
-            self._listings.hasten()
-        else:
-            followed.step_ns = 0
-            self._hasten(followed, 0)
 
     # ------------------------------------------------------------------ listings
     def _take_listing(self, info: MarketInfo, now_ns: int) -> None:
@@ -387,6 +383,9 @@ class MetadataEngine:
                 self._cells.overruns.add(1)
             elif kind == MARKET_STATE.kind:
                 change = MARKET_STATE.unpack(reader.buffer)
+                if change.reason == MarketStateReason.LISTED:
+                    self._listings.hasten()
+                    continue
                 row = self._rows.get(change.market)
                 if row is not None and row.generation == change.generation:
                     self._take_push(row, change.reason, change.tick_e4, now_ns)

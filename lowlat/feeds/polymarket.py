@@ -4,7 +4,8 @@ Run by the feed process; sockets, REST and time are ports. One ladder a market i
 its tokens; a message publishes each market it touches once, after its last change. The row is
 written before the stream, and only ``FeedOutputs`` writes either. Source: polymarket.md 8.
 
-Hot path: ``on_frame`` with a price_change. Everything else is rare.
+Hot path: ``on_frame`` with a plain price_change, compiled (_plain.pyx). Everything else is rare and
+goes the Python way below, which takes plain frames too: it is what the compiled path is held to.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from lowlat.core.ports import Clock
 from lowlat.core.units import ONE_E4, parse_fixed
 from lowlat.feeds._books import Books
 from lowlat.feeds._counters import FaultNotes, PolymarketCells
+from lowlat.feeds._plain import PlainFrames
 from lowlat.feeds._prints import trade_digest
 from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
@@ -49,7 +51,7 @@ class PolymarketFeed:
 
     ``pump`` is called at the end of each frame that was not a PONG: the fused topology runs the
     engines behind this one there. ``listed`` takes the condition id of a market that the venue
-    announced or resolved, for the metadata engine in the same process.
+    announced or resolved, for the metadata engine.
     """
 
     name: Final = "polymarket"
@@ -77,7 +79,6 @@ class PolymarketFeed:
         self._notes = FaultNotes(note)
         self._pump = pump
         self._listed = listed
-        self._tape = tape
         self._resync = Resync(params, self._cells, self._notes, fetch, self._on_rest_book)
         self._shards = Shards(params, outputs, self._cells, dial, self, self._resync)
         self._books = Books(params, outputs, self._cells, self._shards, self._resync)
@@ -87,7 +88,18 @@ class PolymarketFeed:
         self._tokens = self._books.tokens
         self._publish = self._books.publish
         self._check_due_ns = 0
-        self._frames = 0
+        self._plain = PlainFrames(
+            self._links,
+            self._tokens,
+            outputs.output,
+            clock.monotonic_ns,
+            tape.put if tape is not None else None,
+            pump,
+            self.on_other_frame,
+            self._disagreed,
+            self._publish,
+        )
+        self.on_frame: Final = self._plain.on_frame
         self._rare: dict[type, Callable[[Link, Event, int, int], None]] = {
             Book: self._on_book,
             LastTrade: self._on_trade,
@@ -95,6 +107,11 @@ class PolymarketFeed:
             MarketResolved: self._on_resolved,
             NewMarket: self._on_listing,
         }
+
+    @property
+    def ready(self) -> bool:
+        """Whether every shard that has markets hears the venue."""
+        return all(shard.alive for shard in self._shards.all if shard.markets)
 
     # ------------------------------------------------------------------ engine
     def start(self) -> None:
@@ -113,9 +130,10 @@ class PolymarketFeed:
         if now_ns < self._check_due_ns:
             return work
         self._check_due_ns = now_ns + self._params.check_ns
-        self._cells.frames.add(self._frames)
-        self._cells.published.add(self._books.published)
-        self._frames = self._books.published = 0
+        plain = self._plain
+        self._cells.frames.add(plain.frames)
+        self._cells.published.add(plain.published + self._books.published)
+        plain.frames = plain.published = self._books.published = 0
         work += self._shards.flush(now_ns)
         work += self._shards.check(now_ns)
         return work + self._resync.turn(now_ns)
@@ -139,11 +157,11 @@ class PolymarketFeed:
         if link.connection is connection:
             self._shards.closed(link, now_ns)
 
-    def on_frame(self, connection: Connection, payload: bytes, is_text: bool, recv_ns: int) -> None:
-        """Decode, apply, publish, pump. Bad frames are counted and sampled, never raised."""
+    def on_other_frame(
+        self, connection: Connection, payload: bytes, is_text: bool, recv_ns: int
+    ) -> None:
+        """Do what ``on_frame`` does, for any frame: the compiled path takes only plain ones."""
         link = self._links[connection.number]
-        if self._tape is not None:
-            self._tape.put(payload, recv_ns, connection.number, 0)
         if len(payload) == 4 and payload == PONG:
             link.pong_ns = recv_ns
             return
@@ -152,7 +170,7 @@ class PolymarketFeed:
             return
         link.data_ns = recv_ns
         link.frames += 1
-        self._frames += 1
+        self._plain.frames += 1
         try:
             events = decode(payload)
         except RemoteProtocolError as error:
@@ -171,7 +189,7 @@ class PolymarketFeed:
         if self._pump is not None:
             self._pump()
 
-    # ------------------------------------------------------------------ hot
+    # ------------------------------------------------------------------ price changes
     def _on_price_change(
         self, event: PriceChange, recv_ns: int, decoded_ns: int, compare: bool = True
     ) -> None:
@@ -228,8 +246,7 @@ class PolymarketFeed:
     ) -> None:
         """Compare the touch after a message's last change of a market, then publish it once."""
         book = state.book
-        if at_ns > state.event_ns:  # noqa: PLR1730 - a third of the cost of max() on the hot path
-            state.event_ns = at_ns
+        state.event_ns = max(at_ns, state.event_ns)
         if state.asked:
             self._resync.hold(state, event, recv_ns)
         if touch is not None:
@@ -239,12 +256,21 @@ class PolymarketFeed:
                 self._fault("bad touch", error, recv_ns)
                 agrees = False
             if not agrees:
-                if not book.flags & _DIVERGED:
-                    sides |= 3
-                    state.doubted = True
-                self._books.diverge(state, recv_ns + self._params.burst_ns)
-            elif state.doubted and self._books.trust(state):
+                self._disagreed(state, sides, at_ns, recv_ns, decoded_ns)
+                return
+            if state.doubted and self._books.trust(state):
                 sides |= 3
+        if sides:
+            self._publish(state, sides, at_ns, recv_ns, decoded_ns)
+
+    def _disagreed(
+        self, state: MarketState, sides: int, at_ns: int, recv_ns: int, decoded_ns: int
+    ) -> None:
+        """Publish a book whose touch is not the one that the venue states: doubt it."""
+        if not state.book.flags & _DIVERGED:
+            sides |= 3
+            state.doubted = True
+        self._books.diverge(state, recv_ns + self._params.burst_ns)
         if sides:
             self._publish(state, sides, at_ns, recv_ns, decoded_ns)
 
@@ -368,7 +394,7 @@ class PolymarketFeed:
     def _on_resolved(self, _link: Link, event: Event, recv_ns: int, decoded_ns: int) -> None:
         assert isinstance(event, MarketResolved), "dispatched by type"
         at_ns = event_ns(event.timestamp)
-        found = next((self._tokens[one] for one in event.assets_ids if one in self._tokens), None)
+        found = next(filter(None, map(self._tokens.get, event.assets_ids)), None)
         if found is None:
             self._cells.ignored.add(1)
             return

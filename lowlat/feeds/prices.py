@@ -117,6 +117,11 @@ class PricesFeed:
             CANDLES: self._on_candle,
         }
 
+    @property
+    def ready(self) -> bool:
+        """Whether every source is subscribed."""
+        return all(source.ready for source in self._sources.values())
+
     # ------------------------------------------------------------------ engine
     def start(self) -> None:
         """Dial every source; its number names it."""
