@@ -13,7 +13,7 @@ import msgspec
 
 from lowlat.core.errors import ConfigError
 
-__all__ = ["decode_config", "effective_config"]
+__all__ = ["build_config", "change_value", "decode_config", "effective_config"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -26,6 +26,11 @@ def decode_config(text: str, schema: type[T], *, source: str = "config") -> T:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from None
+    return build_config(raw, schema, source=source)
+
+
+def build_config(raw: dict[str, Any], schema: type[T], *, source: str = "config") -> T:
+    """Check plain values against schema; raises ConfigError for anything that is not allowed."""
     try:
         config = msgspec.convert(raw, schema, strict=True)
     except msgspec.ValidationError as error:
@@ -34,6 +39,32 @@ def decode_config(text: str, schema: type[T], *, source: str = "config") -> T:
     if validate is not None:
         validate()
     return config
+
+
+def change_value(raw: dict[str, Any], key: str, text: str) -> dict[str, Any]:
+    """Return a copy of plain values with ``section.key`` set to text, a TOML value or a bare word.
+
+    Raises ConfigError for a path through something that is no section; whether the key exists and
+    the value is allowed is for ``build_config`` to say.
+    """
+    try:
+        read: dict[str, Any] = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        read = {"value": text}
+    if len(read) != 1:
+        raise ConfigError(f"{key} was set to more than one value: {text!r}")
+    *sections, last = key.split(".")
+    if not all(sections) or not last:
+        raise ConfigError(f"key was {key!r}, expected section.key")
+    changed = table = dict(raw)
+    for section in sections:
+        inner = table.get(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"key was {key!r}: {section} is no section, it is {inner!r}")
+        table[section] = inner = dict(inner)
+        table = inner
+    table[last] = read["value"]
+    return changed
 
 
 def effective_config(config: msgspec.Struct) -> list[str]:

@@ -45,6 +45,7 @@ from lowlat.execution.desk import OrderDesk
 from lowlat.execution.groups import GroupDesk
 from lowlat.execution.heartbeat import Heartbeat
 from lowlat.execution.in_flight import Asked, InFlight, Question
+from lowlat.execution.limits import HardLimits
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Order
@@ -253,6 +254,10 @@ class ExecutorEngine:
             self._halted = reason
             self._say_halt(now_ns)
 
+    def hold(self, reason: str) -> None:
+        """Stop new orders for the rest of this life; nothing of it is remembered."""
+        self._halted = self._halted or reason
+
     def _say_halt(self, now_ns: int) -> None:
         text = self._halted.encode("ascii", "replace")[:40]
         self.desk.say(ReportKind.HALT, now_ns, reason=Rule.HALTED, text=text)
@@ -267,6 +272,10 @@ class ExecutorEngine:
     def halted(self) -> str:
         """Why new orders are stopped, "" when they are not."""
         return self._halted
+
+    def reload(self, limits: HardLimits) -> None:
+        """Swap the hard limits at once; orders carry the generation that risk decided under."""
+        self.sender.reload(limits)
 
     # --------------------------------------------------------------------------- intents
     def nominate(self, instrument: int, action: int, price_e4: int = NO_PRICE_E4) -> bool:

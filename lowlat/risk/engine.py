@@ -238,6 +238,11 @@ class RiskEngine:
         self._generation = config_generation
         self.equity.cap()
 
+    def resume(self) -> None:
+        """Lift a drawdown halt because a person asked; the next drawdown counts from here."""
+        self.state.drawdown_halted = False
+        self.equity.rebase()
+
     # ------------------------------------------------------------------------------- inputs
     def _take_market(self, row: MarketRow) -> None:
         facts = MarketFacts(row)

@@ -106,6 +106,11 @@ class Equity:
                     value_e6 += marked_e6
         return value_e6
 
+    def rebase(self) -> None:
+        """Count losses from what the account is worth now: somebody looked at them."""
+        self.peak_e6 = self.equity_e6
+        self._breaches.clear()
+
     def cap(self) -> None:
         """Apply a bankroll cap that was lowered, at once; a higher one waits for midnight."""
         state = self._state
