@@ -185,7 +185,9 @@ class Lookups:
             if refused.code == CancelCode.NOT_FOUND:
                 not_found.add(refused.order_id)
             if order is not None and order.open and not order.asking:
-                order.lookup_ns = now_ns + self._params.lookup_every_ns
+                # Never later than it is due already, or cancels each second put it off for good.
+                due_ns = now_ns + self._params.lookup_every_ns
+                order.lookup_ns = min(order.lookup_ns or due_ns, due_ns)
         return not_found
 
     def _unknown_canceled(self, order: Order, status: int, body: bytes, now_ns: int) -> None:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -218,8 +219,9 @@ def wallets_of(owner: str) -> dict[int, str]:
     }
 
 
+@lru_cache(maxsize=1_024)
 def checksum_address(address: str) -> str:
-    """Write an address with EIP-55 capitals."""
+    """Write an address with EIP-55 capitals; every row of every listing names one."""
     plain = address[2:].lower()
     digest = keccak(plain.encode()).hex()
     return "0x" + "".join(c.upper() if int(digest[i], 16) >= 8 else c for i, c in enumerate(plain))

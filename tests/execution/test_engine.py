@@ -529,6 +529,16 @@ def test_unknown_order_is_canceled_by_id_and_gone_after_thirty_seconds(desk):
     assert all(order.order_id.hex().encode() in each for each in deletes)
 
 
+def test_cancels_that_are_wanted_again_and_again_do_not_put_off_looking_an_order_up(desk):
+    desk.wish(desk.intent())
+    ((key, _),) = desk.posts()
+    desk.engine.on_lost(key, desk.clock.now_ns)
+    for _ in range(90):
+        desk.engine.cancel(desk.order().id)
+        desk.run(1, SECOND // 2)
+    assert desk.order().state == State.CANCELED
+
+
 def test_unknown_order_that_filled_is_found_in_the_trades(desk):
     desk.wish(desk.intent())
     ((key, _),) = desk.posts()
