@@ -13,8 +13,10 @@ from typing import Any, Final, Protocol
 
 import uvloop
 
+from lowlat.app._spin import Spin
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.ports import Cell, Engine, Recorder
+from lowlat.net.options import PollWatch
 
 __all__ = ["BUSY", "PARKED", "LoopCells", "Runtime", "run_process"]
 
@@ -52,19 +54,35 @@ class Runtime:
     """Run engines in one process until stopped."""
 
     def __init__(
-        self, engines: Sequence[Engine], cells: LoopCells, *, waiting: str, tick_ms: int
+        self,
+        engines: Sequence[Engine],
+        cells: LoopCells,
+        *,
+        waiting: str,
+        tick_ms: int,
+        spaced_ns: int = 0,
+        watch: PollWatch | None = None,
     ) -> None:
+        """``spaced_ns``: turns of a busy loop come no more often, for engines that frames drive.
+
+        ``watch`` is told of every round of the loop, so that it knows when sockets were empty.
+        """
         assert waiting in {BUSY, PARKED}, waiting
-        self._turns: tuple[Callable[[int], int], ...] = tuple(engine.turn for engine in engines)
         self._engines = engines
         self._cells = cells
         self._busy = waiting == BUSY
         self._tick_s = tick_ms / 1000
-        self._tick_ns = tick_ms * 1_000_000
-        self._timed_due_ns = 0
-        self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Future[None] | None = None
+        self._spin = Spin(
+            tuple(engine.turn for engine in engines),
+            cells,
+            self._schedule,
+            self._fail,
+            self._stopped,
+            watch,
+            spaced_ns if self._busy else 0,
+        )
 
     async def run(self) -> None:
         """Start the engines, run turns until stop, close the engines in reverse order."""
@@ -74,7 +92,7 @@ class Runtime:
             engine.start()
         self.collect()
         gc.disable()
-        self._schedule()
+        self._schedule(self._spin)
         try:
             await self._done
         finally:
@@ -84,7 +102,7 @@ class Runtime:
 
     def stop(self) -> None:
         """End run() after the current turn."""
-        self._stopping = True
+        self._spin.stopping = True
 
     def collect(self) -> None:
         """Collect garbage now, timed, and freeze what is left: for cold moments only."""
@@ -93,33 +111,17 @@ class Runtime:
         gc.freeze()
         self._cells.gc_ns.record(monotonic_ns() - start)
 
-    def _schedule(self) -> None:
-        assert self._loop is not None
+    def _schedule(self, spin: Callable[[], None]) -> None:
+        assert self._loop is not None, "scheduled before run"
         if self._busy:
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(spin)
         else:
-            self._loop.call_later(self._tick_s, self._turn)
+            self._loop.call_later(self._tick_s, spin)
 
-    def _turn(self) -> None:
-        now_ns = monotonic_ns()
-        worked = 0
-        try:
-            for turn in self._turns:
-                worked += turn(now_ns)
-        except BaseException as error:  # noqa: BLE001 - a loop callback must hand it to run()
-            self._fail(error)
-            return
-        cells = self._cells
-        cells.heartbeat.set(now_ns)
-        cells.turns.add(1)
-        if worked:
-            cells.turn_ns.record(monotonic_ns() - now_ns)
-        if self._stopping:
-            assert self._done is not None
-            if not self._done.done():
-                self._done.set_result(None)
-            return
-        self._schedule()
+    def _stopped(self) -> None:
+        assert self._done is not None, "stopped before run"
+        if not self._done.done():
+            self._done.set_result(None)
 
     def _fail(self, error: BaseException) -> None:
         """End run() with the error of a turn: a programming fault never trades on."""

@@ -6,6 +6,7 @@ socket is replaced (24 h limit, serverShutdown) by opening its successor first. 
 lives, or one is silent, the spot row says that there is no price. Source: feeds.md 1.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -100,7 +101,9 @@ class BinanceFeed:
         note: Note,
         *,
         tape: FrameTape | None = None,
+        pump: Callable[[], None] | None = None,
     ) -> None:
+        """``pump`` is called behind each new top, as the market feed does behind its frames."""
         self._params = params
         self._table = spot_table
         self._spot = spot
@@ -111,6 +114,7 @@ class BinanceFeed:
         self._cells = BinanceCells(counters)
         self._notes = FaultNotes(note)
         self._tape = tape
+        self._pump = pump
         self._codec = StreamCodec(params.time_unit)
         self._coins = {SYMBOLS[coin]: _CoinState(coin) for coin in params.coins}
         self._links: list[_Link] = []
@@ -235,21 +239,31 @@ class BinanceFeed:
         link.data_ns = recv_ns
         self._frames += 1
         try:
-            if is_text:
-                event = self._codec.decode(payload)
-                if type(event) is Top:
-                    self._on_top(event, recv_ns)
-                else:
-                    self._on_rare(link, event, recv_ns)
-                return
-            for one in decode_sbe(payload):
-                if type(one) is Top:
-                    self._on_top(one, recv_ns)
-                else:
-                    self._on_rare(link, one, recv_ns)
+            has_top = self._take(link, payload, is_text, recv_ns)
         except RemoteProtocolError as error:
             self._cells.malformed.add(1)
             self._notes.add("malformed frame", error, recv_ns)
+            return
+        if has_top and self._pump is not None:
+            self._pump()
+
+    def _take(self, link: _Link, payload: bytes, is_text: bool, recv_ns: int) -> bool:
+        """Take every event of a frame; return whether one was a top."""
+        if is_text:
+            event = self._codec.decode(payload)
+            if type(event) is Top:
+                self._on_top(event, recv_ns)
+                return True
+            self._on_rare(link, event, recv_ns)
+            return False
+        has_top = False
+        for one in decode_sbe(payload):
+            if type(one) is Top:
+                self._on_top(one, recv_ns)
+                has_top = True
+            else:
+                self._on_rare(link, one, recv_ns)
+        return has_top
 
     def _relieve(self, successor: _Link) -> None:
         """Close one socket that was waiting for this one."""

@@ -11,17 +11,10 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
-from picows import (
-    WSAutoPingStrategy,
-    WSError,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    ws_connect,
-)
+from picows import WSAutoPingStrategy, WSError, WSMsgType, WSTransport, ws_connect
 
 from lowlat.core.clock import monotonic_ns
+from lowlat.net._link import FrameLink
 from lowlat.net.backoff import Backoff
 from lowlat.net.options import PollWatch, tune_socket
 
@@ -29,9 +22,6 @@ __all__ = ["WsConnection", "WsListener", "WsOptions"]
 
 _LOG: Final = logging.getLogger(__name__)
 _TEXT: Final = WSMsgType.TEXT
-_BINARY: Final = WSMsgType.BINARY
-_CONTINUATION: Final = WSMsgType.CONTINUATION
-_CLOSE: Final = WSMsgType.CLOSE
 
 
 class WsOptions(msgspec.Struct, frozen=True):
@@ -166,7 +156,7 @@ class WsConnection:
         ping_s = options.protocol_ping_idle_ns / 1e9
         async with asyncio.timeout(options.connect_timeout_ns / 1e9):
             transport, _ = await ws_connect(
-                lambda: _Link(self, self._listener),
+                self._link,
                 self.url,
                 ssl_context=self._tls,
                 websocket_handshake_timeout=None,
@@ -180,6 +170,17 @@ class WsConnection:
                 read_buffer_init_size=options.read_buffer_bytes,
             )
         return transport
+
+    def _link(self) -> FrameLink:
+        return FrameLink(
+            self,
+            self._listener.on_frame,
+            self._opened,
+            self._lost,
+            self._failed,
+            self.watch,
+            self.options.message_bytes_max,
+        )
 
     def _opened(self, transport: WSTransport) -> None:
         sock = transport.underlying_transport.get_extra_info("socket")
@@ -215,58 +216,3 @@ class WsConnection:
             {"message": f"listener of connection {self.number} failed", "exception": error}
         )
         self.reconnect(f"listener failed: {error!r}")
-
-
-class _Link(WSListener):
-    """One life of the socket: joins fragments, stamps, delivers."""
-
-    def __init__(self, connection: WsConnection, listener: WsListener) -> None:
-        self._connection = connection
-        self._deliver = listener.on_frame
-        self._watch = connection.watch
-        self._bytes_max = connection.options.message_bytes_max
-        self._pieces: list[bytes] = []
-        self._pieces_bytes = 0
-        self._pieces_text = False
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._connection._opened(transport)  # noqa: SLF001
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        recv_ns = monotonic_ns()
-        kind = frame.msg_type
-        if self._watch is not None:
-            self._watch.received(recv_ns)
-        try:
-            if frame.fin and (kind is _TEXT or kind is _BINARY):
-                payload = frame.get_payload_as_bytes()
-                if len(payload) > self._bytes_max:
-                    # picows says MESSAGE_TOO_BIG, and may deliver the message all the same.
-                    self._connection.reconnect(f"message of {len(payload)} bytes")
-                else:
-                    self._deliver(self._connection, payload, kind is _TEXT, recv_ns)
-            elif kind is _CLOSE:
-                transport.send_close(frame.get_close_code(), frame.get_close_message())
-                transport.disconnect()
-            elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
-                self._join(frame, kind, recv_ns)
-        except Exception as error:  # noqa: BLE001 - picows would hide it from the process
-            self._connection._failed(error)  # noqa: SLF001
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._connection._lost(transport)  # noqa: SLF001
-
-    def _join(self, frame: WSFrame, kind: WSMsgType, recv_ns: int) -> None:
-        if kind is not _CONTINUATION:
-            self._pieces.clear()
-            self._pieces_bytes = 0
-            self._pieces_text = kind is _TEXT
-        self._pieces.append(frame.get_payload_as_bytes())
-        self._pieces_bytes += frame.payload_size
-        if self._pieces_bytes > self._bytes_max:
-            self._pieces.clear()
-            self._connection.reconnect(f"message over {self._pieces_bytes} bytes")
-        elif frame.fin:
-            payload = b"".join(self._pieces)
-            self._pieces.clear()
-            self._deliver(self._connection, payload, self._pieces_text, recv_ns)

@@ -47,6 +47,7 @@ class Rig:
         self.spot = tools.MemoryStream("spot")
         self.trades = tools.MemoryStream("spot_trades")
         self.params = BinanceFeedParams(**params)
+        self.pumped = []
         self.feed = BinanceFeed(
             self.params,
             self.table.writer,
@@ -57,6 +58,7 @@ class Rig:
             self.clock,
             self.counts.cell,
             lambda kind, sample: self.notes.append((kind, sample)),
+            pump=lambda: self.pumped.append(self.spot.writer.cursor),
         )
         self.feed.start()
 
@@ -98,6 +100,14 @@ def test_ticker_goes_to_row_and_stream_alike(rig):
     assert (record.bid_size_e8, record.ask_size_e8) == (150_000_000, 25_000_000)
     assert (record.coin, record.update_id, record.event_ns) == (Coin.BTC, 10, 0)
     assert record.recv_ns <= record.published_ns
+
+
+def test_engines_behind_are_run_when_a_top_is_published_and_not_for_trades(rig):
+    before = rig.spot.writer.cursor
+    rig.send(top(10))
+    rig.send(trade(7))
+    rig.send(top(11))
+    assert rig.pumped == [before + 1, before + 2]
 
 
 def test_before_the_first_frame_and_after_the_last_socket_there_is_no_price(tools):
