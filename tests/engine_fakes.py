@@ -94,6 +94,7 @@ class StreamReader:
             return 0
         kind, raw, epoch = self.stream.records[self.at]
         self.buffer[: len(raw)] = raw
+        self.buffer[8:12] = epoch.to_bytes(4, "little")
         self.epoch = epoch
         self.at += 1
         return kind

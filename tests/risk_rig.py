@@ -27,13 +27,22 @@ __all__ = ["Rig"]
 
 
 class Rig:
-    def __init__(self, *, limits=None, cash=1_000.0, markets=16, start=True, intents_epoch=1):
+    def __init__(
+        self,
+        *,
+        limits=None,
+        cash=1_000.0,
+        markets=16,
+        start=True,
+        intents_epoch=1,
+        decision_slots=4096,
+    ):
         self.world = World(markets)
         self.counts = Counts()
         self.signals = self.world.signals
         self.reports = Stream(320, slots=8192)
         self.intents = Stream(256, slots=256, epoch=intents_epoch)
-        self.decisions = Stream(192, slots=4096, epoch=intents_epoch)
+        self.decisions = Stream(192, slots=decision_slots, epoch=intents_epoch)
         self.positions = Table(POSITION_ROW, 2 * markets)
         self.cash = Table(CASH_ROW, 1)
         self.orders = Table(ORDER_ROW, 32)

@@ -25,15 +25,8 @@ from lowlat.core.layout import (
     Writer,
     record_id,
 )
-from lowlat.core.ports import (
-    EMPTY,
-    OVERRUN,
-    READ_BUSY,
-    Cell,
-    StreamReader,
-    TableReader,
-    TableWriter,
-)
+from lowlat.core.ports import READ_BUSY, Cell, StreamReader, TableReader, TableWriter
+from lowlat.risk._reports import ReportReader
 from lowlat.risk.equity import Equity
 from lowlat.risk.exposure import Holding
 from lowlat.risk.facts import MarketFacts
@@ -42,7 +35,6 @@ from lowlat.risk.state import RiskState
 
 __all__ = ["Account", "AccountPorts"]
 
-_REPORTS_A_TURN: Final = 128
 _ROWS_A_TURN: Final = 4
 _HEAD: Final = struct.Struct("<QQQQ8x32x16xiIIHBBqqqqqqqBBBBI")
 """REPORT up to its module name; at_ns and the venue's ids are skipped."""
@@ -95,19 +87,27 @@ class Account:
     def __init__(self, state: RiskState, ports: AccountPorts) -> None:
         self._state = state
         self._ports = ports
-        self._cash_version = 0
+        self._own = state.own
         self._unplaced: dict[int, None] = {}
         """Instruments whose market is not known yet, and rows that were busy."""
         self._rows: dict[int, int] = {}
         """Market -> row of the exposure table."""
         self._free_rows = list(range(ports.exposure.rows - 1, 0, -1))
-        self._total_due = True
         self._lost = ports.cell("risk.intents_never_sent")
         self._foreign = ports.cell("risk.orders_not_from_risk")
         self._gaps = ports.cell("risk.reports_lost")
         self._no_row = ports.cell("risk.exposure_rows_full")
-        self.poll_reports = ports.reports.poll
-        """Whoever turns often polls by itself before it calls ``take_polled``."""
+        self.reports = ReportReader(
+            ports.reports,
+            ports.cash,
+            state.own,
+            state.exposure,
+            terminal=TERMINAL,
+            orders_only=_ABOUT_ORDERS - _MOVES_SHARES,
+            take_report=self._take_report,
+            read_cash=self._read_cash,
+            lost=self._believe_tables,
+        )
         self.reconciled = False
         self.epoch_seen = False
 
@@ -128,7 +128,7 @@ class Account:
             if ports.groups.version(row) and ports.groups.read(row) > 0:
                 group = GROUP_ROW.unpack(ports.groups.buffer)
                 if group.state and group.state not in _GROUP_ENDED:
-                    self._state.own.open_group(group.id, group.legs, group.unwind_reserve_e6)
+                    self._own.open_group(group.id, group.legs, group.unwind_reserve_e6)
 
     def _adopt(self, order: OrderRow, now_ns: int) -> None:
         """Count an order in that this life of risk has not sent."""
@@ -141,38 +141,20 @@ class Account:
             order.reserved_e6,
             order.group,
             now_ns,
+            self._holding(order.instrument >> 1),
         )
         own.sent = True
         own.filled = order.filled_e6 > 0
-        self._place(own)
+        self.fly(own)
 
     # ------------------------------------------------------------------------------- reports
-    def take_reports(self, now_ns: int) -> int:
-        """Take what the executor said; return how many reports there were."""
-        kind = self.poll_reports()
-        return self.take_polled(kind, now_ns) if kind != EMPTY else 0
+    def _believe_tables(self, now_ns: int) -> None:
+        # Reports are gated by us, so only a wrong topology loses one: the tables decide.
+        self._gaps.add(1)
+        self._resync(now_ns)
 
-    def take_polled(self, kind: int, now_ns: int) -> int:
-        """Do what ``take_reports`` does, given the kind of a report that was polled."""
-        reports = self._ports.reports
-        done = 0
-        while kind != EMPTY:
-            done += 1
-            if kind == REPORT.kind:
-                self._take_report(reports.buffer, now_ns)
-            elif kind == OVERRUN:
-                # Reports are gated by us, so only a wrong topology loses one: the tables decide.
-                self._gaps.add(1)
-                self._resync(now_ns)
-            if done == _REPORTS_A_TURN:
-                break
-            kind = reports.poll()
-        self._read_cash()
-        reports.release()
-        self._total_due = True
-        return done
-
-    def _take_report(self, buffer: memoryview, now_ns: int) -> None:
+    def _take_report(self, now_ns: int) -> None:
+        """Take the report in the buffer, whatever it is."""
         (
             _id,
             _cause,
@@ -196,10 +178,10 @@ class Account:
             _leg,
             _legs,
             group_state,
-        ) = _HEAD.unpack_from(buffer, SLOT_HEAD_BYTES)
+        ) = _HEAD.unpack_from(self._ports.reports.buffer, SLOT_HEAD_BYTES)
         if kind in _MOVES_SHARES:
             self._read_position(instrument)
-        own = self._state.own.by_intent.get(intent) if intent else None
+        own = self._own.get(intent) if intent else None
         if kind == ReportKind.DROPPED:
             if own is not None:
                 self._land(own)
@@ -207,65 +189,71 @@ class Account:
             if own is None and order_state not in TERMINAL:
                 # An order the executor made by itself: an unwind.
                 self._foreign.add(1)
-                own = OwnOrder(intent, instrument, action, price_e4, size_e6, 0, group, now_ns)
-                self._place(own)
+                own = OwnOrder(
+                    intent,
+                    instrument,
+                    action,
+                    price_e4,
+                    size_e6,
+                    0,
+                    group,
+                    now_ns,
+                    self._holding(instrument >> 1),
+                )
+                self.fly(own)
             if own is not None:
                 self._hear(own, order_state, reserved_e6, filled_e6)
         elif kind == ReportKind.EPOCH_SEEN:
             self.epoch_seen = True
             self.look_for_lost(now_ns)
         if group and group_state in _GROUP_ENDED:
-            self._state.own.close_group(group)
+            self._own.close_group(group)
 
     def _hear(self, own: OwnOrder, order_state: int, reserved_e6: int, filled_e6: int) -> None:
         """Follow the executor's own count of what the order holds."""
         own.sent = True
         if filled_e6 > 0 and not own.filled:
             own.filled = True
-            hold = self._state.own.groups.get(own.group)
+            hold = self._own.groups.get(own.group)
             if hold is not None:
                 hold.filled = True
         if order_state in TERMINAL and not reserved_e6:
             self._land(own)
             return
-        holding = self._state.exposure.holdings.get(own.market)
-        if own.action != _SELL and holding is not None:
-            self._state.exposure.fly(holding, reserved_e6 - own.held_e6)
+        if own.action != _SELL:
+            self._state.exposure.fly(own.holding, reserved_e6 - own.held_e6)
             own.held_e6 = reserved_e6
 
     # ------------------------------------------------------------------------------- orders
-    def fly(self, own: OwnOrder, holding: Holding) -> None:
+    def fly(self, own: OwnOrder) -> None:
         """Count a new intent in: its cash is gone until a report says otherwise."""
-        self._state.own.add(own)
+        self._own.add(own)
         if own.held_e6:
-            self._state.exposure.fly(holding, own.held_e6)
+            self._state.exposure.fly(own.holding, own.held_e6)
         if own.action == _SELL:
-            holding.selling_e6[own.outcome] += own.size_e6
+            own.holding.selling_e6[own.outcome] += own.size_e6
 
-    def _place(self, own: OwnOrder) -> None:
-        facts = self._state.facts.get(own.market)
+    def _holding(self, market: int) -> Holding:
+        """Return a market's holding, also of one whose row has not come yet."""
+        facts = self._state.facts.get(market)
         if facts is None:
-            # Its market row has not come yet: the order is kept for self-cross, and its cash
-            # with it, under a market that checks will refuse anyway.
-            facts = MarketFacts.unknown(own.market)
-            self._state.facts[own.market] = facts
-        self.fly(own, self._state.exposure.holding(facts))
+            # The order is kept for self-cross, and its cash with it, under a market that checks
+            # will refuse anyway.
+            facts = self._state.facts[market] = MarketFacts.unknown(market)
+        return self._state.exposure.holding(facts)
 
     def _land(self, own: OwnOrder) -> None:
         """Count an order out and give back what it still held."""
-        state = self._state
-        state.own.remove(own)
-        holding = state.exposure.holdings.get(own.market)
-        if holding is not None:
-            if own.held_e6:
-                state.exposure.fly(holding, -own.held_e6)
-            if own.action == _SELL:
-                holding.selling_e6[own.outcome] -= own.size_e6
-        hold = state.own.groups.get(own.group)
+        self._own.remove(own)
+        if own.held_e6:
+            self._state.exposure.fly(own.holding, -own.held_e6)
+        if own.action == _SELL:
+            own.holding.selling_e6[own.outcome] -= own.size_e6
+        hold = self._own.groups.get(own.group)
         if hold is not None:
             hold.legs_open -= 1
             if hold.legs_open <= 0 and not hold.filled:
-                state.own.close_group(own.group)
+                self._own.close_group(own.group)
 
     def look_for_lost(self, now_ns: int) -> None:
         """Count out intents that can no longer be sent and have no order row.
@@ -274,11 +262,7 @@ class Account:
         without a row some seconds after its deadline was never sent (its life ended with it).
         """
         lag_ns = self._state.limits.reports_lag_ns_max
-        late = [
-            own
-            for own in self._state.own.by_intent.values()
-            if not own.sent and now_ns - own.expires_ns > lag_ns
-        ]
+        late = [own for own in self._own if not own.sent and now_ns - own.expires_ns > lag_ns]
         if not late:
             return
         rows = self._order_rows()
@@ -293,12 +277,12 @@ class Account:
     def _resync(self, now_ns: int) -> None:
         """Believe the tables after reports were lost."""
         rows = self._order_rows()
-        for own in list(self._state.own.by_intent.values()):
+        for own in list(self._own):
             order = rows.get(own.intent)
             if order is not None:
                 self._hear(own, order.state, order.reserved_e6, order.filled_e6)
         for order in rows.values():
-            if order.id not in self._state.own.by_intent and order.state not in TERMINAL:
+            if order.id not in self._own and order.state not in TERMINAL:
                 self._adopt(order, now_ns)
         for row in range(self._ports.positions.rows):
             if self._ports.positions.version(row):
@@ -349,12 +333,12 @@ class Account:
     def _read_cash(self) -> None:
         cash = self._ports.cash
         version = cash.version(0)
-        if version == self._cash_version:
+        if version == self.reports.cash_version:
             return
         read = cash.read(0)
         if read <= 0:
             return
-        self._cash_version = read
+        self.reports.cash_version = read
         row = CASH_ROW.unpack(cash.buffer)
         self._state.cash_e6 = row.cash_e6
         self.reconciled = row.reconciled_ns > 0
@@ -364,27 +348,27 @@ class Account:
         """Write a few changed rows; row 0 is the total. Return how many are still old."""
         state = self._state
         exposure = state.exposure
-        changed = exposure.changed
-        if not changed and not self._total_due:
+        if not exposure.changed and not exposure.total_due:
             return 0
         limits = state.limits
         market_limit_e6 = state.bankroll_e6 * limits.market_loss_max_ppm // 1_000_000
-        for market in list(changed)[:_ROWS_A_TURN]:
-            del changed[market]
+        for changed in exposure.take_changed(_ROWS_A_TURN):
+            market = changed.market
             row = self._rows.get(market)
             if row is None:
                 if not self._free_rows:
                     self._no_row.add(1)
                     continue
                 row = self._rows[market] = self._free_rows.pop()
+            # A market that was forgotten meanwhile is told by who holds its row now.
             holding = exposure.holdings.get(market)
             loss_e6 = holding.loss_e6 if holding is not None else 0
             generation = holding.generation if holding is not None else 0
             self._write(row, loss_e6, market_limit_e6, now_ns, market, generation, equity)
         total_limit_e6 = state.bankroll_e6 * limits.total_loss_max_ppm // 1_000_000
         self._write(0, exposure.total_e6, total_limit_e6, now_ns, 0, 0, equity)
-        self._total_due = False
-        return len(changed)
+        exposure.total_due = False
+        return len(exposure.changed)
 
     def _write(
         self,

@@ -5,13 +5,11 @@ rule; none is forgotten. Deterministic: ties go by arrival.
 """
 
 from lowlat.core.layout import Rule
+from lowlat.risk._case import Granted
 from lowlat.risk.case import Case, Unit, usd_e6
 from lowlat.risk.limits import LimitsParams
 
 __all__ = ["Aggregator"]
-
-_RECENT_MAX = 4_096
-_Key = tuple[bytes, int, int]
 
 
 class Aggregator:
@@ -21,9 +19,10 @@ class Aggregator:
         self.refused: list[Case] = []
         """Cases that ended here; their rule says why. Emptied by the engine."""
         self._ready: list[Unit] = []
-        self._waiting: dict[int, Unit] = {}
-        self._recent: dict[_Key, int] = {}
-        """When a wish was last approved."""
+        self.groups: dict[int, Unit] = {}
+        """Legs held back for the rest of their group; always the same dict."""
+        self.granted = Granted()
+        """Wishes that were sent lately."""
         self._taken: dict[int, float] = {}
         """Instruments approved this turn, with the value of their unit."""
         self._directions: dict[int, int] = {}
@@ -31,25 +30,9 @@ class Aggregator:
         self._count = 0
 
     @property
-    def waiting(self) -> bool:
-        """Whether legs are held back for the rest of their group."""
-        return bool(self._waiting)
-
-    @property
     def held(self) -> int:
         """Return how many legs wait in here without a decision."""
-        return sum(len(unit.cases) for unit in self._waiting.values())
-
-    def alone(self, case: Case, now_ns: int, limits: LimitsParams) -> bool:
-        """Whether a signal that came by itself may go straight to the checks: in time and new."""
-        if now_ns >= case.expires_ns:
-            return False
-        before_ns = self._recent.get(case.key)
-        return before_ns is None or now_ns - before_ns >= limits.duplicate_window_ns
-
-    def approved_alone(self, case: Case, now_ns: int) -> None:
-        """Remember a signal that came by itself and was sent."""
-        self._remember(case.key, now_ns)
+        return sum(len(unit.cases) for unit in self.groups.values())
 
     def take(self, case: Case, now_ns: int) -> None:
         """Take a signal; legs wait for their group."""
@@ -61,9 +44,9 @@ class Aggregator:
             case.refuse(Rule.GROUP_INCOMPLETE, case.legs, case.leg)
             self.refused.append(case)
             return
-        unit = self._waiting.get(case.group)
+        unit = self.groups.get(case.group)
         if unit is None:
-            unit = self._waiting[case.group] = Unit(case, self._count, now_ns)
+            unit = self.groups[case.group] = Unit(case, self._count, now_ns)
         elif unit.cases[0].legs != case.legs or unit.cases[0].module != case.module:
             case.refuse(Rule.GROUP_INCOMPLETE, unit.cases[0].legs, case.legs)
             self.refused.append(case)
@@ -71,7 +54,7 @@ class Aggregator:
         else:
             unit.add(case)
         if len(unit.cases) == case.legs:
-            del self._waiting[case.group]
+            del self.groups[case.group]
             if unit.complete:
                 self._ready.append(unit)
             else:
@@ -83,16 +66,16 @@ class Aggregator:
             if unit.cases[0].epoch != epoch:
                 self._refuse(unit, Rule.DROPPED_EPOCH, epoch, unit.cases[0].epoch)
         self._ready = [unit for unit in self._ready if unit.cases[0].epoch == epoch]
-        for group, unit in list(self._waiting.items()):
+        for group, unit in list(self.groups.items()):
             if any(case.epoch != epoch for case in unit.cases):
-                del self._waiting[group]
+                del self.groups[group]
                 self._refuse(unit, Rule.DROPPED_EPOCH, epoch, unit.cases[0].epoch)
 
     def ranked(self, now_ns: int, limits: LimitsParams) -> list[Unit]:
         """Return what is whole and in time, dearest first; refuse what waited too long."""
-        for group, unit in list(self._waiting.items()):
+        for group, unit in list(self.groups.items()):
             if now_ns - unit.seen_ns > limits.group_wait_ns or now_ns >= unit.expires_ns:
-                del self._waiting[group]
+                del self.groups[group]
                 self._refuse(unit, Rule.GROUP_INCOMPLETE, unit.cases[0].legs, len(unit.cases))
         ready = self._ready
         if not ready:
@@ -110,11 +93,10 @@ class Aggregator:
             self._refuse(unit, Rule.EXPIRED, unit.expires_ns, now_ns)
             return True
         window_ns = limits.duplicate_window_ns
-        recent = self._recent
         for case in unit.cases:
-            before_ns = recent.get(case.key)
-            if before_ns is not None and now_ns - before_ns < window_ns:
-                self._refuse(unit, Rule.DUPLICATE, window_ns, now_ns - before_ns)
+            age_ns = self.granted.age(case, now_ns, window_ns)
+            if age_ns >= 0:
+                self._refuse(unit, Rule.DUPLICATE, window_ns, age_ns)
                 return True
             if not self._taken:
                 continue
@@ -132,21 +114,12 @@ class Aggregator:
     def approved(self, unit: Unit, now_ns: int) -> None:
         """Remember what was sent, so that it is not sent twice."""
         for case in unit.cases:
-            self._remember(case.key, now_ns)
+            self.granted.add(case, now_ns)
             self._taken[case.instrument] = unit.expected_value
             direction = case.direction
             known = self._directions.setdefault(case.market, direction)
             if known != direction:
                 self._directions[case.market] = 0
-
-    def _remember(self, key: _Key, now_ns: int) -> None:
-        recent = self._recent
-        if len(recent) > _RECENT_MAX:
-            for old in list(recent)[: _RECENT_MAX // 2]:
-                del recent[old]
-        # Taken out first: the dict stays in order of age and its oldest half can go.
-        recent.pop(key, None)
-        recent[key] = now_ns
 
     def _refuse(self, unit: Unit, rule: Rule, limit: int, was: int) -> None:
         for case in unit.cases:

@@ -5,7 +5,7 @@ decisions at the end.
 """
 
 from lowlat.core.units import E6
-from lowlat.risk._kernel import Case
+from lowlat.risk._case import Case
 
 __all__ = ["Case", "Unit", "usd_e6"]
 

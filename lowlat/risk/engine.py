@@ -14,17 +14,12 @@ import msgspec
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import (
     DECISION,
-    INTENT,
     SIGNAL,
-    SLOT_HEAD_BYTES,
     STREAMS,
-    TURN,
     IntentFlag,
     MarketRow,
     OrderType,
     Rule,
-    Writer,
-    record_id,
 )
 from lowlat.core.ports import (
     EMPTY,
@@ -37,28 +32,25 @@ from lowlat.core.ports import (
     TableWriter,
 )
 from lowlat.core.units import E4, E6
-from lowlat.risk._kernel import Case, CaseReader, IntentSlot, OwnOrder
+from lowlat.risk._case import Case, CaseReader
+from lowlat.risk._plain import PlainPath
+from lowlat.risk._records import DecisionWriter, IntentSlot, Names
 from lowlat.risk.account import Account, AccountPorts
 from lowlat.risk.aggregate import Aggregator
 from lowlat.risk.case import Unit
 from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
-from lowlat.risk.decisions import DecisionWriter
 from lowlat.risk.equity import Equity
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
+from lowlat.risk.reservations import OwnOrder
 from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
 
 __all__ = ["RiskEngine", "RiskPorts"]
 
 _SIGNALS_A_TURN: Final = 32
 _CENT_E6: Final = 10_000
-_BUSY_TURNS_MAX: Final = 32
-"""Marks, exposure rows and look-ups wait for an idle turn, but not for more turns than this."""
 _S_NS: Final = 1_000_000_000
 _SIGNAL_KIND: Final = SIGNAL.kind
-_INTENT_KIND: Final = INTENT.kind
-_TURN_KIND: Final = TURN.kind
-_WRITER: Final = int(Writer.RISK)
 _FOK: Final = int(OrderType.FOK)
 _FAK: Final = int(OrderType.FAK)
 _GTC: Final = int(OrderType.GTC)
@@ -128,100 +120,60 @@ class RiskEngine:
             ),
         )
         self.equity = Equity(self.state)
-        self._decisions = DecisionWriter(ports.decisions, self._next_id, ports.cell)
         self._clock = ports.clock
-        self._intent_slot = IntentSlot(ports.intents.buffer)
-        self._write_alone = self._intent_slot.write_alone
-        self._publish_intent_slot = ports.intents.publish
-        self._signals = ports.signals
-        self._poll_signal = ports.signals.poll
-        self._case = CaseReader(ports.signals.buffer).case
-        self._poll_metadata = self._directory.poll_metadata
-        self._rows_due = self._directory.due
-        self._poll_reports = self._account.poll_reports
-        self._alone: tuple[Case, int, int] | None = None
-        """Signal sent by itself (case, intent, checked_ns) whose decision is not written yet."""
-        self._turn_due = False
-        self._decisions_free = ports.decisions.free
         self._monotonic_ns = ports.clock.monotonic_ns
-        self._pack_turn = TURN.codec.pack_into
-        self._name = record_id(int(Writer.RISK), ports.decisions.epoch, 0)
-        self._seq = 0
-        self._offset_ns = 0
+        self._signals = ports.signals
+        self._reader = CaseReader(ports.signals.buffer)
+        self._names = Names(ports.decisions.epoch)
+        self._intents = IntentSlot(ports.intents)
+        self._decisions = DecisionWriter(ports.decisions, self._names, ports.cell)
+        self._latency = ports.recorder("risk.check_ns")
+        self._intents_sent = ports.cell("risk.intents")
         self._second_ns = 0
         self._restarted = False
-        self._busy_turns = 0
         self._started_ns = 0
-        self._latency = ports.recorder("risk.check_ns")
-        self._backlog = ports.cell("risk.decisions_full")
-        self._intents_sent = ports.cell("risk.intents")
+        self.plain = PlainPath(
+            ports,
+            self.state,
+            limits,
+            config_generation,
+            aggregator=self._aggregator,
+            directory=self._directory,
+            names=self._names,
+            intents=self._intents,
+            decisions=self._decisions,
+            reports=self._account.reports,
+            reader=self._reader,
+            latency=self._latency,
+            intents_sent=self._intents_sent,
+            take_markets=self._take_markets,
+            take_more=self._take_more,
+            watch=self._watch,
+        )
+        # Bound once: whoever pumps calls compiled code without a Python frame in between.
+        self.turn: Callable[[int], int] = self.plain.turn
+        """Take what is new and decide on it; return how much was done."""
+        self.advance: Callable[[int], int] = self.plain.advance
+        """Do what ``turn`` does but for records that no order has to wait for."""
+        self.settle: Callable[[], None] = self.plain.settle
+        """Write what ``advance`` left, before the next input is taken."""
 
     # ------------------------------------------------------------------------------- engine
     def start(self) -> None:
         """Rebuild from the tables, then take the reports; what was left in the ring is dropped."""
         now_ns = self._clock.monotonic_ns()
         self._started_ns = self._second_ns = self.state.now_ns = now_ns
-        self._offset_ns = self._clock.wall_ns() - now_ns
+        self.plain.wall_offset_ns = self._clock.wall_ns() - now_ns
         self.state.halt_code = self._ports.halted()
         for row in self._directory.start():
             self._take_market(row)
         # Intents of an older life may still be on their way: hear of them before adding to them.
         self._restarted = self._ports.intents.epoch > 1
         self._account.restore(now_ns)
-        while self._account.take_reports(now_ns):
+        while self._account.reports.take(now_ns):
             pass
         self._drop_left_overs()
         self._watch(now_ns, whole=True)
-
-    def turn(self, now_ns: int) -> int:
-        """Take what is new and decide on it; return how much was done."""
-        done = self.advance(now_ns)
-        if self._turn_due:
-            self.settle()
-        return done
-
-    def advance(self, now_ns: int) -> int:
-        """Do what ``turn`` does but for records that no order has to wait for.
-
-        ``settle`` writes them, before the next input is taken.
-        """
-        if self._turn_due:
-            self.settle()
-        state = self.state
-        state.now_ns = now_ns
-        done = 0
-        kind = self._poll_metadata()
-        if kind or self._rows_due:
-            for row in self._directory.take(kind):
-                self._take_market(row)
-                done += 1
-        kind = self._poll_reports()
-        if kind:
-            done += self._account.take_polled(kind, now_ns)
-        done += self._take_signals(now_ns)
-        if done:
-            self._turn_due = True
-            self._busy_turns += 1
-            if self._busy_turns < _BUSY_TURNS_MAX and not self.state.waiting:
-                return done
-        self._busy_turns = 0
-        self._watch(now_ns)
-        return done
-
-    def settle(self) -> None:
-        """Write what ``advance`` left: the decision on a signal sent by itself, the turn."""
-        if not self._turn_due:
-            return
-        self._turn_due = False
-        now_ns = self.state.now_ns
-        alone = self._alone
-        if alone is not None:
-            self._alone = None
-            case, intent, checked_ns = alone
-            self._decisions.approve(case, intent, checked_ns, self._generation)
-            self._latency.record(max(1, checked_ns - case.decided_ns))
-            self._signals.release()
-        self._record_turn(now_ns)
 
     def close(self) -> None:
         """Publish the exposure as it stands."""
@@ -234,7 +186,8 @@ class RiskEngine:
         limits.validate()
         self.settle()
         self._limits = self.state.limits = limits
-        self.state.fast.set_limits(limits)
+        self.state.pace.set_limits(limits.orders_per_s, limits.orders_burst)
+        self.plain.set_limits(limits, config_generation)
         self._generation = config_generation
         self.equity.cap()
 
@@ -244,45 +197,26 @@ class RiskEngine:
         self.equity.rebase()
 
     # ------------------------------------------------------------------------------- inputs
+    def _take_markets(self, kind: int) -> int:
+        """Take the market rows that are due; return how many changed."""
+        rows = self._directory.take(kind)
+        for row in rows:
+            self._take_market(row)
+        return len(rows)
+
     def _take_market(self, row: MarketRow) -> None:
         facts = MarketFacts(row)
         self.state.facts[row.market] = facts
         self._account.take_market(facts)
 
-    def _take_signals(self, now_ns: int) -> int:
-        """Poll, aggregate, decide. Slots are given back once their signals are decided."""
-        aggregator = self._aggregator
-        waiting = aggregator.waiting
-        # A slot for each decision, and one more for the turn's own record.
-        room = self._decisions_free() - 1
-        if waiting:
-            room -= aggregator.held
-        if room <= 0:
-            self._backlog.add(1)
-            return 0
-        signals = self._signals
-        kind = self._poll_signal()
-        done = 0
-        if kind == EMPTY:
-            if not waiting:
-                return 0
-        elif kind == _SIGNAL_KIND:
-            done = 1
-            case = self._case(signals.epoch)
-            kind = self._poll_signal() if room > 1 else EMPTY
-            if kind == EMPTY and not waiting and self._try_alone(case, now_ns):
-                return 1
-            aggregator.take(case, now_ns)
-        return self._take_more(kind, done, room, now_ns)
-
     def _take_more(self, kind: int, done: int, room: int, now_ns: int) -> int:
-        """Take the rest of the batch, decide on all of it."""
+        """Take the rest of the batch, decide on all of it, give back slots that are decided."""
         signals = self._signals
         aggregator = self._aggregator
         most = min(room, _SIGNALS_A_TURN)
         while kind != EMPTY:
             if kind == _SIGNAL_KIND:
-                aggregator.take(self._case(signals.epoch), now_ns)
+                aggregator.take(self._reader.case(), now_ns)
             done += 1
             if done >= most:
                 break
@@ -297,7 +231,7 @@ class RiskEngine:
                 if not aggregator.veto(unit, now_ns, limits):
                     self._decide(unit, now_ns)
         done += self._end_refused(now_ns)
-        if not aggregator.waiting:
+        if not aggregator.groups:
             signals.release()
         return done
 
@@ -312,41 +246,13 @@ class RiskEngine:
         refused.clear()
         return done
 
-    def _try_alone(self, case: Case, now_ns: int) -> bool:
-        """Send a signal that came by itself when every check would pass as it is."""
-        aggregator = self._aggregator
-        if not aggregator.alone(case, now_ns, self._limits):
-            return False
-        state = self.state
-        state.halt_code = self._ports.halted()
-        if not state.fast.approve(case, now_ns):
-            return False
-        checked_ns = self._monotonic_ns()
-        limits = self._limits
-        intent = self._next_id()
-        own = self._write_alone(
-            case,
-            intent,
-            checked_ns,
-            limits.intent_life_ns_max,
-            self._generation,
-            _FOK if limits.single_fill_or_kill else _FAK,
-        )
-        published = self._publish_intent_slot(_INTENT_KIND)
-        assert published, "the intents gate closed between its check and the write"
-        self._intents_sent.add(1)
-        self._account.fly(own, case.holding)
-        aggregator.approved_alone(case, now_ns)
-        self._alone = (case, intent, checked_ns)
-        return True
-
     def _drop_left_overs(self) -> None:
         """End every signal that came before this life of risk, and that it had not ended."""
         signals = self._ports.signals
         now_ns = self.state.now_ns
         decided = self._already_decided()
-        while self._ports.decisions.free() > 1 and signals.poll() == _SIGNAL_KIND:
-            case = self._case(signals.epoch)
+        while self._decisions.free(2) > 1 and signals.poll() == _SIGNAL_KIND:
+            case = self._reader.case()
             if case.id in decided:
                 # Its decision was published, then death came before the slot was given back.
                 continue
@@ -462,7 +368,7 @@ class RiskEngine:
 
     def _publish_intent(self, case: Case, group: int, checked_ns: int) -> int:
         limits = self._limits
-        intent = self._next_id()
+        intent = self._names.next_id()
         size_e6 = case.size_e6
         spend_e6 = 0
         flags = 0 if case.buys else _REDUCE_ONLY
@@ -485,7 +391,7 @@ class RiskEngine:
             flags |= 0 if case.urgency else _POST_ONLY
         expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
         unwind_e6 = -(-case.unwind_unit_e6 * size_e6 // E6) if group else 0
-        self._intent_slot.write(
+        published = self._intents.write(
             case,
             intent,
             group,
@@ -499,7 +405,6 @@ class RiskEngine:
             order_type,
             flags,
         )
-        published = self._publish_intent_slot(_INTENT_KIND)
         assert published, "the intents gate closed between its check and the write"
         self._intents_sent.add(1)
         held_e6 = 0
@@ -508,33 +413,47 @@ class RiskEngine:
             held_e6 = cash_e6 + fee_bound_e6(cash_e6, case.facts.rate_e6)
         self._account.fly(
             OwnOrder(
-                intent, case.instrument, case.action, price_e4, size_e6, held_e6, group, expires_ns
-            ),
-            case.holding,
+                intent,
+                case.instrument,
+                case.action,
+                price_e4,
+                size_e6,
+                held_e6,
+                group,
+                expires_ns,
+                case.holding,
+            )
         )
         return intent
 
     # ------------------------------------------------------------------------------- the rest
-    def _watch(self, now_ns: int, *, whole: bool = False) -> None:
-        """Do what time asks for: marks, drawdown, orders nobody mentioned, exposure rows."""
+    def _watch(self, now_ns: int, *, whole: bool = False) -> int:
+        """Do what time asks for: marks, drawdown, orders nobody mentioned, exposure rows.
+
+        Returns when there is more of it to do, though nothing changed.
+        """
         state = self.state
         account = self._account
+        equity = self.equity
         if state.waiting and account.reconciled:
             self._open_gate(now_ns)
         if now_ns - self._second_ns >= _S_NS:
             self._second_ns = now_ns
-            self._offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+            self.plain.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
             account.look_for_lost(now_ns)
-        if (
-            account.reconciled
-            and self.equity.step(
-                now_ns, now_ns + self._offset_ns, whole=whole or not self.equity.passes
-            )
-            and not state.drawdown_halted
-        ):
-            state.drawdown_halted = True
+        next_ns = self._second_ns + _S_NS
+        if account.reconciled:
+            wall_ns = now_ns + self.plain.wall_offset_ns
+            if equity.step(now_ns, wall_ns, whole=whole or not equity.passes):
+                self._halt_after_drawdown()
+            next_ns = min(next_ns, equity.due_ns)
+        account.publish_exposure(now_ns, equity)
+        return next_ns
+
+    def _halt_after_drawdown(self) -> None:
+        if not self.state.drawdown_halted:
+            self.state.drawdown_halted = True
             self._ports.pull_halt(_HALT_DRAWDOWN, b"drawdown")
-        account.publish_exposure(now_ns, self.equity)
 
     def _open_gate(self, now_ns: int) -> None:
         """Open the gate once the account is known and old intents can no longer be sent."""
@@ -542,30 +461,6 @@ class RiskEngine:
         over = now_ns - self._started_ns > self._limits.intent_life_ns_max
         if not self._restarted or heard or over:
             self.state.waiting = False
-
-    def _next_id(self) -> int:
-        """Name the next record; one sequence for all that risk writes."""
-        self._seq += 1
-        return self._name | self._seq
-
-    def _record_turn(self, now_ns: int) -> None:
-        """Say which inputs this turn had taken, so that a capture replays."""
-        ports = self._ports
-        stream = ports.decisions
-        self._pack_turn(
-            stream.buffer,
-            SLOT_HEAD_BYTES,
-            self._next_id(),
-            now_ns,
-            0,
-            0,
-            self._signals.position,
-            self._directory.position,
-            ports.reports.position,
-            self._offset_ns,
-            _WRITER,
-        )
-        stream.publish(_TURN_KIND)
 
 
 def _spend_e6(case: Case) -> int:

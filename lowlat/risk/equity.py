@@ -35,6 +35,13 @@ class Equity:
         self.peak_e6 = 0
         self.passes = 0
 
+    @property
+    def due_ns(self) -> int:
+        """When ``step`` has something to do again."""
+        if self._running or not self.passes:
+            return 0
+        return self._started_ns + self._state.limits.mark_interval_ns
+
     def step(self, now_ns: int, wall_ns: int, *, whole: bool = False) -> bool:
         """Mark some positions; True when a pass ended and the drawdown limit halts trading."""
         if not self._running:

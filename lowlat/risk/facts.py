@@ -4,6 +4,7 @@ Owned by risk; built from MARKET_ROW. Unknown is never zero: what is not known b
 """
 
 from lowlat.core.layout import Coin, Exchange, Known, MarketRow, MarketStatus, SettleRule
+from lowlat.risk._cells import FactCells
 from lowlat.venues.polymarket.amounts import TICKS
 
 __all__ = ["UNKNOWN_GENERATION", "MarketFacts"]
@@ -13,24 +14,10 @@ UNKNOWN_GENERATION = -1
 _NO_EVENT = bytes(32)
 
 
-class MarketFacts:
-    """One market's rules in the form that checks compare with."""
+class MarketFacts(FactCells):
+    """One market's rules in the form that checks and the plain path compare with."""
 
-    __slots__ = (
-        "bucket",
-        "correlation",
-        "event_markets",
-        "exhaustive",
-        "exponent",
-        "generation",
-        "market",
-        "min_size_e6",
-        "rate_e6",
-        "start_known",
-        "step_e6",
-        "tick_e4",
-        "tradeable",
-    )
+    __slots__ = ()
 
     def __init__(self, row: MarketRow) -> None:
         self.market = row.market
@@ -55,7 +42,7 @@ class MarketFacts:
             or (row.coin != Coin.NONE and row.settle_rule == SettleRule.UNKNOWN)
         )
         grouped = row.neg_risk == 1 and row.event_id != _NO_EVENT
-        self.bucket: bytes | int = row.event_id if grouped else row.market
+        self.bucket = row.event_id if grouped else row.market
         """States of the world are listed per bucket: an exclusive event, or one market."""
         self.event_markets = row.event_market_count if grouped else 1
         self.exhaustive = not grouped or row.neg_risk_augmented == 0

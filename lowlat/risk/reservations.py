@@ -6,7 +6,7 @@ say what its order holds after that (``reserved_e6``), so both sides count the s
 
 from lowlat.core.layout import Action, OrderState, Outcome
 from lowlat.core.units import ONE_E4
-from lowlat.risk._kernel import OwnOrder
+from lowlat.risk._orders import OrderCells, OwnOrder
 
 __all__ = ["TERMINAL", "GroupHold", "OwnOrder", "OwnOrders", "yes_terms"]
 
@@ -32,35 +32,13 @@ class GroupHold:
         self.filled = False
 
 
-class OwnOrders:
-    """All of them, by intent and by market."""
+class OwnOrders(OrderCells):
+    """All of them, by intent; and what their groups hold."""
+
+    __slots__ = ("groups",)
 
     def __init__(self) -> None:
-        self.by_intent: dict[int, OwnOrder] = {}
-        self.by_market: dict[int, list[OwnOrder]] = {}
         self.groups: dict[int, GroupHold] = {}
-        self.reserve_e6 = 0
-        """Sum of the groups' reserves."""
-
-    def __len__(self) -> int:
-        return len(self.by_intent)
-
-    def add(self, order: OwnOrder) -> None:
-        """Count an order in."""
-        self.by_intent[order.intent] = order
-        orders = self.by_market.get(order.market)
-        if orders is None:
-            self.by_market[order.market] = [order]
-        else:
-            orders.append(order)
-
-    def remove(self, order: OwnOrder) -> None:
-        """Count an order out."""
-        del self.by_intent[order.intent]
-        orders = self.by_market[order.market]
-        orders.remove(order)
-        if not orders:
-            del self.by_market[order.market]
 
     def open_group(self, group: int, legs: int, reserve_e6: int) -> None:
         """Keep cash for a group before its first leg is sent."""
@@ -75,11 +53,12 @@ class OwnOrders:
 
     def crossing(self, market: int, outcome: int, action: int, price_e4: int) -> OwnOrder | None:
         """Return an own order that this one would trade with, in either token. Source: design 8."""
-        orders = self.by_market.get(market)
-        if not orders:
+        if not self.orders_in(market):
             return None
         buys, yes_e4 = yes_terms(outcome, action, price_e4)
-        for order in orders:
+        for order in self:
+            if order.market != market:
+                continue
             other_buys, other_e4 = yes_terms(order.outcome, order.action, order.price_e4)
             if buys != other_buys and (yes_e4 >= other_e4 if buys else yes_e4 <= other_e4):
                 return order

@@ -9,7 +9,8 @@ from lowlat.book._view import BookView, Walk
 from lowlat.core.freshness import Shards
 from lowlat.core.ports import TableReader
 from lowlat.core.units import E6, ONE_E4
-from lowlat.risk._kernel import Case, FastPath
+from lowlat.risk._case import Case
+from lowlat.risk._cells import ByMarket, Pace, StateCells
 from lowlat.risk.exposure import Exposure
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
@@ -20,8 +21,8 @@ __all__ = ["LEGS_MAX", "RiskState", "fee_bound_e6"]
 LEGS_MAX = 32
 
 
-class RiskState:
-    """State that checks read. Only RiskEngine changes it."""
+class RiskState(StateCells):
+    """State that checks and the plain path read. Only RiskEngine changes it."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class RiskState:
         decisions_reserve: int,
     ) -> None:
         self.limits = limits
-        self.facts: dict[int, MarketFacts] = {}
+        self.facts: ByMarket[MarketFacts] = ByMarket()
         self.exposure = Exposure()
         self.own = OwnOrders()
         self.shards = Shards(shards, limits.shard_silent_ns_max)
@@ -41,20 +42,16 @@ class RiskState:
         self.decisions_free = decisions_free
         self.decisions_reserve = decisions_reserve
         """Decision slots below which new orders stop; what is left is for refusals and turns."""
-        self.now_ns = 0
-        self.cash_e6 = 0
-        self.bankroll_e6 = 0
-        self.halt_code = 0
         self.waiting = True
         """Until the account is reconciled and a restart has heard of every old intent."""
-        self.drawdown_halted = False
         self.drawdown_ppm = 0
         self.common_step_e6 = E6
         self.common_min_e6 = 0
         """Ladder step and least size that fit all legs of the unit in hand."""
         self._books = books
-        self._view = BookView(books.buffer)
-        self.fast = FastPath(self, books.read, self._view)
+        self.view = BookView(books.buffer)
+        """Over the book that was read last."""
+        self.pace = Pace(limits.orders_per_s, limits.orders_burst)
         self._leg_views: list[BookView] = []
 
     @property
@@ -67,17 +64,17 @@ class RiskState:
         if self._books.read(case.market) <= 0:
             return None
         if case.legs == 1:
-            return self._view
+            return self.view
         views = self._leg_views
         leg: int = case.leg
         while len(views) <= leg:
-            views.append(self._view.copy())
-        views[leg].assign(self._view)
+            views.append(self.view.copy())
+        views[leg].assign(self.view)
         return views[leg]
 
     def book(self, market: int) -> BookView | None:
         """Return a market's newest book, valid until the next read."""
-        return self._view if self._books.read(market) > 0 else None
+        return self.view if self._books.read(market) > 0 else None
 
     def walk(self, case: Case, size_e6: int) -> Walk:
         """Walk the leg's book up to its limit, with the market's fee."""
@@ -130,7 +127,7 @@ class RiskState:
 
     def take_tokens(self, count: int) -> bool:
         """Spend order tokens; False, and none spent, when they are not there."""
-        return self.fast.take_tokens(count, self.now_ns)
+        return self.pace.take(count, self.now_ns)
 
 
 def fee_bound_e6(cash_e6: int, rate_e6: int) -> int:

@@ -370,9 +370,8 @@ def test_a_full_intents_gate_is_no_room():
 
 
 def test_half_full_decisions_stop_new_orders_and_full_ones_stop_polling():
-    rig = Rig()
+    rig = Rig(decision_slots=10)
     rig.market()
-    rig.decisions.slots = len(rig.decisions.records) + 9
     assert rig.decide(0, 5, 4000).approved
     assert rule(rig.decide(0, 5, 4000)) == Rule.NO_ROOM
     for _ in range(20):
@@ -607,7 +606,7 @@ def test_an_intent_that_was_never_sent_is_found_in_no_table_and_let_go():
     for _ in range(7):
         rig.turn(S)
     assert rig.counts["risk.intents_never_sent"] == 1
-    assert lost.id not in rig.engine.state.own.by_intent
+    assert lost.id not in rig.engine.state.own
     assert rig.engine.state.held_e6 == 4_160_000
 
 
@@ -645,7 +644,7 @@ def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     assert rig.rules == [("DROPPED_EPOCH", 0)]
     state = rig.engine.state
     assert state.exposure.total_e6 == 25 * E6
-    assert set(state.own.by_intent) == {55}
+    assert [own.intent for own in state.own] == [55]
     assert rule(rig.decide(0, 10, 4000)) == Rule.NOT_RECONCILED
     rig.report(ReportKind.EPOCH_SEEN)
     rig.turn()

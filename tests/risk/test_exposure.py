@@ -62,7 +62,7 @@ def test_correlated_markets_add_up_and_events_count_once():
     for market, event in enumerate((b"a" * 32, b"b" * 32)):
         fact = facts(market, 2, correlation=5, event=event)
         exposure.fly(exposure.holding(fact), 70)
-    assert exposure.correlated_loss_e6(exposure.holdings[0].bucket) == 140
+    assert exposure.holdings[0].bucket.correlated_loss_e6 == 140
 
 
 def test_a_row_that_moves_to_another_event_takes_its_loss_along():
@@ -77,4 +77,4 @@ def test_a_row_that_moves_to_another_event_takes_its_loss_along():
     exposure.rebase(facts(0, 2, correlation=5))
     # Together they are a complete set: only what is in flight can be lost.
     assert exposure.total_e6 == 10
-    assert exposure.correlated_loss_e6(holding.bucket) == 10
+    assert holding.bucket.correlated_loss_e6 == 10

@@ -86,20 +86,9 @@ class Oracle:
         return max(0, paid - pairs) + held
 
 
-class SlowOnly:
-    """Stands for the compiled fast path: leaves everything to the checks."""
-
-    def __init__(self, fast):
-        self.take_tokens = fast.take_tokens
-
-    def approve(self, case, now_ns):
-        return False
-
-
 def rig_of(limits, *, slow):
     rig = Rig(markets=8, limits=limits, cash=400.0)
-    if slow:
-        rig.engine.state.fast = SlowOnly(rig.engine.state.fast)
+    rig.engine.plain.plain = not slow
     return rig
 
 

@@ -43,7 +43,7 @@ def check_room(unit: Unit, state: RiskState) -> int:
         return first.refuse(_NO_ROOM, state.intents_free(), count)
     if state.decisions_free() < state.decisions_reserve:
         return first.refuse(_NO_ROOM, state.decisions_reserve, state.decisions_free())
-    open_count = len(state.own.by_intent) + count
+    open_count = len(state.own) + count
     if open_count > state.limits.open_orders_max:
         return first.refuse(_OPEN_ORDERS, state.limits.open_orders_max, open_count)
     return 0

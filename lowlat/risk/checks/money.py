@@ -48,7 +48,7 @@ def check_exposure(unit: Unit, state: RiskState) -> int:
             state,
             _CORRELATED_LIMIT,
             correlated_most_e6,
-            exposure.correlated_loss_e6(holding.bucket),
+            holding.bucket.correlated_loss_e6,
             together_e6,
         )
         if rule:
@@ -87,7 +87,7 @@ def check_cash(unit: Unit, state: RiskState) -> int:
 def _bet(case: Case) -> object:
     """Return what makes legs one bet: a shared correlation, else the event or market itself."""
     bucket = case.holding.bucket
-    return bucket.correlation or bucket
+    return bucket.bet or bucket
 
 
 def _fit(

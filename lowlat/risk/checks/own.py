@@ -50,10 +50,9 @@ def check_size_caps(case: Case, state: RiskState) -> int:
 def check_self_cross(unit: Unit, state: RiskState) -> int:
     """Refuse what would trade with an own order of either token, or with its own group."""
     cases = unit.cases
-    by_market = state.own.by_market
     for at, case in enumerate(cases):
         price_e4 = state.order_price_e4(case)
-        if case.market in by_market:
+        if state.own.orders_in(case.market):
             other = state.own.crossing(case.market, case.outcome, case.action, price_e4)
             if other is not None:
                 return case.refuse(_SELF_CROSS, other.price_e4, price_e4)

@@ -1,0 +1,111 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False
+"""Fields that kernels and checks share, a table by market number, and the pace of orders.
+
+Owned by risk; no I/O. The classes that the checks read derive from the cells here, so that both
+ways of deciding look at the same words.
+"""
+
+cimport cython
+from libc.stdint cimport int64_t, uint32_t
+
+__all__ = ["ByMarket", "FactCells", "Pace", "StateCells"]
+
+cdef enum:
+    # 65 536 instruments are 32 768 markets (design 6): a number beyond comes from no row of ours.
+    MARKETS_MAX = 32768
+
+cdef int64_t SECOND_NS = 1000000000
+cdef int64_t GROWTH_NS_MAX = 60000000000
+
+
+cdef void *slot_at(const uint8_t[::1] buffer, size_t size_bytes) except NULL:
+    if <size_t>buffer.shape[0] < size_bytes or <size_t>&buffer[0] & 7:
+        raise ValueError(
+            f"slot of {buffer.shape[0]} bytes, expected {size_bytes} on an 8-byte boundary"
+        )
+    return <void *>&buffer[0]
+
+
+cdef class FactCells:
+    """What kernels read of a market; lowlat.risk.facts says what the words mean."""
+
+
+cdef class StateCells:
+    """What kernels read of the state; lowlat.risk.state says what the words mean."""
+
+
+@cython.final
+cdef class ByMarket:
+    """A dict by market number that kernels index like an array. Iterates as a dict does."""
+
+    def __cinit__(self):
+        self._known = {}
+        self._slots = []
+
+    def get(self, uint32_t market):
+        """Return what is kept for a market, or None."""
+        return self.at(market)
+
+    def __getitem__(self, uint32_t market):
+        return self._known[market]
+
+    def __setitem__(self, uint32_t market, kept not None):
+        cdef Py_ssize_t at = market
+        cdef Py_ssize_t missing = at + 1 - len(self._slots)
+        if market >= MARKETS_MAX:
+            raise ValueError(f"market was {market}, expected below {MARKETS_MAX}")
+        if missing > 0:
+            self._slots.extend([None] * missing)
+        self._known[market] = kept
+        self._slots[at] = kept
+
+    def __delitem__(self, uint32_t market):
+        cdef Py_ssize_t at = market
+        del self._known[market]
+        self._slots[at] = None
+
+    def __contains__(self, uint32_t market):
+        return self.at(market) is not None
+
+    def __len__(self):
+        return len(self._known)
+
+    def __iter__(self):
+        return iter(self._known)
+
+    def items(self):
+        """Return the markets that are known with what is kept for them, oldest first."""
+        return self._known.items()
+
+
+@cython.final
+cdef class Pace:
+    """A bucket of order tokens: so many a second, so many at once. Begins full."""
+
+    def __cinit__(self, int64_t per_s, int64_t burst):
+        self.set_limits(per_s, burst)
+        self._tokens_e9 = self._burst_e9
+
+    def set_limits(self, int64_t per_s, int64_t burst):
+        """Take another rate; tokens over the new burst are gone."""
+        self._per_s = per_s
+        self._burst_e9 = burst * SECOND_NS
+
+    def take(self, int64_t count, int64_t now_ns):
+        """Spend order tokens; False, and none spent, when they are not there."""
+        if not self.has(count, now_ns):
+            return False
+        self.spend(count)
+        return True
+
+    cdef bint has(self, int64_t count, int64_t now_ns) noexcept:
+        cdef int64_t grown_ns = now_ns - self._at_ns
+        if grown_ns > 0:
+            self._at_ns = now_ns
+            self._tokens_e9 += min(grown_ns, GROWTH_NS_MAX) * self._per_s
+        self._tokens_e9 = min(self._tokens_e9, self._burst_e9)
+        return self._tokens_e9 >= count * SECOND_NS
+
+    cdef void spend(self, int64_t count) noexcept:
+        self._tokens_e9 -= count * SECOND_NS

@@ -1,0 +1,59 @@
+# Types of own orders; behaviour is documented in _orders.pyx.
+
+from collections.abc import Iterator
+from typing import Self, final
+
+from typing_extensions import disjoint_base
+
+from lowlat.risk._exposure import Holding
+
+__all__ = ["OrderCells", "OwnOrder"]
+
+@final
+class OwnOrder:
+    held_e6: int
+    sent: bool
+    filled: bool
+    holding: Holding
+    @property
+    def intent(self) -> int: ...
+    @property
+    def instrument(self) -> int: ...
+    @property
+    def market(self) -> int: ...
+    @property
+    def outcome(self) -> int: ...
+    @property
+    def action(self) -> int: ...
+    @property
+    def price_e4(self) -> int: ...
+    @property
+    def group(self) -> int: ...
+    @property
+    def expires_ns(self) -> int: ...
+    @property
+    def size_e6(self) -> int: ...
+    def __init__(
+        self,
+        intent: int,
+        instrument: int,
+        action: int,
+        price_e4: int,
+        size_e6: int,
+        held_e6: int,
+        group: int,
+        expires_ns: int,
+        holding: Holding,
+    ) -> None: ...
+
+@disjoint_base
+class OrderCells:
+    reserve_e6: int
+    def __new__(cls) -> Self: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[OwnOrder]: ...
+    def __contains__(self, intent: int) -> bool: ...
+    def get(self, intent: int) -> OwnOrder | None: ...
+    def add(self, order: OwnOrder) -> None: ...
+    def remove(self, order: OwnOrder) -> None: ...
+    def orders_in(self, market: int) -> int: ...

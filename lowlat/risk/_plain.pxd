@@ -1,0 +1,103 @@
+"""Index of _plain.pyx: the way of a signal that nothing stops, and the turn around it."""
+
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from lowlat.book._view cimport BookView
+from lowlat.core._freshness cimport Shards
+from lowlat.risk._case cimport Case, CaseReader, Granted
+from lowlat.risk._cells cimport ByMarket, FactCells, Pace, StateCells
+from lowlat.risk._exposure cimport ExposureCells, Holding
+from lowlat.risk._orders cimport OrderCells
+from lowlat.risk._records cimport DecisionWriter, IntentSlot, Names
+from lowlat.risk._reports cimport ReportReader
+
+cdef enum:
+    RUNGS_MAX = 32
+
+ctypedef struct bounds_t:
+    int64_t market_ppm
+    int64_t correlated_ppm
+    int64_t total_ppm
+    int64_t locked_ppm
+    int64_t notional_max
+    int64_t notional_min
+    int64_t shares_max
+    int64_t open_max
+    int64_t window_ns
+    int64_t life_ns_max
+    double value_min
+    int mode_min
+    int order_type
+    bint whole_depth
+    int rung_count
+    int64_t rungs[RUNGS_MAX]
+
+ctypedef struct order_t:
+    int64_t size_e6
+    int32_t price_e4
+    int64_t spend_e6
+    int64_t need_e6
+    int64_t held_e6
+
+
+@cython.final
+cdef class PlainPath:
+    cdef StateCells _state
+    cdef ByMarket _facts
+    cdef ByMarket _holdings
+    cdef ExposureCells _exposure
+    cdef OrderCells _own
+    cdef Shards _shards
+    cdef BookView _view
+    cdef Pace _pace
+    cdef Granted _granted
+    cdef Names _names
+    cdef IntentSlot _intents
+    cdef DecisionWriter _decisions
+    cdef ReportReader _reports
+    cdef CaseReader _reader
+    cdef Case _case
+    cdef object _aggregator
+    cdef dict _groups
+    cdef dict _rows_due
+    cdef object _poll_metadata
+    cdef object _poll_reports
+    cdef object _poll_signal
+    cdef object _release_signals
+    cdef object _read_book
+    cdef object _halted
+    cdef object _monotonic_ns
+    cdef object _record
+    cdef object _backlog
+    cdef object _intents_sent
+    cdef object _metadata
+    cdef object _reports_end
+    cdef object _signals
+    cdef object _take_markets
+    cdef object _take_more
+    cdef object _watch
+    cdef object _new_holding
+    cdef int64_t _decisions_reserve
+    cdef uint32_t _generation
+    cdef bounds_t _bounds
+    cdef bint _too_many_rungs
+    cdef bint _alone
+    cdef uint64_t _intent
+    cdef int64_t _checked_ns
+    cdef bint _turn_due
+    cdef int _busy_turns
+    cdef int64_t _watch_ns
+    cdef public bint plain
+    cdef public int64_t wall_offset_ns
+    cdef int64_t _advance(self, int64_t now_ns) except -1
+    cdef int _settle(self) except -1
+    cdef int64_t _take_signals(self, int64_t now_ns) except -1
+    cdef bint _try_alone(self, Case case, int64_t now_ns) except -1
+    cdef bint _is_plain(self, Case case) noexcept
+    cdef bint _price(self, Case case, FactCells facts, int64_t now_ns, order_t *order) except -1
+    cdef int64_t _floor(self, int64_t size_e6, int64_t step_e6) noexcept
+    cdef bint _affords(self, Holding holding, const order_t *order) except -1
+    cdef bint _send(
+        self, Case case, Holding holding, const order_t *order, int64_t now_ns
+    ) except -1

@@ -1,0 +1,432 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: auto_pickle=False
+"""One turn of risk, and the whole way of a signal that comes alone and that nothing stops.
+
+Run by RiskEngine; no I/O. From polling to the published intent there is no Python frame. Only an
+immediate BUY that every check of ``lowlat.risk.checks`` would pass, cut by nothing but the ladder,
+goes this way; for anything else this says no, with nothing changed, and the checks decide. A test
+runs both over the same inputs and compares bytes and state.
+"""
+
+cimport cython
+from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
+
+from lowlat.book._slots cimport ll_row8
+from lowlat.book._view cimport level_price, side_view
+from lowlat.core.layout cimport (
+    LL_ACTION_BUY,
+    LL_BOOKFLAG_CROSSED,
+    LL_BOOKFLAG_DIVERGED,
+    LL_BOOKFLAG_LOCKED,
+    LL_BOOKFLAG_STALE,
+    LL_KIND_SIGNAL,
+)
+from lowlat.risk._case cimport Case, CaseReader
+from lowlat.risk._cells cimport CENT, MILLION, ONE, FactCells
+from lowlat.risk._exposure cimport Holding
+from lowlat.risk._orders cimport order_of
+from lowlat.risk._records cimport DecisionWriter, IntentSlot, Names
+from lowlat.risk._reports cimport ReportReader
+
+from lowlat.core.layout import OrderType
+
+__all__ = ["PlainPath"]
+
+cdef extern from *:
+    """
+    typedef __int128 ll_i128;
+    """
+    ctypedef long long i128 "ll_i128"
+
+cdef enum:
+    EMPTY = 0
+    SIGNALS_A_TURN = 32
+    # Marks, exposure rows and look-ups wait for an idle turn, but not for more turns than this.
+    BUSY_TURNS_MAX = 32
+    # Any of these is for the checks to judge.
+    ODD_FLAGS = (
+        LL_BOOKFLAG_STALE | LL_BOOKFLAG_CROSSED | LL_BOOKFLAG_LOCKED | LL_BOOKFLAG_DIVERGED
+    )
+    EXPONENT_MAX = 4
+
+# More than this many 1e-6 shares is for the checks: products below stay in 64 bits.
+cdef int64_t SIZE_SANE = 100000000000000
+cdef int FOK = OrderType.FOK
+cdef int FAK = OrderType.FAK
+
+
+cdef inline int64_t share(int64_t amount_e6, int64_t ppm) noexcept nogil:
+    return <int64_t>(<i128>amount_e6 * ppm // MILLION)
+
+
+cdef inline int64_t with_fee(int64_t cash_e6, int64_t rate_e6) noexcept nogil:
+    """Add the most that trading this much cash can cost in fees (state.fee_bound_e6)."""
+    return cash_e6 + <int64_t>((<i128>cash_e6 * rate_e6 + MILLION - 1) // MILLION)
+
+
+@cython.final
+cdef class PlainPath:
+    """The engine's turn. ``plain`` False leaves every signal to the checks."""
+
+    def __cinit__(
+        self,
+        ports,
+        state,
+        limits,
+        config_generation,
+        *,
+        aggregator,
+        directory,
+        Names names not None,
+        IntentSlot intents not None,
+        DecisionWriter decisions not None,
+        ReportReader reports not None,
+        CaseReader reader not None,
+        latency,
+        intents_sent,
+        take_markets,
+        take_more,
+        watch,
+    ):
+        """Bind everything once.
+
+        ``take_markets(kind)`` takes market rows, ``take_more(kind, done, room, now_ns)`` the
+        signals that are not plain, ``watch(now_ns)`` does what time asks for and returns when it
+        wants to be called again, though nothing changed.
+        """
+        self._state = state
+        self._facts = state.facts
+        self._exposure = state.exposure
+        self._holdings = state.exposure.holdings
+        self._new_holding = state.exposure.holding
+        self._own = state.own
+        self._shards = state.shards
+        self._view = state.view
+        self._pace = state.pace
+        self._aggregator = aggregator
+        self._granted = aggregator.granted
+        self._groups = aggregator.groups
+        self._rows_due = directory.due
+        self._names = names
+        self._intents = intents
+        self._decisions = decisions
+        self._reports = reports
+        self._reader = reader
+        self._case = Case.__new__(Case)
+        self._poll_metadata = ports.metadata.poll
+        self._poll_reports = ports.reports.poll
+        self._poll_signal = ports.signals.poll
+        self._release_signals = ports.signals.release
+        self._read_book = ports.books.read
+        self._halted = ports.halted
+        self._monotonic_ns = ports.clock.monotonic_ns
+        self._record = latency.record
+        self._backlog = ports.cell("risk.decisions_full")
+        self._intents_sent = intents_sent
+        self._metadata = ports.metadata
+        self._reports_end = ports.reports
+        self._signals = ports.signals
+        self._decisions_reserve = ports.decisions_reserve
+        self._take_markets = take_markets
+        self._take_more = take_more
+        self._watch = watch
+        self._watch_ns = INT64_MIN
+        self.plain = True
+        self.set_limits(limits, config_generation)
+
+    def set_limits(self, limits, uint32_t config_generation):
+        """Take new limits, and the config generation that decisions carry."""
+        cdef bounds_t *bounds = &self._bounds
+        self._generation = config_generation
+        bounds.market_ppm = limits.market_loss_max_ppm
+        bounds.correlated_ppm = limits.correlated_loss_max_ppm
+        bounds.total_ppm = limits.total_loss_max_ppm
+        bounds.locked_ppm = limits.cash_locked_max_ppm
+        bounds.notional_max = limits.order_notional_e6_max
+        bounds.notional_min = limits.order_notional_e6_min
+        bounds.shares_max = limits.order_shares_e6_max
+        bounds.open_max = limits.open_orders_max
+        bounds.window_ns = limits.duplicate_window_ns
+        bounds.life_ns_max = limits.intent_life_ns_max
+        bounds.value_min = limits.expected_value_usd_min
+        bounds.mode_min = limits.mode_min
+        bounds.order_type = FOK if limits.single_fill_or_kill else FAK
+        bounds.whole_depth = limits.depth_share_max_ppm >= MILLION
+        bounds.rung_count = len(limits.size_rungs_e6)
+        self._too_many_rungs = bounds.rung_count > RUNGS_MAX
+        if not self._too_many_rungs:
+            for at in range(bounds.rung_count):
+                bounds.rungs[at] = limits.size_rungs_e6[at]
+        # The marks' interval may be another.
+        self._watch_ns = INT64_MIN
+
+    # ------------------------------------------------------------------------------- turn
+    def turn(self, int64_t now_ns):
+        """Take what is new and decide on it; return how much was done."""
+        cdef int64_t done = self._advance(now_ns)
+        if self._turn_due:
+            self._settle()
+        return done
+
+    def advance(self, int64_t now_ns):
+        """Do what ``turn`` does but for records that no order has to wait for.
+
+        ``settle`` writes them, before the next input is taken.
+        """
+        return self._advance(now_ns)
+
+    def settle(self):
+        """Write what ``advance`` left: the decision on a signal sent by itself, the turn."""
+        if self._turn_due:
+            self._settle()
+
+    cdef int64_t _advance(self, int64_t now_ns) except -1:
+        cdef int64_t done = 0
+        cdef int kind
+        if self._turn_due:
+            self._settle()
+        self._state.now_ns = now_ns
+        kind = self._poll_metadata()
+        if kind != EMPTY or len(self._rows_due):
+            done += <int64_t>self._take_markets(kind)
+        kind = self._poll_reports()
+        if kind != EMPTY:
+            done += self._reports.take_polled(kind, now_ns)
+        done += self._take_signals(now_ns)
+        if done:
+            self._turn_due = True
+            self._busy_turns += 1
+            if self._busy_turns < BUSY_TURNS_MAX and not self._state.waiting:
+                return done
+        self._busy_turns = 0
+        if (
+            now_ns >= self._watch_ns
+            or self._exposure.total_due
+            or len(self._exposure.changed)
+            or self._state.waiting
+        ):
+            self._watch_ns = self._watch(now_ns)
+        return done
+
+    cdef int _settle(self) except -1:
+        cdef Case case = self._case
+        self._turn_due = False
+        if self._alone:
+            self._alone = False
+            self._decisions.say_approved(case, self._intent, self._checked_ns, self._generation)
+            self._record(max(1, self._checked_ns - case.decided_ns))
+            self._intents_sent.add(1)
+            self._release_signals()
+        return self._decisions.say_turn(
+            self._state.now_ns,
+            self._signals.position,
+            self._metadata.position,
+            self._reports_end.position,
+            self.wall_offset_ns,
+        )
+
+    cdef int64_t _take_signals(self, int64_t now_ns) except -1:
+        """Poll, aggregate, decide. Slots are given back once their signals are decided."""
+        cdef int64_t done = 0, held = 0, room
+        cdef int kind
+        cdef Case case
+        cdef bint waiting = len(self._groups) != 0
+        if waiting:
+            held = self._aggregator.held
+        # A slot for each decision, and one more for the turn's own record.
+        room = self._decisions.room(held + 1 + SIGNALS_A_TURN) - held - 1
+        if room <= 0:
+            self._backlog.add(1)
+            return 0
+        kind = self._poll_signal()
+        if kind == EMPTY:
+            if not waiting:
+                return 0
+        elif kind == LL_KIND_SIGNAL:
+            done = 1
+            case = self._case
+            case.read(self._reader.raw)
+            kind = self._poll_signal() if room > 1 else EMPTY
+            if kind == EMPTY and not waiting and self._try_alone(case, now_ns):
+                return 1
+            # The aggregator keeps this one.
+            self._case = Case.__new__(Case)
+            self._aggregator.take(case, now_ns)
+        return self._take_more(kind, done, room, now_ns)
+
+    # ------------------------------------------------------------------------------- deciding
+    cdef bint _try_alone(self, Case case, int64_t now_ns) except -1:
+        """Send a signal that came by itself when every check would pass as it is."""
+        cdef order_t order
+        cdef FactCells facts
+        cdef Holding holding
+        if (
+            not self._is_plain(case)
+            or now_ns >= case.expires_ns
+            or self._granted.age_ns(case, now_ns, self._bounds.window_ns) >= 0
+        ):
+            return False
+        self._state.halt_code = self._halted()
+        facts = self._facts.at(case.market)
+        if (
+            self._state.halt_code
+            or facts is None
+            or facts.generation != case.generation
+            or not facts.tradeable
+            or not facts.start_known
+        ):
+            return False
+        holding = self._holdings.at(case.market)
+        if holding is None:
+            holding = self._new_holding(facts)
+        return (
+            holding.generation == case.generation
+            and self._price(case, facts, now_ns, &order)
+            and self._affords(holding, &order)
+            and self._pace.has(1, now_ns)
+            and self._send(case, holding, &order, now_ns)
+        )
+
+    cdef bint _is_plain(self, Case case) noexcept:
+        """Whether the signal and the state are of the kind that this decides on."""
+        return (
+            self.plain
+            and not self._too_many_rungs
+            and self._bounds.whole_depth
+            and case.legs == 1
+            and case.immediate
+            and case.action == LL_ACTION_BUY
+            and case.mode >= self._bounds.mode_min
+            and case.expected_value > self._bounds.value_min
+            and not self._state.waiting
+            and not self._state.drawdown_halted
+            and not self._own.open_in(case.market)
+        )
+
+    cdef bint _price(self, Case case, FactCells facts, int64_t now_ns, order_t *order) except -1:
+        """Fill the order in when the best level alone serves it at its limit."""
+        cdef int64_t limit_e4 = case.limit_price_e4, tick_e4 = facts.tick_e4
+        cdef int64_t size_e6 = case.size_e6, cost_e6, unit_e6
+        cdef const ll_row8 *row
+        cdef side_view asks
+        if <int64_t>self._read_book(case.market) <= 0:
+            return False
+        row = self._view.live()
+        if (
+            row.book_flags & ODD_FLAGS
+            or row.generation != case.generation
+            or <int64_t>row.tick_e4 != tick_e4
+            or not self._shards.fresh(row.shard, row.connection_generation, now_ns)
+            or limit_e4 % tick_e4
+            or not tick_e4 <= limit_e4 <= ONE - tick_e4
+            or not 0 < size_e6 < SIZE_SANE
+            or not 0 <= facts.rate_e6 <= MILLION
+            or not 0 <= facts.exponent <= EXPONENT_MAX
+        ):
+            return False
+        size_e6 = self._floor(size_e6, facts.step_e6)
+        if (
+            size_e6 <= 0
+            or size_e6 < facts.min_size_e6
+            or size_e6 > self._bounds.shares_max
+            or not self._bounds.notional_min
+            <= limit_e4 * size_e6 // ONE
+            <= self._bounds.notional_max
+        ):
+            return False
+        asks = self._view.side(case.outcome, 1)
+        if not asks.count or asks.size[0] < size_e6 or level_price(&asks, 0) > limit_e4:
+            # A cut or an impact to weigh.
+            return False
+        order.size_e6 = size_e6
+        order.price_e4 = level_price(&asks, 0)
+        cost_e6 = (size_e6 * order.price_e4 + ONE - 1) // ONE
+        order.spend_e6 = cost_e6 - cost_e6 % CENT
+        if order.spend_e6 < self._bounds.notional_min:
+            return False
+        unit_e6 = with_fee(order.price_e4 * 100, facts.rate_e6)
+        order.need_e6 = <int64_t>((<i128>size_e6 * unit_e6 + MILLION - 1) // MILLION)
+        # What spends nothing by the floor holds its cash all the same.
+        order.held_e6 = with_fee(order.spend_e6 if order.spend_e6 else cost_e6, facts.rate_e6)
+        return True
+
+    cdef int64_t _floor(self, int64_t size_e6, int64_t step_e6) noexcept:
+        """Round a size down onto the ladder, and onto a rung where there are rungs."""
+        cdef int at = self._bounds.rung_count
+        if not at:
+            return size_e6 - size_e6 % step_e6
+        while at > 0:
+            at -= 1
+            if self._bounds.rungs[at] <= size_e6 and self._bounds.rungs[at] % step_e6 == 0:
+                return self._bounds.rungs[at]
+        return 0
+
+    cdef bint _affords(self, Holding holding, const order_t *order) except -1:
+        """Whether loss limits, cash and room downstream take the order as it is."""
+        cdef const bounds_t *bounds = &self._bounds
+        cdef int64_t bankroll_e6 = self._state.bankroll_e6, need_e6 = order.need_e6
+        cdef int64_t together_e6, held_e6
+        if holding.bucket.bet is None:
+            together_e6 = holding.bucket.held_loss_e6 + holding.bucket.in_flight_e6
+        else:
+            together_e6 = holding.bucket.bet.loss_e6
+        held_e6 = self._exposure.in_flight_e6 + self._own.reserve_e6
+        return (
+            holding.held_loss_e6 + holding.in_flight_e6 + need_e6
+            <= share(bankroll_e6, bounds.market_ppm)
+            and together_e6 + need_e6 <= share(bankroll_e6, bounds.correlated_ppm)
+            and self._exposure.total_e6 + need_e6 <= share(bankroll_e6, bounds.total_ppm)
+            and held_e6 + need_e6 <= self._state.cash_e6
+            and self._exposure.cost_e6 + held_e6 + need_e6
+            <= share(bankroll_e6, bounds.locked_ppm)
+            and self._own.count() < bounds.open_max
+            and self._decisions.room(self._decisions_reserve) >= self._decisions_reserve
+        )
+
+    cdef bint _send(
+        self, Case case, Holding holding, const order_t *order, int64_t now_ns
+    ) except -1:
+        """Publish the intent and count it in; False, and nothing changed, when the gate is shut."""
+        cdef int64_t checked_ns = self._monotonic_ns()
+        cdef int64_t expires_ns = min(case.expires_ns, checked_ns + self._bounds.life_ns_max)
+        cdef int64_t wished_e6 = case.size_e6
+        cdef uint64_t intent = self._names.after()
+        case.size_e6 = order.size_e6
+        if not self._intents.put(
+            case,
+            intent,
+            0,
+            checked_ns,
+            expires_ns,
+            order.spend_e6,
+            0,
+            order.price_e4,
+            order.price_e4,
+            self._generation,
+            self._bounds.order_type,
+            0,
+        ):
+            case.size_e6 = wished_e6
+            return False
+        self._names.use()
+        self._pace.spend(1)
+        self._own.put(
+            order_of(
+                intent,
+                case.instrument,
+                case.action,
+                order.price_e4,
+                order.size_e6,
+                order.held_e6,
+                0,
+                expires_ns,
+                holding,
+            )
+        )
+        if order.held_e6:
+            self._exposure.add_cash(holding, order.held_e6)
+        self._granted.add_wish(case, now_ns)
+        self._intent = intent
+        self._checked_ns = checked_ns
+        self._alone = True
+        return True
