@@ -1,6 +1,7 @@
-"""Make the shared fakes importable."""
+"""Make the shared fakes and the Python twins of compiled modules importable."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]

@@ -3,17 +3,17 @@
 from math import sqrt
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from lowlat.signals import _fair
-from lowlat.signals.fair import (
+from fair_reference import (
     average_variance_s,
     fat_probability,
     limit_price_e4,
     normal_density,
     normal_probability,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowlat.signals import _fair
 
 SIGMA = 98_000 * 0.5 / sqrt(365.25 * 86_400)
 """8.73 dollars per square root of a second: BTC at 98 000, 50 % a year."""

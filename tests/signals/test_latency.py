@@ -8,7 +8,8 @@ from engine_fakes import MS, WALL0, S, World
 from lowlat.core.layout import SIGNAL, Known, SettleRule
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6, E8
-from lowlat.signals.coins import CoinModel, CoinParams
+from lowlat.signals._coin import CoinModel
+from lowlat.signals.coins import CoinParams
 from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
 from lowlat.signals.latency import Latency, LatencyParams
 from lowlat.signals.module import Mode
@@ -90,7 +91,7 @@ class Rig:
 
     @property
     def fair(self):
-        return self.module._markets[0].fair
+        return self.module.fair(0)
 
 
 def test_buys_yes_that_is_cheaper_than_its_fair_value():

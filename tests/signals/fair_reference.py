@@ -1,7 +1,6 @@
 """Fair value of a crypto up/down market: normal and fat-tailed probability, variance of an average.
 
-The readable form of _fair.pyx and its oracle in tests. Floats, for models only: nothing here is
-signed, limited or booked.
+The readable form of lowlat/signals/_fair.pyx and its oracle.
 Source: feeds.md 6.2; tests repeat its numbers.
 """
 

@@ -1,0 +1,191 @@
+"""What one coin's prices say, in Python: the oracle of lowlat/signals/_coin.pyx."""
+
+from math import exp, log, sqrt
+from typing import Final
+
+from lowlat.signals.coins import CoinParams
+
+__all__ = ["CoinModel"]
+
+_RING: Final = 256
+"""Seconds kept: two averaging minutes and their lags."""
+_S_NS: Final = 1_000_000_000
+_NEVER: Final = -(2**63)
+
+
+class CoinModel:
+    """Estimates for one coin. ``version`` moves whenever a fair value could."""
+
+    __slots__ = (
+        "_basis_factor",
+        "_decay_basis",
+        "_decay_fast",
+        "_decay_slow",
+        "_fast",
+        "_generation",
+        "_mid_seconds",
+        "_mids",
+        "_params",
+        "_print_seconds",
+        "_prints",
+        "_second",
+        "_slow",
+        "basis",
+        "basis_count",
+        "basis_noise",
+        "basis_variance",
+        "last_print_s",
+        "mid",
+        "mid_wall_ns",
+        "prints_version",
+        "returns_count",
+        "version",
+        "volatility",
+    )
+
+    def __init__(self, params: CoinParams) -> None:
+        self._params = params
+        self._decay_fast = 0.5 ** (1.0 / params.volatility_half_life_s)
+        self._decay_slow = 0.5 ** (1.0 / params.volatility_slow_half_life_s)
+        self._decay_basis = 0.5 ** (1.0 / params.basis_half_life_s)
+        self._fast = self._slow = 0.0
+        self._generation = -1
+        self._second = -1
+        self._mids = [0.0] * _RING
+        self._mid_seconds = [_NEVER] * _RING
+        self._prints = [0.0] * _RING
+        self._print_seconds = [_NEVER] * _RING
+        self.mid = 0.0
+        self.mid_wall_ns = 0
+        self.returns_count = 0
+        self.basis = 0.0
+        self.basis_variance = 0.0
+        self.basis_noise = params.basis_noise_floor
+        """Relative error of ``settled_price``."""
+        self._basis_factor = 1.0
+        self.volatility: float | None = None
+        """Relative deviation per square root of a second; None until warm."""
+        self.basis_count = 0
+        self.last_print_s = -1
+        self.prints_version = 0
+        self.version = 0
+
+    # ------------------------------------------------------------------------------- inputs
+    def take_mid(self, mid: float, wall_ns: int, connection_generation: int) -> bool:
+        """Take the exchange's mid; True when it moved. Each second crossed adds a return."""
+        params = self._params
+        second = (wall_ns - params.spot_lag_ms * 1_000_000) // _S_NS
+        before = self._second
+        if second != before:
+            gap = second - before
+            if before < 0 or gap < 0 or gap > params.gap_s_max:
+                self._second = second
+            elif connection_generation == self._generation:
+                self._cross(before, second)
+            else:
+                self._second = second
+        self._generation = connection_generation
+        self.mid_wall_ns = wall_ns
+        if mid == self.mid:
+            return False
+        self.mid = mid
+        self.version += 1
+        return True
+
+    def _cross(self, before: int, second: int) -> None:
+        """Note the mid in force at each second boundary since ``before``, and its return."""
+        mid = self.mid
+        at_before = self.mid_at(before)
+        for crossed in range(before + 1, second + 1):
+            self._mids[crossed % _RING] = mid
+            self._mid_seconds[crossed % _RING] = crossed
+        self._second = second
+        if at_before is None:
+            return
+        gap = second - before
+        move = log(mid / at_before)
+        square = move * move / gap
+        fast = self._decay_fast**gap
+        slow = self._decay_slow**gap
+        if self.returns_count:
+            self._fast = fast * self._fast + (1.0 - fast) * square
+            self._slow = slow * self._slow + (1.0 - slow) * square
+        else:
+            self._fast = self._slow = square
+        self.returns_count += gap
+        params = self._params
+        if self.returns_count >= params.warmup_s:
+            weight = params.volatility_fast_weight
+            variance = weight * self._fast + (1.0 - weight) * self._slow
+            self.volatility = max(sqrt(variance), params.volatility_floor)
+
+    def take_print(self, stamp_ns: int, price: float) -> None:
+        """Take a settlement spot print; with the exchange's mid of its second it gives a basis."""
+        second = stamp_ns // _S_NS
+        if self.last_print_s - second >= _RING:
+            return
+        self._prints[second % _RING] = price
+        self._print_seconds[second % _RING] = second
+        self.prints_version += 1
+        self.version += 1
+        if second <= self.last_print_s:
+            return
+        self.last_print_s = second
+        mid = self.mid_at(second)
+        if mid is None and 0 < second - self._second <= self._params.gap_s_max and self.mid:
+            # No exchange update since: what stands now stood then.
+            mid = self.mid
+        if mid is None:
+            return
+        basis = log(price / mid)
+        if not self.basis_count:
+            self.basis = basis
+        else:
+            decay = self._decay_basis
+            off = basis - self.basis
+            self.basis += (1.0 - decay) * off
+            self.basis_variance = decay * (self.basis_variance + (1.0 - decay) * off * off)
+        self.basis_count += 1
+        self._basis_factor = exp(self.basis)
+        self.basis_noise = max(sqrt(self.basis_variance), self._params.basis_noise_floor)
+
+    # ------------------------------------------------------------------------------- answers
+    def mid_at(self, second: int) -> float | None:
+        """Return the mid in force at a wall second, None when not seen."""
+        at = second % _RING
+        return self._mids[at] if self._mid_seconds[at] == second else None
+
+    def print_at(self, second: int) -> float | None:
+        """Return the settlement print of a second, None when it never came."""
+        at = second % _RING
+        return self._prints[at] if self._print_seconds[at] == second else None
+
+    @property
+    def basis_known(self) -> bool:
+        """Whether enough prints met a mid."""
+        return self.basis_count >= self._params.basis_prints_min
+
+    def settled_price(self, mid: float) -> float:
+        """Return what the settlement series would print while the exchange's mid is this."""
+        return mid * self._basis_factor
+
+    def locked(self, first_s: int, last_s: int) -> tuple[float, int, int]:
+        """Sum the prints of these seconds: (sum, seconds, how many of them were carried over).
+
+        A second without a print takes the print before it (feeds.md 3.2: some 3 % never come).
+        Seconds before the first known print are not counted in ``seconds``.
+        """
+        total = 0.0
+        seconds = carried = 0
+        last = self.print_at(first_s - 1)
+        for second in range(first_s, last_s + 1):
+            price = self.print_at(second)
+            if price is None:
+                if last is None:
+                    continue
+                carried += 1
+                price = last
+            last = price
+            total += price
+            seconds += 1
+        return total, seconds, carried
