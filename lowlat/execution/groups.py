@@ -332,22 +332,27 @@ class GroupDesk:
         self._relock(group)
         low_e6, _ = group.low_high_e6()
         group.wake_ns = min(group.unwind_deadline_ns, now_ns + _POLL_NS)
-        for leg in group.legs.values():
-            surplus_e6 = leg.net_e6 - low_e6
-            if surplus_e6 <= group.dust_e6:
-                continue
-            intent = unwind_intent(self._markets, self._desk.accounts, leg.intent, surplus_e6)
-            if intent is None:
-                continue
-            cleared = self._sender.check(intent, now_ns)
-            if isinstance(cleared, Refused):
-                continue
+        sent = [
+            self._take_back(group, leg, leg.net_e6 - low_e6, now_ns)
+            for leg in group.legs.values()
+            if leg.net_e6 - low_e6 > group.dust_e6
+        ]
+        if any(sent):
             group.attempts += 1
-            self._unlock(group, cleared.hold_e6)
-            result = self._sender.send(cleared, now_ns, own_id=True)
-            if isinstance(result, Order):
-                leg.unwinds.append(result)
-                group.wake_ns = group.unwind_deadline_ns
+            group.wake_ns = group.unwind_deadline_ns
+
+    def _take_back(self, group: Group, leg: Leg, surplus_e6: int, now_ns: int) -> bool:
+        """Send what undoes a leg's surplus; False when nothing left."""
+        intent = unwind_intent(self._markets, self._desk.accounts, leg.intent, surplus_e6)
+        cleared = self._sender.check(intent, now_ns) if intent is not None else None
+        if cleared is None or isinstance(cleared, Refused):
+            return False
+        self._unlock(group, cleared.hold_e6)
+        result = self._sender.send(cleared, now_ns, own_id=True)
+        if isinstance(result, Refused):
+            return False
+        leg.unwinds.append(result)
+        return True
 
     # --------------------------------------------------------------------------- cash, rows
     def _relock(self, group: Group) -> None:

@@ -68,7 +68,7 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_dust_e6: int = 10_000
     unwind_deadline_ns: int = 2 * _S
     unwind_attempts_max: int = 4
-    """Orders that one unwinding may send, each at the bounded worst price."""
+    """Rounds of orders that one unwinding may send, each at the bounded worst price."""
     # ------------------------------------------------------------------ the rest
     markets_wait_ns: int = 10 * _S
     """After a reboot: how long to wait for the markets of what the journal says we hold."""

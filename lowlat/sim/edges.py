@@ -141,13 +141,16 @@ class EdgePlanter:
         return asks if min(asks) >= 5 * tick else None
 
     def _end(self, edge: _Edge, now_ns: int) -> None:
-        """Bring the makers back to their fair values."""
+        """Bring the makers back to their fair values: all offers go before one comes back."""
         if self._edges.pop(edge.event.slug, None) is None:
             return
+        trading = [market for market in edge.event.markets if market.accepting]
+        for market in trading:
+            self._flow.pull(market, now_ns, bids=False)
         for market in edge.event.markets:
             self._flow.held.discard(market.index)
-            if market.accepting:
-                self._flow.quote_all(market, self._flow.fair(market), now_ns)
+        for market in trading:
+            self._flow.quote_all(market, self._flow.fair(market), now_ns)
 
     # ----------------------------------------------------------------------------- listener
     def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:

@@ -263,6 +263,37 @@ def test_unwind_waits_for_depth_until_its_deadline(desk):
     assert desk.posts()[-1][1]["order"]["makerAmount"] == "58000000"
 
 
+def test_attempts_to_unwind_are_rounds_however_many_legs_there_are(make_desk):
+    desk = make_desk(params=ExecutorParams(unwind_attempts_max=2))
+    desk.market(2)
+    desk.book(2, [(1000, 500)], [(1200, 500)])
+    common = {"group": 77, "legs": 3, "size": 100, "unwind_reserve_e6": 90_000_000}
+    desk.wish(
+        desk.intent(0, 4600, leg=0, unwind_price_e4=6000, **common),
+        desk.intent(2, 3200, leg=1, unwind_price_e4=7500, **common),
+        desk.intent(4, 1200, leg=2, unwind_price_e4=9500, **common),
+    )
+    desk.book(2, [(1000, 500)], [(1500, 500)])
+    ((key, _),) = desk.posts()
+    first, second, _ = orders(desk)
+    killed = {"success": False, "errorMsg": KILLED, "orderID": "", "status": ""}
+    desk.answer(
+        key,
+        [desk.matched(first, "100", "46", "t0"), desk.matched(second, "100", "32", "t1"), killed],
+    )
+    desk.turn()
+    for (sent, _), order in zip(desk.posts()[1:], orders(desk)[3:], strict=True):
+        desk.answer(sent, desk.matched(order, "80", "44", trade=f"u{order.leg}"))
+    desk.turn()
+    assert State(group_row(desk).state) == State.UNWINDING
+    assert len(desk.posts()) == 5
+    for (sent, _), order in zip(desk.posts()[3:], orders(desk)[5:], strict=True):
+        desk.answer(sent, desk.matched(order, "10", "5.5", trade=f"v{order.leg}"))
+    desk.turn(2)
+    assert State(group_row(desk).state) == State.NAKED
+    assert len(desk.posts()) == 5
+
+
 def test_failed_settlement_reopens_the_group_as_naked_and_unwinds(desk):
     desk.wish(*legs(desk))
     answer_batch(desk, 100, 100)

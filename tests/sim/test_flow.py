@@ -150,6 +150,30 @@ def test_edges_come_at_their_rate_and_end():
             assert set_cost_e6(event) > E6
 
 
+def test_edge_that_ends_takes_every_offer_away_before_one_comes_back():
+    """Makers cancel in one request and then quote: nobody meets half of an edge that has ended."""
+    venue = lively(flow={"events_per_s": 0, "edge_neg_risk_per_minute": 0})
+    run(venue, 1)
+    plan, event = planted(venue, vanish=False)
+    asks = []
+
+    class Listener(type(venue.edges)):
+        def __init__(self):
+            pass
+
+        def on_levels(self, market, changes, now_ns):
+            if market.event is event:
+                asks.append([each.ladder.best_ask_e4() for each in event.markets])
+
+    venue.exchange.listeners.append(Listener())
+    cheap = [market.ladder.best_ask_e4() for market in event.markets]
+    venue.step(venue.now_ns + plan["life_ms"] * MS)
+    assert set_cost_e6(event) > E6
+    gone = asks.index([None] * len(event.markets))
+    for before in asks[:gone]:
+        assert all(ask in (None, was) for ask, was in zip(before, cheap, strict=True))
+
+
 def test_null_market_offers_no_set_below_a_dollar():
     venue = lively(flow={"edge_neg_risk_per_minute": 0, "maker_delay_ms": [0, 0]})
     events = [event for event in venue.universe.events if event.rules.neg_risk]
