@@ -4,9 +4,10 @@ from typing import Final
 
 from lowlat.core.units import format_fixed
 
-__all__ = ["count", "dollars", "duration", "price", "shares"]
+__all__ = ["age", "count", "dollars", "duration", "price", "quote", "shares"]
 
 _STEPS: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"))
+_LONG_STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def dollars(amount_e6: int, *, signed: bool = False) -> str:
@@ -26,6 +27,21 @@ def shares(size_e6: int) -> str:
 def price(price_e4: int) -> str:
     """Write a contract price."""
     return format_fixed(price_e4, 4)
+
+
+def quote(price_e4: int) -> str:
+    """Write a contract price for a column: at least two decimals."""
+    whole, _, digits = price(price_e4).partition(".")
+    return f"{whole}.{digits:0<2}"
+
+
+def age(nanoseconds: int) -> str:
+    """Write how long ago something was; beyond two minutes nobody counts seconds."""
+    seconds = nanoseconds / 1_000_000_000
+    for size, unit in _LONG_STEPS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return duration(nanoseconds)
 
 
 def duration(nanoseconds: int) -> str:

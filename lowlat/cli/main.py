@@ -26,7 +26,10 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Instance = Annotated[
-    str, typer.Option(help="Name of the running engine; several can run side by side.")
+    str,
+    typer.Option(
+        "--instance", "-i", help="Name of the running engine; several can run side by side."
+    ),
 ]
 
 

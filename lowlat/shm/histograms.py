@@ -4,6 +4,7 @@ The writer only ever increments, so the interval between two copies is their dif
 adding cells, and take percentiles only after that.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -63,6 +64,16 @@ class HistogramView:
         rank = max(1, -int(-percent * count // 100))
         index = int(np.searchsorted(totals, rank))
         return int(_LOW_NS[index + 1]) - 1
+
+    def buckets(self, edges_ns: Sequence[int]) -> list[int]:
+        """Return how many values lie between each two edges; the outer ones take the rest.
+
+        A cell belongs where its smallest value lies. ``edges_ns`` ascend.
+        """
+        owners = np.searchsorted(np.array(edges_ns[1:-1], np.uint64), _LOW_NS[:-1], side="right")
+        counts = np.zeros(len(edges_ns) - 1, np.uint64)
+        np.add.at(counts, owners, self.cells)
+        return [int(count) for count in counts]
 
     def since(self, earlier: "HistogramView") -> "HistogramView":
         """Return what was counted after an earlier copy of the same histogram."""
