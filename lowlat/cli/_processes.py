@@ -9,11 +9,14 @@ from typing import Final
 
 from lowlat.app.nameplate import waiting_of
 from lowlat.app.telemetry import Life, Reading
+from lowlat.cli._words import age
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm.header import State
 
-__all__ = ["ProcessView", "Processes"]
+__all__ = ["LATE_NS", "ProcessView", "Processes"]
 
+LATE_NS: Final = 2_000_000_000
+"""A heartbeat older than this is of a process that hangs or was stopped."""
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _OVER_NS: Final = 900_000_000
@@ -44,9 +47,15 @@ class ProcessView:
     """Resident memory, shared segments included."""
 
     @property
-    def well(self) -> bool:
-        """Whether it is there and says that it works."""
-        return self.state in {"ready", "starting", "draining"}
+    def trouble(self) -> str:
+        """What is wrong with it, in words; '' when nothing is."""
+        if self.state == "closed":
+            return ""
+        if self.state not in {"ready", "starting"}:
+            return self.state
+        if self.heartbeat_age_ns > LATE_NS:
+            return f"heartbeat {age(self.heartbeat_age_ns)} old"
+        return ""
 
 
 class Processes:

@@ -240,7 +240,7 @@ def draw_decisions(
         Column("limit", 6, right=True),
         Column("size", 7, right=True),
         Column("decided by", 16),
-        Column("reason", 36, from_width=110),
+        Column("reason", 32, from_width=110),
     )
     chosen = items[cursor] if cursor is not None and cursor < len(items) else None
     detail = _decision_detail(shot, chosen, width) if chosen is not None else []

@@ -5,7 +5,7 @@ from typing import Final
 from rich.text import Text
 
 from lowlat.app.nameplate import BADGES
-from lowlat.cli._processes import ProcessView
+from lowlat.cli._processes import LATE_NS, ProcessView
 from lowlat.cli._top_latency import PATH, draw_stages
 from lowlat.cli._top_source import Shot
 from lowlat.cli._top_table import Cell, Column, bar, table
@@ -19,8 +19,6 @@ _BADGE_STYLES: Final = {
     "live": "bold white on red",
 }
 _STATE_STYLES: Final = {"ready": "green", "gone": "bold red", "never ran": "dim", "closed": "dim"}
-_LATE_NS: Final = 1_000_000_000
-"""A heartbeat older than this is shown in red."""
 _USED_HIGH: Final = 0.8
 _MIB: Final = 2**20
 _LABEL: Final = 10
@@ -194,7 +192,7 @@ def _process_rows(shot: Shot) -> list[list[Cell]]:
 
 def _process_row(each: ProcessView) -> list[Cell]:
     age_ns = each.heartbeat_age_ns
-    late = bool(each.pid) and age_ns > _LATE_NS
+    late = bool(each.pid) and age_ns > LATE_NS
     return [
         each.name,
         (each.state, _STATE_STYLES.get(each.state, "yellow")),
