@@ -23,6 +23,7 @@ import msgspec
 import lowlat
 from lowlat.app.state import ChildRecord
 from lowlat.core.errors import LowlatError
+from lowlat.shm.layouts import StatsShape
 from lowlat.shm.locks import boot_id, start_ticks
 
 __all__ = ["ChildProcess", "ChildSpec", "SpawnError", "module_argv"]
@@ -54,6 +55,10 @@ class ChildSpec:
     ready_s: float = 20.0
     hang_s: float = 10.0
     """A heartbeat older than this is a hung loop: kill, restart. Only with ``segments``."""
+    after: tuple[str, ...] | None = None
+    """Children that must be READY before it is started; None: all that are named before it."""
+    stats: StatsShape = field(default_factory=StatsShape)
+    """How much it counts. Only with ``segments``."""
 
 
 def module_argv(module: str, *arguments: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lowlat.app.runtime import BUSY
+from lowlat.app.topology import FUSED, ProcessConfig, check_topology
 from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError
 from lowlat.execution.params import ExecutorParams
@@ -32,27 +32,15 @@ __all__ = ["Credentials", "EngineConfig", "check_modules", "load_config", "load_
 
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _MODULE_PARAMS: Final = re.compile(r"modules\.[^.]+\.params")
+_CORE: Final = re.compile(r"topology\.[^.]+\.core")
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _NUMBER_MAX: Final = 2**63
 MODES: Final = ("off", "shadow", "paper", "live")
-Core = Annotated[int, msgspec.Meta(ge=-1, le=1023)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Common shape of the sections below."""
-
-
-class ProcessConfig(Section, frozen=True):
-    """How the fused engine waits and where it runs."""
-
-    waiting: Literal["busy", "parked"] = "parked"
-    core: Core = -1
-    """-1: wherever the scheduler likes."""
-    tick_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
-    """Parked: how often time-driven work is looked at."""
-    shared_core: bool = True
-    """False promises that no other hot process has this core; busy needs it."""
 
 
 class EndpointConfig(Section, frozen=True):
@@ -96,7 +84,7 @@ class EngineConfig(Section, frozen=True):
     mode: Literal["sim", "paper", "live"]
     endpoints: EndpointConfig
     account: AccountConfig
-    process: ProcessConfig = ProcessConfig()
+    topology: dict[str, ProcessConfig] = msgspec.field(default_factory=lambda: dict(FUSED))
     universe: UniverseParams = UniverseParams()
     metadata: MetadataParams = MetadataParams()
     binance: BinanceFeedParams = BinanceFeedParams()
@@ -118,11 +106,7 @@ class EngineConfig(Section, frozen=True):
         """Check what spans keys; raises ConfigError."""
         if not _INSTANCE.fullmatch(self.instance):
             raise ConfigError(f"instance was {self.instance!r}, expected 1-31 of a-z, 0-9 and -")
-        if self.process.waiting == BUSY and self.process.shared_core:
-            raise ConfigError(
-                "process.waiting was 'busy' with process.shared_core = true: a spinning process "
-                "starves its core; set shared_core = false when the core is its own"
-            )
+        check_topology(self.topology)
         for key in msgspec.structs.fields(EndpointConfig):
             if key.name.endswith("_url"):
                 self._check_url(key.name, getattr(self.endpoints, key.name))
@@ -155,7 +139,7 @@ def _check_numbers(value: object, path: str) -> None:
         for inner in value:
             _check_numbers(inner, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        low = -1 if path == "process.core" else 1 if path.endswith("_per_s") else 0
+        low = -1 if _CORE.fullmatch(path) else 1 if path.endswith("_per_s") else 0
         if not low <= value < _NUMBER_MAX:
             raise ConfigError(f"{path} was {value}, expected a number from {low} to 2**63")
 
@@ -187,7 +171,7 @@ def load_config(path: str) -> EngineConfig:
 
 def check_modules(config: EngineConfig) -> None:
     """Make every signal module once; raises ConfigError for unknown names and bad parameters."""
-    from lowlat.wiring.trading import build_modules  # noqa: PLC0415 - only the engine needs them
+    from lowlat.wiring.modules import build_modules  # noqa: PLC0415 - only the engine needs them
 
     build_modules(config)
 

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from lowlat.app.machine import Metrics
-from lowlat.core.layout import Rule
 from lowlat.core.ports import Clock
 from lowlat.wiring.trading import Trading
 
@@ -21,10 +19,9 @@ class Drain:
 
     name: Final = "drain"
 
-    def __init__(self, trading: Trading, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, trading: Trading, clock: Clock) -> None:
         self._trading = trading
         self._clock = clock
-        self._gauge = metrics.gauge("draining")
         self._deadline_ns = 0
         self._cancel_due_ns = 0
         self.done: Callable[[], None] = lambda: None
@@ -32,7 +29,6 @@ class Drain:
 
     def start(self) -> None:
         """Wait to be asked."""
-        self._gauge.set(0)
 
     def begin(self, now_ns: int) -> None:
         """Stop new orders and begin to wait; a second call changes nothing."""
@@ -40,8 +36,7 @@ class Drain:
             return
         _LOG.info("drain begins open=%d", self._trading.open_orders())
         self._deadline_ns = now_ns + _DEADLINE_NS
-        self._gauge.set(1)
-        self._trading.halt_now(int(Rule.HALTED), "drain")
+        self._trading.drain()
 
     def turn(self, now_ns: int) -> int:
         """Cancel what rests, and end when nothing moves any more."""

@@ -1,273 +1,255 @@
-"""The fused engine as a process: every feed, the modules, risk and the executor in one loop.
+"""An engine process: the roles that the topology gives it, in one loop.
 
-``python -m lowlat.app.engine --config FILE``. Says ``{"ready": true}`` on stdout once the venue's
-account is reconciled and markets are known; logs on stderr. SIGTERM and SIGINT drain: no new
-orders, open ones canceled, groups finished, exit 0. SIGUSR1 logs latencies, SIGUSR2 halts.
+``python -m lowlat.app.engine --config FILE --process NAME``. Says ``{"ready": true}`` on stdout
+once every role of it works; logs on stderr. SIGTERM and SIGINT drain (where the executor is: no
+new orders, open ones canceled, groups finished), exit 0. SIGUSR1 logs latencies, SIGUSR2 halts.
 """
 
 import argparse
 import asyncio
 import logging
 import os
-import random
+import signal
 import sys
+from collections.abc import Callable
 from typing import Final
 
+from lowlat.app.bells import Doorbell, GatedMemory, Ringer
 from lowlat.app.config import (
     Credentials,
-    EngineConfig,
     check_modules,
     load_config,
     load_credentials,
 )
 from lowlat.app.drain import Drain
+from lowlat.app.elsewhere import Elsewhere, HaltWatch
+from lowlat.app.ends import RealEnds, Sockets
+from lowlat.app.generations import Generation, config_in_force
 from lowlat.app.hygiene import harden
 from lowlat.app.log import configure, say_ready
-from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
+from lowlat.app.loop import PlainLoop, Tick
+from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
-from lowlat.app.names import HALT_GAUGE, SUPERVISOR
-from lowlat.app.runtime import LoopCells, Runtime, install_signals, run_process
+from lowlat.app.readiness import Readiness
+from lowlat.app.runtime import (
+    BUSY,
+    PARKED,
+    LoopCells,
+    Runtime,
+    install_signals,
+    run_process,
+)
 from lowlat.app.state import state_dir
+from lowlat.app.steering import Steering, order_gate
+from lowlat.app.topology import check_cores
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import Rule
-from lowlat.feeds.ports import Connection, Listener
-from lowlat.feeds.prices import CANDLES
-from lowlat.net._gate import SendGate
-from lowlat.net.client import HttpClient
-from lowlat.net.http import HotConnections
+from lowlat.core.ports import Engine
 from lowlat.net.options import PollWatch
 from lowlat.shm.attachment import Attachment
-from lowlat.shm.header import HEARTBEAT_AT, State
+from lowlat.shm.header import State
+from lowlat.shm.waiting import Park, Spin, Wait, Yield
 from lowlat.store.journal import read_journal
-from lowlat.venues.binance.stream import stream_names, stream_path
-from lowlat.wiring.fused import Fused
-from lowlat.wiring.ports import Ends
-from lowlat.wiring.trading import Trading
+from lowlat.wiring.process import ProcessEngines
+from lowlat.wiring.trading import DECIDING
 
-__all__ = ["FusedEngine", "main"]
+__all__ = ["EngineProcess", "main"]
 
 _LOG: Final = logging.getLogger(__name__)
-NAME: Final = "engine"
-_SUPERVISOR_LATE_NS: Final = 2_000_000_000
-"""A supervisor that did not beat for so long cannot halt us: new orders stop by themselves."""
+_SOCKETED: Final = frozenset({"metadata", "binance", "prices", "polymarket", "executor"})
+"""Roles that need an event loop."""
+_SPACED_NS: Final = 50_000
+"""Between two turns of a busy loop that frames drive; sockets are polled all the time."""
 
 
-class FusedEngine:
-    """All engines of the fused topology over one attachment. Made on the running loop."""
+class EngineProcess:
+    """The engines of one process over one attachment. One with sockets is made on its loop."""
 
-    def __init__(self, config: EngineConfig, credentials: Credentials) -> None:
-        self.config = config
-        self.attachment = Attachment(config.instance, NAME)
+    def __init__(
+        self, generation: Generation, name: str, credentials: Credentials | None = None
+    ) -> None:
+        config = self.config = generation.config
+        self.name = name
+        self._place = config.topology[name]
+        roles = frozenset(self._place.engines)
+        self.attachment = Attachment(config.instance, name)
         self.stats = self.attachment.open_stats()
         self.metrics = Metrics(self.stats)
-        hang_nameplate(self.metrics, config.mode, config.process.waiting)
-        self._clock = RealClock()
-        self._draw = random.SystemRandom().random
-        certificate = config.endpoints.certificate_file
-        self._tls = tls_context(certificate) if self._wants_tls() else None
-        self._watch = PollWatch(self.metrics.gauge("recv_wait_ns_max"))
-        self.clients = [self._client(url) for url in self._rest_urls()]
-        gamma, clob, binance_rest = (client.get for client in self.clients)
-        relay = _Relay()
-        ends = config.endpoints
-        clob_address = address_of(ends.clob_url)
-        self.pool = HotConnections(
-            clob_address.host,
-            clob_address.port,
-            relay,
-            ping=_ping(clob_address.name),
-            draw=self._draw,
-            tls=self._tls if clob_address.is_tls else None,
-            gate=self._gate(),
-        )
-        spot_path = stream_path(stream_names(config.binance.coins), config.binance.time_unit)
-        fused = Fused(
-            config,
+        self._elsewhere = Elsewhere(self.attachment, config.topology)
+        # First of all cells: others look for it by its place (see elsewhere).
+        own_halt = self._elsewhere.own(self.stats)
+        waiting = PARKED if self._place.wait == "park" else self._place.wait
+        hang_nameplate(self.metrics, config.mode, waiting)
+        self.metrics.gauge("process.core").set(self._place.core + 1)
+        gate = order_gate(
             self.attachment,
+            [own_halt, *self._elsewhere.halts],
+            self._elsewhere.heartbeats if "executor" in roles else (),
+        )
+        watch = PollWatch(self.metrics.gauge("recv_wait_ns_max"))
+        self._ends = RealEnds(config, watch, gate, self._note)
+        self._memory = GatedMemory(self.attachment)
+        self.parts = ProcessEngines(
+            config,
+            self._memory,
             self.metrics,
             credentials,
-            clob_address.name,
-            Ends(
-                clock=self._clock,
-                salts=RandomSalts(),
-                orders=self.pool,
-                gamma=gamma,
-                clob=clob,
-                binance_rest=binance_rest,
-                market_ws=Dialer(ends.market_ws_url, self._tls, self._draw, self._watch),
-                user_ws=Dialer(ends.user_ws_url, self._tls, self._draw),
-                binance_ws=Dialer(ends.binance_ws_url + spot_path, self._tls, self._draw),
-                prices_ws=self._dial_prices,
-                note=self._note,
-            ),
-            read_journal(str(state_dir(config.instance))),
+            self._ends.host,
+            self._ends,
+            read_journal(str(state_dir(config.instance))) if "executor" in roles else None,
+            roles=roles,
+            halted_elsewhere=self._elsewhere.halted,
         )
-        self.trading = relay.trading = fused.trading
-        self.metadata = fused.metadata
-        self.user = fused.user
-        self.drain = Drain(self.trading, self.metrics, self._clock)
-        self.runtime = Runtime(
-            [
-                _Sockets(self.pool, self.clients, self._watch),
-                *fused.engines,
-                self.drain,
-                _Readiness(self),
-            ],
-            LoopCells(
-                self.stats.heartbeat,
-                self.metrics.cell("loop.turns"),
-                self.metrics.recorder("loop.turn_ns"),
-                self.metrics.recorder("loop.gc_ns"),
-            ),
-            waiting=config.process.waiting,
-            tick_ms=config.process.tick_ms,
-        )
-        self.drain.done = self.runtime.stop
+        self.trading = self.parts.trading
+        self._drain: Drain | None = None
+        self._stop: Callable[[], None] = lambda: None
+        self._engines = self._all_engines(generation.number)
 
-    async def run(self) -> int:
-        """Run until drained; return the exit code."""
-        if self.config.process.core >= 0:
-            os.sched_setaffinity(0, {self.config.process.core})
-        install_signals(asyncio.get_running_loop(), _Signals(self))
+    def _all_engines(self, generation: int) -> list[Engine]:
+        """Put what every process has around the engines of the roles."""
+        trading = self.trading
+        engines: list[Engine] = [
+            Steering(self.attachment, self.stats, self, generation),
+            *self.parts.engines,
+        ]
+        if self.has_sockets:
+            engines.insert(0, Sockets(self._ends))
+        if "executor" in trading.roles:
+            self._ends.relay.executor = trading.executor
+            self._drain = Drain(trading, RealClock())
+            engines += [HaltWatch(self._elsewhere, trading.executor), self._drain]
+        self._ringer = Ringer(self._memory.bells)
+        inputs = self._memory.inputs
+        if self.has_sockets and self._place.wait == "park" and inputs:
+            for gate in sorted({each.gate for each in inputs}):
+                streams = [each.reader for each in inputs if each.gate == gate]
+                engines.append(Doorbell(self.config.instance, gate, streams, self._pump))
+        if self.has_sockets and self._place.wait == "yield":
+            engines.append(_Yielder())
+        return [*engines, self._ringer, Readiness(self.parts.unready, self._say_ready)]
+
+    @property
+    def has_sockets(self) -> bool:
+        """Whether it needs an event loop."""
+        return bool(_SOCKETED & self.parts.roles)
+
+    @property
+    def _driven_by_frames(self) -> bool:
+        """Whether nothing here waits for a record of another process: frames run what they move."""
+        deciding = self.trading.roles
+        return not deciding or (len(deciding) == len(DECIDING) and "polymarket" in self.parts.roles)
+
+    def _pump(self, now_ns: int) -> int:
+        """Run the deciding engines now: a record of another process waits for them."""
+        worked = sum(engine.turn(now_ns) for engine in self.trading.engines)
+        self._ringer.turn(now_ns)
+        return worked
+
+    # --------------------------------------------------------------------------- running
+    def run(self) -> int:
+        """Run in a plain loop until drained; return the exit code."""
+        self._pin()
+        loop = PlainLoop(self._engines, self._cells(), self._wait())
+        loop.on_signal(signal.SIGTERM, self.drain)
+        loop.on_signal(signal.SIGINT, self.drain)
+        loop.on_signal(signal.SIGUSR1, self.dump)
+        loop.on_signal(signal.SIGUSR2, self.halt)
+        self._on_stop(loop.stop)
         try:
-            await self.runtime.run()
+            loop.run()
         finally:
-            self.attachment.set_state(State.CLOSED)
-            self.attachment.close()
+            self._leave()
         return 0
 
-    def say_ready(self) -> bool:
-        """Say once that we work; True when it was said."""
-        if not (self.trading.executor.ready and self.user.is_open):
-            return False
-        self.attachment.set_state(State.READY)
-        say_ready(NAME)
-        _LOG.info("ready markets=%d", len(self.metadata.instruments.markets))
-        return True
+    async def run_sockets(self) -> int:
+        """Run in the event loop until drained; return the exit code."""
+        self._pin()
+        waiting = PARKED if self._place.wait == "park" else BUSY
+        runtime = Runtime(
+            self._engines,
+            self._cells(),
+            waiting=waiting,
+            tick_ms=self._place.tick_ms,
+            spaced_ns=_SPACED_NS if self._driven_by_frames else 0,
+            watch=self._ends.watch,
+        )
+        install_signals(asyncio.get_running_loop(), self)
+        self._on_stop(runtime.stop)
+        try:
+            await runtime.run()
+        finally:
+            self._leave()
+        return 0
 
-    # --------------------------------------------------------------------------- wiring
-    def _wants_tls(self) -> bool:
-        ends = self.config.endpoints
-        return any(
-            url.startswith(("https", "wss"))
-            for url in (ends.clob_url, ends.market_ws_url, ends.gamma_url, ends.binance_ws_url)
+    def _on_stop(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        if self._drain is not None:
+            self._drain.done = stop
+
+    def _wait(self) -> Wait:
+        if self._place.wait == "spin":
+            # That nobody else is on its core is checked with the topology.
+            return Spin(1)
+        if self._place.wait == "yield":
+            return Yield()
+        inputs = self._memory.inputs
+        if not inputs:
+            return Tick(self._place.tick_ms)
+        streams = [each.reader for each in inputs]
+        return Park(self.config.instance, inputs[0].gate, streams, self._place.tick_ms)
+
+    def _cells(self) -> LoopCells:
+        return LoopCells(
+            self.stats.heartbeat,
+            self.metrics.cell("loop.turns"),
+            self.metrics.recorder("loop.turn_ns"),
+            self.metrics.recorder("loop.gc_ns"),
         )
 
-    def _rest_urls(self) -> tuple[str, str, str]:
-        ends = self.config.endpoints
-        return ends.gamma_url, ends.clob_url, ends.binance_rest_url
+    def _pin(self) -> None:
+        if self._place.core >= 0:
+            os.sched_setaffinity(0, {self._place.core})
 
-    def _client(self, url: str) -> HttpClient:
-        address = address_of(url)
-        tls = self._tls if address.is_tls else None
-        return HttpClient(address.host, address.port, draw=self._draw, tls=tls)
+    def _leave(self) -> None:
+        self.attachment.set_state(State.CLOSED)
+        self.attachment.close()
 
-    def _gate(self) -> SendGate:
-        """Halt words and heartbeats that every new order passes, in the same call as its write."""
-        own = self.stats.word("halt")
-        supervisor = self.attachment.open_stats_reader(SUPERVISOR)
-        beat = (self.attachment.segment(f"stats.{SUPERVISOR}").view, HEARTBEAT_AT)
-        return SendGate([own, supervisor.word(HALT_GAUGE)], [(*beat, _SUPERVISOR_LATE_NS)])
-
-    def _dial_prices(self, listener: Listener, number: int) -> Connection:
-        """Open the source of that number: the price socket, or candles for start prices."""
-        ends = self.config.endpoints
-        if number == CANDLES:
-            names = stream_names(self.config.prices.coins, ("kline_1m", "kline_1h"))
-            path = stream_path(names, self.config.prices.time_unit)
-            return Dialer(ends.binance_ws_url + path, self._tls, self._draw)(listener, number)
-        return Dialer(ends.prices_ws_url, self._tls, self._draw)(listener, number)
+    def _say_ready(self) -> None:
+        self.attachment.set_state(State.READY)
+        say_ready(self.name)
+        _LOG.info("ready roles=%s", ",".join(self._place.engines))
 
     def _note(self, kind: str, sample: str) -> None:
         """Keep one line a distinct fault; a repeat costs one increment."""
         self.stats.errors.record(f"{kind}: {sample}", monotonic_ns())
 
+    # --------------------------------------------------------------------------- control
+    def apply(self, generation: Generation) -> None:
+        """Run on another config from here on, or raise ConfigError and change nothing."""
+        self.trading.reload(generation.config, generation.number)
+        self.config = generation.config
 
-class _Relay:
-    """Hands answers to the executor, which is made after its transport."""
+    def halt(self, reason: str = "SIGUSR2") -> None:
+        """Stop new orders until somebody resumes."""
+        _LOG.warning("halt reason=%r", reason)
+        self.trading.halt_now(int(Rule.HALTED), reason)
 
-    trading: Trading
-
-    def on_answer(
-        self, key: int, status: int, headers: list[tuple[bytes, bytes]], body: bytes, recv_ns: int
-    ) -> None:
-        """Take an answer."""
-        self.trading.executor.on_answer(key, status, headers, body, recv_ns)
-
-    def on_lost(self, key: int, recv_ns: int) -> None:
-        """Take note of a request that was never answered."""
-        self.trading.executor.on_lost(key, recv_ns)
-
-
-class _Sockets:
-    """Engine of everything that has a socket and no mind."""
-
-    name: Final = "sockets"
-
-    def __init__(self, pool: HotConnections, clients: list[HttpClient], watch: PollWatch) -> None:
-        self._pool = pool
-        self._clients = clients
-        self._watch = watch
-
-    def start(self) -> None:
-        """Dial."""
-        self._pool.start()
-        for client in self._clients:
-            client.start()
-
-    def turn(self, now_ns: int) -> int:
-        """Look after the connections."""
-        self._watch.turned(now_ns)
-        worked = self._pool.turn(now_ns)
-        for client in self._clients:
-            worked += client.turn(now_ns)
-        return worked
-
-    def close(self) -> None:
-        """Close every connection."""
-        for client in self._clients:
-            client.close()
-        self._pool.close()
-
-
-class _Readiness:
-    """Engine that looks whether the process works, until it does."""
-
-    name: Final = "readiness"
-
-    def __init__(self, engine: FusedEngine) -> None:
-        self._engine = engine
-        self._said = False
-
-    def start(self) -> None:
-        """Nothing is ready yet."""
-
-    def turn(self, now_ns: int) -> int:
-        """Say it once."""
-        del now_ns
-        if not self._said:
-            self._said = self._engine.say_ready()
-        return 0
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class _Signals:
-    """What process signals do to the fused engine."""
-
-    def __init__(self, engine: FusedEngine) -> None:
-        self._engine = engine
+    def resume(self) -> None:
+        """Lift halts: a person asked."""
+        self.trading.resume()
 
     def drain(self) -> None:
-        """Begin an orderly end."""
-        self._engine.drain.begin(monotonic_ns())
+        """Begin an orderly end; without the executor there is nothing to wait for."""
+        if self._drain is not None:
+            self._drain.begin(monotonic_ns())
+        else:
+            self._stop()
 
     def dump(self) -> None:
         """Log every latency histogram."""
-        snapshot = self._engine.attachment.open_stats_reader(NAME).snapshot()
+        snapshot = self.attachment.open_stats_reader(self.name).snapshot()
         for name, view in snapshot.histograms.items():
             if view.count:
                 _LOG.info(
@@ -279,40 +261,67 @@ class _Signals:
                     view.max_ns,
                 )
 
-    def halt(self) -> None:
-        """Stop new orders until somebody resumes."""
-        _LOG.warning("halt puller=SIGUSR2")
-        self._engine.trading.halt_now(int(Rule.HALTED), "SIGUSR2")
 
+class _Yielder:
+    """Engine that lets others run between two polls of the sockets."""
 
-def _ping(host: str) -> bytes:
-    return f"GET /ok HTTP/1.1\r\nHost: {host}\r\nUser-Agent: lowlat\r\n\r\n".encode()
+    name: Final = "yielder"
 
+    def start(self) -> None:
+        """Nothing to prepare."""
 
-async def _run(config: EngineConfig, credentials: Credentials) -> int:
-    return await FusedEngine(config, credentials).run()
+    def turn(self, now_ns: int) -> int:
+        """Give the core to whoever else is runnable."""
+        del now_ns
+        os.sched_yield()
+        return 0
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the engine process; return its exit code."""
+    """Run an engine process; return its exit code."""
     parser = argparse.ArgumentParser(prog="lowlat.app.engine", description=__doc__)
     parser.add_argument("--config", required=True, help="TOML file")
-    path = parser.parse_args(arguments).config
-    configure(NAME)
+    parser.add_argument("--process", default="engine", help="name in [topology.NAME]")
+    chosen = parser.parse_args(arguments)
+    configure(chosen.process)
     harden()
     try:
-        config = load_config(path)
-        check_modules(config)
-        for line in effective_config(config):
-            _LOG.debug("config %s", line)
-        credentials = load_credentials(config.account.credentials_file)
-        return run_process(lambda: _run(config, credentials))
+        return _run(chosen.config, chosen.process)
     except ConfigError as error:
-        sys.stderr.write(f"lowlat engine: {error}\n")
+        sys.stderr.write(f"lowlat {chosen.process}: {error}\n")
         return 2
     except LowlatError as error:
         _LOG.error("stopped error=%s", error)
         return 1
+
+
+def _run(path: str, name: str) -> int:
+    from_file = load_config(path)
+    generation = config_in_force(from_file, name)
+    config = generation.config
+    if name not in config.topology:
+        names = ", ".join(config.topology)
+        raise ConfigError(f"--process was {name!r}, the topology of {path} has {names}")
+    place = config.topology[name]
+    check_cores({name: place}, os.sched_getaffinity(0))
+    if "signals" in place.engines:
+        check_modules(config)
+    for line in effective_config(config):
+        _LOG.debug("config %s", line)
+    credentials = None
+    if "executor" in place.engines:
+        # Nobody else ever opens that file: a fault elsewhere cannot reach the key.
+        credentials = load_credentials(config.account.credentials_file)
+    if _SOCKETED.isdisjoint(place.engines):
+        return EngineProcess(generation, name).run()
+
+    async def run() -> int:
+        return await EngineProcess(generation, name, credentials).run_sockets()
+
+    return run_process(run)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ milliseconds, fsyncs, and only then lets the executor reuse the slots it read.
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -17,8 +18,10 @@ from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.state import state_dir
+from lowlat.app.topology import RECORDER, check_cores
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.errors import ConfigError, LowlatError
+from lowlat.core.layout import FRAME, STREAMS
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
 from lowlat.store.journal import JournalEngine, JournalMeters
@@ -27,9 +30,10 @@ from lowlat.store.tape import TapeCells, TapeWriter
 __all__ = ["main"]
 
 _LOG: Final = logging.getLogger(__name__)
-NAME: Final = "recorder"
-_POLL_S: Final = 0.003
+NAME: Final = RECORDER
 _GATE: Final = "ledger"
+FRAME_STREAMS: Final = tuple(name for name in STREAMS if FRAME in STREAMS[name].records)
+"""Each feed writes its own."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config: EngineConfig) -> int:
+    place = config.topology[NAME]
+    if place.core >= 0:
+        check_cores({NAME: place}, os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {place.core})
+    poll_s = place.tick_ms / 1000
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -57,6 +66,7 @@ def _run(config: EngineConfig) -> int:
         stats = attachment.open_stats()
         metrics = Metrics(stats)
         hang_nameplate(metrics, config.mode, "poll")
+        metrics.gauge("process.core").set(place.core + 1)
         engines = _engines(config, attachment, metrics)
         for engine in engines:
             engine.start()
@@ -71,7 +81,7 @@ def _run(config: EngineConfig) -> int:
             if last:
                 break
             # One more round after the signal: what was published before it is written down.
-            last = stop.wait(_POLL_S)
+            last = stop.wait(poll_s)
         for engine in reversed(engines):
             engine.close()
     return 0
@@ -97,7 +107,7 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
     if not config.tape.enabled:
         return [journal]
     tape = TapeWriter(
-        [attachment.open_stream_reader("frames")],
+        [attachment.open_stream_reader(name) for name in FRAME_STREAMS],
         state_dir(config.instance) / "tape",
         TapeCells(*(metrics.cell(f"tape.{name}") for name in TapeCells._fields)),
         config.tape.params,

@@ -57,16 +57,20 @@ class Control(Protocol):
         ...
 
 
-def order_gate(attachment: Attachment, own: Sequence[tuple[memoryview | object, int]]) -> SendGate:
+def order_gate(
+    attachment: Attachment,
+    own: Sequence[tuple[memoryview | object, int]],
+    heartbeats: Sequence[tuple[object, int, int]] = (),
+) -> SendGate:
     """Return the gate that every new order passes in the same call as its write.
 
-    ``own``: words of the trading processes. Added are the supervisor's cells and heartbeat and
-    every cell of the halt file.
+    ``own``: words of the trading processes, ``heartbeats`` those of other processes with their
+    limits. Added are the supervisor's cells and heartbeat and every cell of the halt file.
     """
     beat = (attachment.segment(f"stats.{SUPERVISOR}").view, HEARTBEAT_AT)
     return SendGate(
         [*own, *_outer_words(attachment)],
-        [(*beat, _SUPERVISOR_LATE_NS)],
+        [(*beat, _SUPERVISOR_LATE_NS), *heartbeats],
     )
 
 

@@ -32,6 +32,7 @@ from lowlat.app.state import (
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import SegmentError
 from lowlat.shm.attachment import Attachment
+from lowlat.shm.layouts import StatsShape
 from lowlat.shm.memory import Segment, open_segment
 from lowlat.shm.segments import Cleaned, SegmentSet, create_segments
 from lowlat.shm.stats import StatsWriter
@@ -54,11 +55,16 @@ RESTART_WINDOW_NS: Final = 60_000_000_000
 BACKOFF_FIRST_S: Final = 0.25
 BACKOFF_MAX_S: Final = 8.0
 KILL_WAIT_S: Final = 5.0
+HANG_SEEN_NS: Final = 250_000_000
+"""So long we must see a heartbeat stand still ourselves: after a pause of the whole machine every
+heartbeat is old."""
+_OWN_STATS: Final = StatsShape(counters=256, histograms=2, errors=16)
 _NS: Final = 1_000_000_000
 _log: Final = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 OnReady = Callable[[str, dict[str, Any]], None]
+OnCrash = Callable[[ChildProcess, str], None]
 
 
 class Service(Protocol):
@@ -100,6 +106,9 @@ class ChildState(IntEnum):
     """It ended and will not be started again."""
 
 
+_UNDER_WAY: Final = frozenset({ChildState.WAITING, ChildState.STARTING, ChildState.BACKOFF})
+
+
 @dataclass(frozen=True, slots=True)
 class ChildStatus:
     """What to show about a child."""
@@ -128,6 +137,8 @@ class _Seat:
     """BACKOFF: when to start again. STARTING: when to give up. READY: since when."""
     restarts_asked: bool = False
     """STOPPING because a person wants it anew: it starts again once it is gone."""
+    still: tuple[int, int] = (0, 0)
+    """A heartbeat that is too old, and since when we have seen it stand there."""
     kill_due_ns: int = 0
     """When a life that was asked to end for a restart has had its time."""
 
@@ -157,6 +168,8 @@ class Supervisor:
         self.state_dir: Path = state_dir(instance)
         self.on_turn: Callable[[], None] | None = None
         """Called at the end of every turn, also while children start, drain or reboot."""
+        self.on_crash: OnCrash | None = None
+        """Called with the life that ended unasked, and how: writes the post-mortem bundle."""
         self.services: list[Service] = []
         """Served in every turn; add them before ``open``."""
         self.failure = ""
@@ -176,8 +189,9 @@ class Supervisor:
     # ----------------------------------------------------------------------------- start
     def open(self) -> None:
         """Make the segments and take office. Raises SegmentError when another supervisor runs."""
-        names = [NAME, *(s.spec.name for s in self._seats.values() if s.spec.segments)]
-        self._set = create_segments(self.instance, stats=names, **self._segment_options)
+        specs = [seat.spec for seat in self._seats.values() if seat.spec.segments]
+        shapes = {NAME: _OWN_STATS, **{spec.name: spec.stats for spec in specs}}
+        self._set = create_segments(self.instance, stats=shapes, **self._segment_options)
         try:
             self._adoptable = self._leftovers()
             self._attachment = Attachment(self.instance, NAME)
@@ -217,23 +231,43 @@ class Supervisor:
         return found
 
     def start(self, progress: Progress | None = None, on_ready: OnReady | None = None) -> None:
-        """Start every child in order, each when the one before is READY.
+        """Start every child, each when those it comes after are READY.
 
         ``on_ready(name, object)`` is called at every READY, also after restarts. Raises SpawnError
         with the child's last words when one does not get there in time.
         """
         self._on_ready = on_ready
-        for seat in self._seats.values():
-            if progress is not None:
-                progress(f"starting {seat.spec.name}")
-            if not self._adopt(seat):
-                self._spawn(seat)
-            while seat.state is ChildState.STARTING:
-                self.turn(HEARTBEAT_EVERY_S)
-            if seat.state is not ChildState.READY:
-                words = seat.life.last_words() if seat.life else ""
-                raise SpawnError(f"{self.failure}\n  {words}")
+        seats = list(self._seats.values())
+        # All that still live, first: nobody is watched before somebody watches him.
+        self._start([seat for seat in seats if not self._adopt(seat)], progress)
         self._write_halt(HaltCode.NONE)
+
+    def _start(self, seats: list[_Seat], progress: Progress | None = None) -> None:
+        """Start children as those they come after get READY; return when everybody is."""
+        while True:
+            for seat in [seat for seat in seats if self._may_start(seat)]:
+                seats.remove(seat)
+                if progress is not None:
+                    progress(f"starting {seat.spec.name}")
+                self._spawn(seat)
+            self._raise_failed()
+            if not seats and all(seat.state not in _UNDER_WAY for seat in self._seats.values()):
+                return
+            self.turn(HEARTBEAT_EVERY_S)
+
+    def _may_start(self, seat: _Seat) -> bool:
+        """Whether everybody it comes after is READY."""
+        names = list(self._seats)
+        after = seat.spec.after
+        if after is None:
+            after = tuple(names[: names.index(seat.spec.name)])
+        return all(self._seats[name].state is ChildState.READY for name in after)
+
+    def _raise_failed(self) -> None:
+        failed = [seat for seat in self._seats.values() if seat.state is ChildState.FAILED]
+        for seat in failed:
+            words = seat.life.last_words() if seat.life else ""
+            raise SpawnError(f"{self.failure}\n  {words}")
 
     def _adopt(self, seat: _Seat) -> bool:
         record = self._adoptable.pop(seat.spec.name, None)
@@ -335,12 +369,12 @@ class Supervisor:
                 self._spawn(seat)
             return
         was_ready = seat.state is ChildState.READY
+        if seat.spec.trades:
+            self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
         how = _how(life.exit_code)
         _log.error("lost child=%s pid=%d %s", seat.spec.name, life.pid, how)
         seat.deaths_ns = [at for at in seat.deaths_ns if now_ns - at < RESTART_WINDOW_NS]
         seat.deaths_ns.append(now_ns)
-        if seat.spec.trades:
-            self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
         first_start = not was_ready and not seat.restarts
         if not seat.spec.restart or first_start or len(seat.deaths_ns) > RESTARTS_MAX:
             loop = seat.spec.restart and not first_start
@@ -348,12 +382,17 @@ class Supervisor:
             self.failure = f"{how}, {len(seat.deaths_ns)} times in a minute" if loop else how
             self.failure = f"{seat.spec.name} {self.failure}"
             self._write_halt(max(self._halt, HaltCode.CRASH_LOOP))
+            if self.on_crash is not None:
+                self.on_crash(life, how)
             return
         seat.restarts += 1
         seat.due_ns = now_ns + self._backoff_ns(len(seat.deaths_ns))
         seat.state = ChildState.BACKOFF
         if seat.due_ns == now_ns:
             self._spawn(seat)
+        if self.on_crash is not None:
+            # Behind the start: what it wrote is still there while its successor wakes up.
+            self.on_crash(life, how)
 
     def _backoff_ns(self, deaths: int) -> int:
         """Nothing after the first death, then exponential with full jitter over its half."""
@@ -366,7 +405,11 @@ class Supervisor:
         if not seat.spec.segments:
             return False
         latest_ns = max(self._heartbeat_ns(seat), seat.due_ns)
-        return now_ns - latest_ns > seat.spec.hang_s * _NS
+        if now_ns - latest_ns <= seat.spec.hang_s * _NS:
+            return False
+        if seat.still[0] != latest_ns:
+            seat.still = (latest_ns, now_ns)
+        return now_ns - seat.still[1] >= HANG_SEEN_NS
 
     @staticmethod
     def _heartbeat_ns(seat: _Seat) -> int:
@@ -465,6 +508,10 @@ class Supervisor:
         seat.kill_due_ns = monotonic_ns() + int(deadline_s * _NS)
         seat.life.send(signal.SIGTERM)
 
+    def forgive(self, name: str) -> None:
+        """Forget a child's deaths: whoever kills on purpose sees no crash loop."""
+        self._seats[name].deaths_ns.clear()
+
     def kill(self, names: Iterable[str]) -> None:
         """SIGKILL children as a fault would; they are restarted as after any crash."""
         for name in names:
@@ -490,9 +537,8 @@ class Supervisor:
         self.open()
         for seat in seats:
             seat.restarts += 1
-            self._spawn(seat)
-            while seat.state is ChildState.STARTING:
-                self.turn(HEARTBEAT_EVERY_S)
+            seat.state = ChildState.WAITING
+        self._start(seats)
         self._write_halt(HaltCode.NONE if self._traders_ready() else HaltCode.CHILD_LOST)
 
     def close(self, *, keep: bool = False, deadline_s: float = 10.0) -> Cleaned:

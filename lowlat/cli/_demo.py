@@ -9,7 +9,8 @@ import random
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from rich.console import Console
 from lowlat.app import log
 from lowlat.app.agreement import Agreement, VenueDoor, compare
 from lowlat.app.child import ChildSpec, module_argv
+from lowlat.app.children import children_of, stop_order
 from lowlat.app.supervisor import ChildState, Supervisor
+from lowlat.app.topology import FUSED, RECORDER, ProcessConfig
 from lowlat.cli._demo_files import Account, clear_state, open_account, write_config
 from lowlat.cli._observer import Observer
 from lowlat.cli._report import Outcome, as_json, as_text
@@ -45,8 +48,9 @@ class DemoOptions:
     seed: int
     keep: bool
     instance: str
+    topology: Mapping[str, ProcessConfig] = field(default_factory=lambda: dict(FUSED))
     chaos_kill_s: float = 0.0
-    """Mean time between SIGKILLs of the engine; 0 = never."""
+    """Mean time between SIGKILLs of an engine process, each in turn; 0 = never."""
     chaos_reboot: bool = False
     """Kill everything but the venue and delete all shared memory instead."""
 
@@ -87,24 +91,20 @@ class _Demo:
         self._account: Account | None = None
         self._start_cash_e6 = 0
         self._asked_to_stop = False
+        self._killed = ""
+        """Who was killed last; its READY is awaited while _killed_ns is not 0."""
         self._killed_ns = 0
         self._kills = 0
+        self._engines = [name for name in options.topology if name != RECORDER]
         self._recovery_ns: list[int] = []
         self._shown_ns = 0
 
     def _specs(self) -> list[ChildSpec]:
         seed = str(self._options.seed)
-        config = ("--config", str(self._config))
-        return [
-            ChildSpec(
-                "sim",
-                module_argv("lowlat.sim", "--seed", seed),
-                restart=False,
-                segments=False,
-            ),
-            ChildSpec("recorder", module_argv("lowlat.app.recorder", *config)),
-            ChildSpec("engine", module_argv("lowlat.app.engine", *config), trades=True),
-        ]
+        sim = ChildSpec(
+            "sim", module_argv("lowlat.sim", "--seed", seed), restart=False, segments=False
+        )
+        return [sim, *children_of(str(self._config), self._options.topology, after=["sim"])]
 
     def run(self) -> Outcome:
         """Run from the first process to the verdict; nothing of it is left afterwards."""
@@ -140,8 +140,10 @@ class _Demo:
             self._door = VenueDoor(urls["control"])
             self._account = open_account(self._door, self._folder)
             self._start_cash_e6 = self._door.account(self._account.wallet).cash_e6
-            write_config(self._config, self._options.instance, urls, self._account)
-        elif name == "engine" and self._killed_ns:
+            write_config(
+                self._config, self._options.instance, urls, self._account, self._options.topology
+            )
+        elif name == self._killed and self._killed_ns:
             self._recovery_ns.append(monotonic_ns() - self._killed_ns)
             self._killed_ns = 0
 
@@ -169,14 +171,15 @@ class _Demo:
         return now_ns + int(self._random.expovariate(1 / self._options.chaos_kill_s) * _NS)
 
     def _strike(self, observer: Observer) -> None:
+        self._killed = self._engines[self._kills % len(self._engines)]
         self._kills += 1
         self._killed_ns = monotonic_ns()
         if self._options.chaos_reboot:
             self._view.say("chaos: every process but the venue killed, all shared memory deleted")
             self._supervisor.reboot(observer.forget_memory)
         else:
-            self._view.say("chaos: engine killed")
-            self._supervisor.kill(["engine"])
+            self._view.say(f"chaos: {self._killed} killed")
+            self._supervisor.kill([self._killed])
 
     def _show(self, observer: Observer, phase: str) -> None:
         now_ns = monotonic_ns()
@@ -189,20 +192,23 @@ class _Demo:
         supervisor = self._supervisor
         problems = [supervisor.failure] if supervisor.failure else []
         self._await_ready(observer)
+        processes = observer.picture().processes
+        first, rest = stop_order(self._options.topology)
         drained = supervisor.stop(
-            ["engine"], _DRAIN_S, lambda _: self._show(observer, "finishing open trades")
+            first, _DRAIN_S, lambda _: self._show(observer, "finishing open trades")
         )
-        status = {each.name: each for each in supervisor.status()}
-        code = status["engine"].exit_code
+        [executor] = [each for each in supervisor.status() if each.name == first[0]]
+        code = executor.exit_code
         if not drained:
-            problems.append(f"engine did not come to rest within {_DRAIN_S:.0f} s and was killed")
+            problems.append(f"{first[0]} did not come to rest within {_DRAIN_S:.0f} s, was killed")
         elif code != 0:
-            problems.append(f"engine ended with exit code {code}")
+            problems.append(f"{first[0]} ended with exit code {code}")
         agreement = self._agree(observer, problems)
-        supervisor.stop(["recorder"], _AGREE_S)
+        status = supervisor.status()
+        self._stop_rest(rest, problems)
         observer.on_turn()
         picture = observer.picture()
-        picture.children = list(status.values())
+        picture.children = status
         return Outcome(
             seconds,
             picture,
@@ -213,17 +219,23 @@ class _Demo:
             self._kills,
             self._recovery_ns,
             problems,
+            processes,
         )
 
+    def _stop_rest(self, names: list[str], problems: list[str]) -> None:
+        """End who only served the executor; the recorder last, it writes down what they said."""
+        late = [name for name in names if not self._supervisor.stop([name], _AGREE_S)]
+        problems += [f"{name} did not end within {_AGREE_S:.0f} s, was killed" for name in late]
+
     def _await_ready(self, observer: Observer) -> None:
-        """Let an engine that was just killed come back: it has to finish what it began."""
+        """Let who was just killed come back: the executor has to finish what it began."""
         supervisor = self._supervisor
         while not supervisor.failure:
             states = {each.name: each.state for each in supervisor.status()}
-            if states["engine"] is ChildState.READY:
+            if all(states[name] is ChildState.READY for name in self._engines):
                 return
             supervisor.turn(_TURN_S)
-            self._show(observer, "waiting for the engine to come back")
+            self._show(observer, "waiting for everybody to come back")
 
     def _agree(self, observer: Observer, problems: list[str]) -> Agreement | None:
         """Compare both sides; a difference may last _AGREE_S, then it is one."""

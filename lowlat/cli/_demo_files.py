@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from lowlat.app.agreement import VenueDoor
 from lowlat.app.state import state_dir
+from lowlat.app.topology import FUSED, ProcessConfig, topology_toml
 from lowlat.core.errors import ConfigError
 from lowlat.venues.polymarket.eip712 import SigningKey
 
@@ -38,10 +39,6 @@ binance_rest_url = {binance}
 
 [account]
 credentials_file = {credentials}
-
-[process]
-waiting = "parked"
-tick_ms = 1
 
 [limits]
 bankroll_cap_e6 = 5_000_000_000
@@ -113,7 +110,13 @@ def open_account(door: VenueDoor, folder: Path) -> Account:
     return Account(wallet, path)
 
 
-def write_config(path: Path, instance: str, urls: Mapping[str, str], account: Account) -> None:
+def write_config(
+    path: Path,
+    instance: str,
+    urls: Mapping[str, str],
+    account: Account,
+    topology: Mapping[str, ProcessConfig] = FUSED,
+) -> None:
     """Write the engine's config for a simulator at these addresses."""
     values = {
         "instance": instance,
@@ -128,4 +131,4 @@ def write_config(path: Path, instance: str, urls: Mapping[str, str], account: Ac
     }
     # A JSON string is a TOML basic string.
     text = _CONFIG.format_map({key: json.dumps(value) for key, value in values.items()})
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text + "\n" + topology_toml(topology), encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import Any, Final
 from lowlat.app.agreement import Agreement
 from lowlat.app.telemetry import latency_table
 from lowlat.cli._observer import Picture
+from lowlat.cli._processes import ProcessView
 from lowlat.cli._words import count, dollars, duration
 
 __all__ = ["Outcome", "as_json", "as_text"]
@@ -36,6 +37,8 @@ class Outcome:
     """From each kill to READY again."""
     problems: list[str] = field(default_factory=list)
     """What went wrong, in words."""
+    processes: list[ProcessView] = field(default_factory=list)
+    """As they were while everybody ran."""
 
     @property
     def pnl_e6(self) -> int | None:
@@ -82,6 +85,22 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "recovery_ms": [round(each / 1e6, 1) for each in outcome.recovery_ns],
         "not_seen": picture.lost,
         "problems": outcome.problems,
+        "processes": _processes(outcome),
+    }
+
+
+def _processes(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return core, way to wait, restarts and resident bytes of every process."""
+    restarts = {child.name: child.restarts for child in outcome.picture.children}
+    return {
+        view.name: {
+            "core": view.core,
+            "wait": view.wait,
+            "restarts": restarts[view.name],
+            "rss": view.rss_bytes,
+        }
+        for view in outcome.processes
+        if view.name in restarts
     }
 
 

@@ -19,6 +19,9 @@ def demo(
         bool, typer.Option("--keep", help="Leave shared memory and the temporary config behind.")
     ] = False,
     instance: Annotated[str, typer.Option(help="Name, so that several can run.")] = "demo",
+    topology: Annotated[
+        str, typer.Option(help="fused, spread, or a file with [topology.NAME] tables.")
+    ] = "fused",
     chaos_kill: Annotated[float, typer.Option(min=0.0, hidden=True)] = 0.0,
     chaos_reboot: Annotated[bool, typer.Option("--chaos-reboot", hidden=True)] = False,
 ) -> None:
@@ -26,6 +29,7 @@ def demo(
 
     Exit 0: engine and venue agree to the base unit and no trade is left open. Exit 1: not so.
     """
+    from lowlat.app.topology import fit_cores, load_topology
     from lowlat.cli._demo import DemoOptions, run_demo
 
     options = DemoOptions(
@@ -34,6 +38,7 @@ def demo(
         seed,
         keep,
         instance,
+        fit_cores(load_topology(topology)),
         chaos_kill or (5.0 if chaos_reboot else 0.0),
         chaos_reboot,
     )

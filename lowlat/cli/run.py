@@ -1,5 +1,6 @@
 """`lowlat run`: the engine under its supervisor, in the foreground, until told to stop."""
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -50,8 +51,10 @@ def _run(path: str, config: "EngineConfig") -> int:
     from rich.console import Console
 
     from lowlat.app import log
-    from lowlat.app.child import ChildSpec, SpawnError, module_argv
+    from lowlat.app.child import SpawnError
+    from lowlat.app.children import children_of, stop_order
     from lowlat.app.supervisor import Supervisor
+    from lowlat.app.topology import check_cores
     from lowlat.cli._observer import Observer
     from lowlat.cli._screen import PlainLines, Screen, View
     from lowlat.core.clock import monotonic_ns
@@ -68,10 +71,9 @@ def _run(path: str, config: "EngineConfig") -> int:
         if console.is_terminal
         else PlainLines(console)
     )
-    specs = [
-        ChildSpec("recorder", module_argv("lowlat.app.recorder", "--config", path)),
-        ChildSpec("engine", module_argv("lowlat.app.engine", "--config", path), trades=True),
-    ]
+    check_cores(config.topology, os.sched_getaffinity(0))
+    specs = children_of(path, config.topology)
+    first, rest = stop_order(config.topology)
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda code, _: stopping.append(code))
@@ -92,8 +94,9 @@ def _run(path: str, config: "EngineConfig") -> int:
             if monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
                 view.show(observer.picture(), badge)
-        drained = supervisor.stop(["engine"], _DRAIN_S, view.say)
-        supervisor.stop(["recorder"], _DRAIN_S)
+        drained = supervisor.stop(first, _DRAIN_S, view.say)
+        for name in rest:
+            supervisor.stop([name], _DRAIN_S)
         failure = supervisor.failure
     if failure:
         print(f"lowlat run: {failure}", file=sys.stderr)

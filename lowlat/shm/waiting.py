@@ -22,7 +22,17 @@ from typing import Final, Protocol
 from lowlat.core.errors import ConfigError, SegmentError
 from lowlat.shm import places
 
-__all__ = ["Bells", "Park", "Sleeper", "Spin", "Wait", "Wakeable", "Yield", "choose_wait"]
+__all__ = [
+    "Bells",
+    "Park",
+    "Sleeper",
+    "Spin",
+    "Wait",
+    "Wakeable",
+    "Yield",
+    "bell_path",
+    "choose_wait",
+]
 
 _DRAIN_BYTES: Final = 4096
 _RING: Final = b"!"
@@ -86,7 +96,7 @@ class Park:
         self._timeout_ms = timeout_ms
         # Opened for both directions, so that it neither blocks without a writer nor hangs up
         # when one leaves.
-        self._fd = os.open(_bell(instance, reader), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = os.open(bell_path(instance, reader), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
 
@@ -123,7 +133,7 @@ class Bells:
     def __init__(self, instance: str, writer: Wakeable, gates: Sequence[str]) -> None:
         """``gates``: readers' names in the order the writer was given them."""
         self._writer = writer
-        self._paths = [_bell(instance, reader) for reader in gates]
+        self._paths = [bell_path(instance, reader) for reader in gates]
         self._fds: list[int | None] = [None] * len(self._paths)
 
     def ring(self) -> int:
@@ -174,7 +184,7 @@ def choose_wait(
     raise ConfigError(f"waiting = {name!r}; allowed: 'spin', 'yield', 'park'")
 
 
-def _bell(instance: str, reader: str) -> str:
+def bell_path(instance: str, reader: str) -> str:
     """Return the path of a reader's FIFO, made if missing."""
     path = f"{places.instance_dir(instance)}/{places.check_name(reader)}.bell"
     try:

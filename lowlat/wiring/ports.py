@@ -29,7 +29,7 @@ from lowlat.feeds.prices import PricesFeedParams
 from lowlat.risk.limits import LimitsParams
 from lowlat.signals.engine import EngineParams
 
-__all__ = ["Ends", "Gauge", "Keys", "Memory", "Meters", "ModuleSettings", "Settings"]
+__all__ = ["Connections", "Ends", "Gauge", "Keys", "Memory", "Meters", "ModuleSettings", "Settings"]
 
 
 class Memory(Protocol):
@@ -199,8 +199,67 @@ class Keys(Protocol):
         ...
 
 
+class Connections(Protocol):
+    """Where bytes, time and chance come from. Asked only for what a role needs."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def salts(self) -> Salts:
+        """Chance for orders."""
+        ...
+
+    @property
+    def note(self) -> Note:
+        """Takes samples of faults."""
+        ...
+
+    @property
+    def orders(self) -> Transport:
+        """Order entry."""
+        ...
+
+    @property
+    def gamma(self) -> Fetch:
+        """Listings."""
+        ...
+
+    @property
+    def clob(self) -> Fetch:
+        """Market facts and books by REST."""
+        ...
+
+    @property
+    def binance_rest(self) -> Fetch:
+        """Depth snapshots."""
+        ...
+
+    @property
+    def market_ws(self) -> Dial:
+        """The market channel."""
+        ...
+
+    @property
+    def user_ws(self) -> Dial:
+        """The user channel."""
+        ...
+
+    @property
+    def binance_ws(self) -> Dial:
+        """Spot prices."""
+        ...
+
+    @property
+    def prices_ws(self) -> Dial:
+        """Settlement prices."""
+        ...
+
+
 class Ends(NamedTuple):
-    """Where bytes, time and chance come from."""
+    """Connections that are all there from the start."""
 
     clock: Clock
     salts: Salts

@@ -16,8 +16,8 @@ from lowlat.feeds.prices import CANDLES
 from lowlat.sim.venue import Venue
 from lowlat.store.journal import JournalEngine, JournalMeters, read_journal
 from lowlat.venues.binance.stream import stream_names, stream_path
-from lowlat.wiring.fused import Fused
 from lowlat.wiring.ports import Ends
+from lowlat.wiring.process import ProcessEngines
 from lowlat.world.agenda import Agenda
 from lowlat.world.faults import Windows
 from lowlat.world.fuse import Crash, Fuse, FusedClock, FusedMeters
@@ -76,7 +76,7 @@ class Node:
         self._cancel_due_ns = 0
         self._engines: list[Engine] = []
         self.net: Net | None = None
-        self.fused: Fused | None = None
+        self.fused: ProcessEngines | None = None
         self.orders: Orders | None = None
         self.clock: FusedClock | None = None
         self.ready_since_ns = 0
@@ -138,7 +138,7 @@ class Node:
         path = stream_path(stream_names(settings.binance.coins), settings.binance.time_unit)
         binance = venue.binance.feed(path)
         assert binance is not None, f"the venue has no stream {path}"
-        fused = Fused(
+        fused = ProcessEngines(
             settings,
             self.memory,
             self.meters,

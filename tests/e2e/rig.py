@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from lowlat.app.agreement import VenueDoor, compare
 from lowlat.app.child import ChildSpec, module_argv
+from lowlat.app.children import children_of, stop_order
 from lowlat.app.state import state_dir
 from lowlat.app.supervisor import ChildState, Supervisor
 from lowlat.app.telemetry import Telemetry
+from lowlat.app.topology import FUSED
 from lowlat.cli._demo_files import open_account, write_config
 from lowlat.cli._observer import Observer
 from lowlat.core.clock import monotonic_ns
@@ -24,10 +27,22 @@ LIVELY = {"edge_neg_risk_per_minute": 240.0, "edge_vanish_e4": 2500}
 class Rig:
     """One run. Use as a context manager; afterwards no process and no segment is left."""
 
-    def __init__(self, instance, folder, *, seed=1, flow=None, sim=None, proxy=None, engine=None):
+    def __init__(
+        self,
+        instance,
+        folder,
+        *,
+        seed=1,
+        flow=None,
+        sim=None,
+        proxy=None,
+        engine=None,
+        topology=FUSED,
+    ):
         self.instance = instance
         self.folder = Path(folder)
         self.config = self.folder / "engine.toml"
+        self.topology = topology
         self.ready_ns = {}
         self._proxy_of = proxy
         self.proxy = None
@@ -42,11 +57,10 @@ class Rig:
             [
                 ChildSpec("sim", module_argv("lowlat.sim", *arguments), restart=False,
                           segments=False),
-                ChildSpec("recorder", module_argv("lowlat.app.recorder", *config)),
-                ChildSpec(
-                    "engine",
-                    (*(engine or module_argv("lowlat.app.engine")), *config),
-                    trades=True,
+                *(
+                    replace(spec, argv=(*engine, *config)) if engine and spec.name == "engine"
+                    else spec
+                    for spec in children_of(str(self.config), self.topology, after=["sim"])
                 ),
             ],
             seed=seed,
@@ -86,7 +100,7 @@ class Rig:
             names = ("clob_ws", "rtds_ws", "binance_ws")
             self.proxy = self._proxy_of({name: self.urls[name] for name in names})
             through |= self.proxy.urls
-        write_config(self.config, self.instance, through, self.account)
+        write_config(self.config, self.instance, through, self.account, self.topology)
 
     def turn_until(self, condition, seconds, what="it"):
         end_ns = monotonic_ns() + int(seconds * 1e9)
@@ -115,9 +129,10 @@ class Rig:
         return (self.ready_ns[name] - after_ns) / 1e9
 
     def drain(self, seconds=25):
-        """Stop the engine in order, then compare both sides; return the agreement."""
-        assert self.supervisor.stop(["engine"], seconds), self.log("engine")
-        assert self.supervisor.child("engine").exit_code == 0, self.log("engine")
+        """Stop who sends in order, then compare both sides; return the agreement."""
+        [executor], _ = stop_order(self.topology)
+        assert self.supervisor.stop([executor], seconds), self.log(executor)
+        assert self.supervisor.child(executor).exit_code == 0, self.log(executor)
         found = []
 
         def agrees():

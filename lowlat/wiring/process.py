@@ -1,0 +1,110 @@
+"""The engines of one process: the roles that the topology gives it, in the order of their turns.
+
+Used by every engine process (real ends) and by the world (simulated ends): what is tested is what
+runs. ``spread`` gives each role a process of its own, ``fused`` all of them one; the stages are the
+same and meet in the same streams.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from lowlat.core.ports import Engine
+from lowlat.execution.recovered import Recovered
+from lowlat.feeds.binance import BinanceFeed
+from lowlat.feeds.metadata import MetadataEngine
+from lowlat.feeds.polymarket import PolymarketFeed
+from lowlat.feeds.prices import PricesFeed
+from lowlat.wiring.ports import Connections, Keys, Memory, Meters, Settings
+from lowlat.wiring.stages import (
+    Site,
+    binance_stage,
+    metadata_stage,
+    polymarket_stage,
+    prices_stage,
+)
+from lowlat.wiring.trading import DECIDING, Trading
+from lowlat.wiring.user_channel import UserChannel
+
+__all__ = ["ROLES", "ProcessEngines"]
+
+ROLES: Final = ("metadata", "binance", "prices", "polymarket", *DECIDING)
+"""Every role, in the order in which engines of one process start and turn."""
+
+_Feed = MetadataEngine | BinanceFeed | PricesFeed | PolymarketFeed
+
+
+def _nobody() -> int:
+    return 0
+
+
+class ProcessEngines:
+    """The engines, made but not started. What a role brings is only set where it is here."""
+
+    def __init__(
+        self,
+        config: Settings,
+        memory: Memory,
+        meters: Meters,
+        keys: Keys | None,
+        host: str,
+        ends: Connections,
+        recovered: Recovered | None,
+        *,
+        roles: Collection[str] = ROLES,
+        halted_elsewhere: Callable[[], int] = _nobody,
+    ) -> None:
+        """``keys`` and ``recovered`` are the executor's.
+
+        ``ends`` is asked only for the connections of roles that are here.
+        """
+        self.roles = frozenset(roles)
+        assert self.roles <= frozenset(ROLES), f"roles {sorted(self.roles)}"
+        site = Site(config, memory, meters, ends.clock, ends.note)
+        self.trading = Trading(
+            config,
+            memory,
+            meters,
+            keys,
+            host,
+            ends.orders if "executor" in self.roles else None,
+            recovered,
+            clock=ends.clock,
+            salts=ends.salts,
+            note=ends.note,
+            roles=self.roles,
+            halted_elsewhere=halted_elsewhere,
+        )
+        self.engines: list[Engine] = []
+        """All engines in the order in which they start and turn."""
+        if "metadata" in self.roles:
+            self.metadata: MetadataEngine = metadata_stage(site, ends.gamma, ends.clob)
+            self.engines.append(self.metadata)
+        if "binance" in self.roles:
+            self.binance: BinanceFeed = binance_stage(site, ends.binance_ws, ends.binance_rest)
+            self.engines.append(self.binance)
+        if "prices" in self.roles:
+            self.prices: PricesFeed = prices_stage(site, ends.prices_ws)
+            self.engines.append(self.prices)
+        if "polymarket" in self.roles:
+            self.market: PolymarketFeed = polymarket_stage(
+                site, ends.market_ws, ends.clob, self.trading.pump_of_feed
+            )
+            self.engines.append(self.market)
+        self.engines += self.trading.engines
+        if "executor" in self.roles:
+            executor = self.trading.executor
+            self.user = UserChannel(ends.user_ws, executor, self.trading.api, ends.clock)
+            self.engines.append(self.user)
+
+    def unready(self) -> list[str]:
+        """Return the roles that do not work yet; READY is said when there is none."""
+        found = [feed.name for feed in self._feeds() if not feed.ready]
+        trading = self.trading
+        if "risk" in self.roles and trading.risk.state.waiting and "executor" not in self.roles:
+            found.append("risk")
+        if "executor" in self.roles and not (trading.executor.ready and self.user.is_open):
+            found.append("executor")
+        return found
+
+    def _feeds(self) -> list[_Feed]:
+        return [engine for engine in self.engines if isinstance(engine, _Feed)]
