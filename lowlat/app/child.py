@@ -26,7 +26,7 @@ from lowlat.core.errors import LowlatError
 from lowlat.shm.layouts import StatsShape
 from lowlat.shm.locks import boot_id, start_ticks
 
-__all__ = ["ChildProcess", "ChildSpec", "SpawnError", "module_argv"]
+__all__ = ["ChildProcess", "ChildSpec", "SpawnError", "child_environment", "module_argv"]
 
 _LOG_BYTES_MAX: Final = 16 * 2**20
 _LINE_BYTES_MAX: Final = 65_536
@@ -66,7 +66,7 @@ def module_argv(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return our environment plus extra; a source tree that is not installed is made findable."""
     found = {**os.environ, **extra}
     root = Path(lowlat.__file__).parent.parent
@@ -112,7 +112,7 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=descriptor,
-                env=_environment(spec.env),
+                env=child_environment(spec.env),
                 start_new_session=True,
             )
         except OSError as error:
