@@ -15,6 +15,7 @@ from lowlat.core.instruments import Instruments
 from lowlat.core.layout import (
     MARKET_ROW,
     MARKET_STATE,
+    NO_MARKET,
     SETTLE,
     Coin,
     Exchange,
@@ -247,11 +248,11 @@ def test_new_listing_is_found_within_two_seconds_of_polls(make):
     assert rig.row() is not None
 
 
-def test_hint_of_an_unknown_market_asks_for_the_newest_at_once(make):
+def test_announced_market_without_a_row_asks_for_the_newest_at_once(make):
     rig = make(newest_ns=3600 * SECOND)
     rig.start(2 * SECOND)
     rig.venue.add(3)
-    rig.engine.hint(rig.venue.cid(3))
+    rig.push(MarketStateReason.LISTED, market=NO_MARKET)
     rig.run(SECOND)
     assert rig.row() is not None
 
