@@ -48,18 +48,11 @@ def run(
 
 
 def _run(path: str, config: "EngineConfig") -> int:
-    from contextlib import closing
-
     from rich.console import Console
 
     from lowlat.app import log
-<<<<<<< Updated upstream
     from lowlat.app.child import SpawnError
     from lowlat.app.children import children_of, stop_order
-=======
-    from lowlat.app.child import ChildSpec, SpawnError, module_argv
-    from lowlat.app.control import FUSED_ROLES, Controller
->>>>>>> Stashed changes
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
     from lowlat.cli._observer import Observer
@@ -84,14 +77,8 @@ def _run(path: str, config: "EngineConfig") -> int:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda code, _: stopping.append(code))
-    supervisor = Supervisor(config.instance, specs)
-    control = Controller(supervisor, path, FUSED_ROLES)
-    supervisor.services.append(control)
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, lambda code, _: control.on_signal(code))
-    with view, supervisor, closing(control):
+    with view, Supervisor(config.instance, specs) as supervisor:
         supervisor.open()
-        control.begin(monotonic_ns())
         observer = Observer(config.instance, supervisor)
         supervisor.on_turn = observer.on_turn
         try:
@@ -102,7 +89,7 @@ def _run(path: str, config: "EngineConfig") -> int:
             # A child found its part of the config wrong: its last words say what.
             raise ConfigError(str(error)) from None
         due_ns = 0
-        while not (stopping or supervisor.failure or control.stopping):
+        while not stopping and not supervisor.failure:
             supervisor.turn(_TURN_S)
             if monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
