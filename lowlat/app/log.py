@@ -16,7 +16,7 @@ from typing import Final, TextIO
 
 from lowlat.app.state import state_root
 
-__all__ = ["LOG_BYTES_MAX", "LOG_FILES_KEPT", "LogFile", "configure", "say_ready"]
+__all__ = ["LOG_BYTES_MAX", "LOG_FILES_KEPT", "LogFile", "configure", "escaped", "say_ready"]
 
 LOG_BYTES_MAX: Final = 8 * 2**20
 """At this size a log becomes ``.log.1``, that one ``.log.2`` and so on."""
@@ -145,7 +145,12 @@ class _Line(logging.Formatter):
         if record.exc_info:
             words += "\n" + self.formatException(record.exc_info)
         line = f"{at}.{fraction:06d}Z {record.levelname} {self._process} {name} {words}"
-        return line.translate(_CONTROL)
+        return escaped(line)
+
+
+def escaped(text: str) -> str:
+    """Return text as one line that steers no terminal."""
+    return text.translate(_CONTROL)
 
 
 def say_ready(process: str) -> None:

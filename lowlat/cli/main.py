@@ -1,6 +1,7 @@
 """`lowlat`: one command a job. Exit codes: 0 done, 1 failed or disagreed, 2 wrong use or config."""
 
 import importlib
+import os
 import pkgutil
 import sys
 from typing import Annotated
@@ -43,6 +44,10 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
     except LowlatError as error:
         print(f"lowlat: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has enough (`| head`); closing stdout must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     except typer.Abort:
         sys.exit(130)
