@@ -27,13 +27,7 @@ from lowlat.app.socket_server import Asker, SocketServer
 from lowlat.app.supervisor import ChildState, Supervisor
 from lowlat.shm.stats import StatsWriter
 
-__all__ = ["FUSED_ROLES", "Controller", "Request"]
-
-FUSED_ROLES: Final[Mapping[str, Collection[str]]] = {
-    "recorder": ("recorder",),
-    "engine": ("metadata", "binance", "prices", "polymarket", "signals", "risk", "executor"),
-}
-"""Processes of the fused topology."""
+__all__ = ["Controller", "Request"]
 
 _LOG: Final = logging.getLogger(__name__)
 _RESTART_NS: Final = 60_000_000_000
@@ -67,7 +61,7 @@ class Controller:
     def __init__(
         self, supervisor: Supervisor, path: str, roles: Mapping[str, Collection[str]]
     ) -> None:
-        """``path``: the config file. ``roles``: process to roles, of what takes generations."""
+        """Steer what the supervisor runs; ``path`` is the config, ``roles`` process to roles."""
         self._supervisor = supervisor
         self._path = path
         self._roles = roles

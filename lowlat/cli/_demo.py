@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from lowlat.app import log
 from lowlat.app.agreement import Agreement, VenueDoor, compare
 from lowlat.app.child import ChildSpec, module_argv
 from lowlat.app.children import children_of, stop_order
+from lowlat.app.control import Controller
 from lowlat.app.supervisor import ChildState, Supervisor
 from lowlat.app.topology import FUSED, RECORDER, ProcessConfig
 from lowlat.cli._demo_files import Account, clear_state, open_account, write_config
@@ -86,6 +88,9 @@ class _Demo:
         self._config = folder / "engine.toml"
         self._view = view
         self._supervisor = Supervisor(options.instance, self._specs(), seed=options.seed)
+        roles = {name: place.engines for name, place in options.topology.items()}
+        self._control = Controller(self._supervisor, str(self._config), roles)
+        self._supervisor.services.append(self._control)
         self._random = random.Random(options.seed)  # noqa: S311 - when to kill
         self._door: VenueDoor | None = None
         self._account: Account | None = None
@@ -112,9 +117,12 @@ class _Demo:
         before = {
             number: signal.signal(number, self._on_signal)
             for number in (signal.SIGINT, signal.SIGTERM)
+        } | {
+            number: signal.signal(number, lambda code, _: self._control.on_signal(code))
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
         }
         try:
-            with self._view as view, supervisor:
+            with self._view as view, supervisor, closing(self._control):
                 supervisor.open()
                 state = clear_state(self._options.instance)
                 self._state = state
@@ -143,6 +151,7 @@ class _Demo:
             write_config(
                 self._config, self._options.instance, urls, self._account, self._options.topology
             )
+            self._control.begin(monotonic_ns())
         elif name == self._killed and self._killed_ns:
             self._recovery_ns.append(monotonic_ns() - self._killed_ns)
             self._killed_ns = 0
@@ -153,7 +162,7 @@ class _Demo:
         supervisor, seconds = self._supervisor, self._options.seconds
         start_ns = monotonic_ns()
         kill_ns = self._next_kill_ns(start_ns)
-        while not self._asked_to_stop and not supervisor.failure:
+        while not (self._asked_to_stop or supervisor.failure or self._control.stopping):
             now_ns = monotonic_ns()
             elapsed_s = (now_ns - start_ns) / _NS
             if elapsed_s >= seconds:

@@ -48,11 +48,14 @@ def run(
 
 
 def _run(path: str, config: "EngineConfig") -> int:
+    from contextlib import closing
+
     from rich.console import Console
 
     from lowlat.app import log
     from lowlat.app.child import SpawnError
     from lowlat.app.children import children_of, stop_order
+    from lowlat.app.control import Controller
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
     from lowlat.cli._observer import Observer
@@ -77,8 +80,15 @@ def _run(path: str, config: "EngineConfig") -> int:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda code, _: stopping.append(code))
-    with view, Supervisor(config.instance, specs) as supervisor:
+    supervisor = Supervisor(config.instance, specs)
+    roles = {name: place.engines for name, place in config.topology.items()}
+    control = Controller(supervisor, path, roles)
+    supervisor.services.append(control)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda code, _: control.on_signal(code))
+    with view, supervisor, closing(control):
         supervisor.open()
+        control.begin(monotonic_ns())
         observer = Observer(config.instance, supervisor)
         supervisor.on_turn = observer.on_turn
         try:
@@ -89,7 +99,7 @@ def _run(path: str, config: "EngineConfig") -> int:
             # A child found its part of the config wrong: its last words say what.
             raise ConfigError(str(error)) from None
         due_ns = 0
-        while not stopping and not supervisor.failure:
+        while not (stopping or supervisor.failure or control.stopping):
             supervisor.turn(_TURN_S)
             if monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
