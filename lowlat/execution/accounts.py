@@ -18,6 +18,7 @@ from lowlat.core.layout import (
     PositionRow,
 )
 from lowlat.core.ports import TableWriter
+from lowlat.execution._desk import AccountCells, PositionCells
 from lowlat.execution.orders import Order
 
 __all__ = ["Accounts", "Position"]
@@ -25,19 +26,17 @@ __all__ = ["Accounts", "Position"]
 _ZERO_TOKEN: Final = bytes(32)
 
 
-class Position:
+class Position(PositionCells):
     """Shares of one token and what they cost. ``size_e6`` counts at MATCHED."""
 
     __slots__ = (
         "base_realized_e6",
-        "bought_e6",
         "confirmed_e6",
         "fees_e6",
         "generation",
         "instrument",
         "paid_e6",
         "received_e6",
-        "sold_e6",
         "token_id",
     )
 
@@ -52,11 +51,6 @@ class Position:
         self.base_realized_e6 = 0
         self.confirmed_e6 = 0
         self.fees_e6 = 0
-
-    @property
-    def size_e6(self) -> int:
-        """Shares held."""
-        return self.bought_e6 - self.sold_e6
 
     @property
     def cost_e6(self) -> int:
@@ -116,7 +110,7 @@ class Position:
         )
 
 
-class Accounts:
+class Accounts(AccountCells):
     """All positions, the cash, and the cash that is spoken for. Integers only."""
 
     def __init__(
@@ -131,20 +125,8 @@ class Accounts:
         self._positions_table = positions
         self._cash_table = cash
         self._next_report = next_report
-        self.positions: dict[int, Position] = {}
-        self.cash_e6 = 0
-        self.reserved_e6 = 0
-        self.fees_e6 = 0
-        self.realized_e6 = 0
-        """Realized by all positions since the start of the account."""
-        self.reconciled_ns = 0
 
     # --------------------------------------------------------------------------- reading
-    @property
-    def free_e6(self) -> int:
-        """Cash nobody has claimed."""
-        return self.cash_e6 - self.reserved_e6
-
     def position(self, instrument: int, generation: int, token_id: bytes) -> Position:
         """Return the token's position, an empty one the first time."""
         held = self.positions.get(instrument)
@@ -152,22 +134,11 @@ class Accounts:
             held = self.positions[instrument] = Position(instrument, generation, token_id)
         return held
 
-    def size_e6(self, instrument: int) -> int:
-        """Return shares held of an instrument, 0 when none."""
-        held = self.positions.get(instrument)
-        return held.size_e6 if held else 0
-
     # --------------------------------------------------------------------------- writing
     def write_order(self, order: Order) -> None:
         """Write the order's row as it is."""
         order.pack(self._orders.buffer)
         self._orders.write(order.row)
-
-    def hold(self, order: Order) -> None:
-        """Recompute what the order holds of the cash. The caller writes the rows."""
-        held_e6 = order.hold_e6()
-        self.reserved_e6 += held_e6 - order.reserved_e6
-        order.reserved_e6 = held_e6
 
     def reserve(self, change_e6: int) -> None:
         """Lock (or, negative, free) cash for unwinding a group."""

@@ -3,29 +3,27 @@
 Readers are ports; a view is valid until the next ``book`` call. Nothing here is written.
 """
 
-from struct import Struct
 from typing import Final
 
 from lowlat.book._view import BookView
 from lowlat.book.fees import schedule_of
+from lowlat.core.freshness import Shards
 from lowlat.core.instruments import Instrument, Instruments
 from lowlat.core.layout import (
     MARKET_ROW,
-    SHARD_ROW,
     Exchange,
     Known,
     MarketRow,
     MarketStatus,
 )
 from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader
-from lowlat.execution._kernel import FactCells, MarketGate
+from lowlat.execution._check import FactCells, MarketGate
 from lowlat.venues.polymarket.amounts import TICKS
 
-__all__ = ["Facts", "MarketReader"]
+__all__ = ["SHARD_SILENT_NS_MAX", "Facts", "MarketReader"]
 
-_SHARD_OFFSET: Final = SHARD_ROW.dtype.fields["connection_generation"][1]  # type: ignore[index]
-_SHARD: Final = Struct("<IHBB")
-"""connection_generation, connections_alive, venue, alive: neighbours in the row."""
+SHARD_SILENT_NS_MAX: Final = 15_000_000_000
+"""A shard that said nothing at all for so long is dead, and its books with it."""
 _TRADEABLE: Final = int(Known.TRADEABLE)
 _TAKER_DECIMALS_MAX: Final = 4
 # Plain ints: arithmetic on flag enums costs a microsecond each.
@@ -34,7 +32,7 @@ _TAKER_DECIMALS_MAX: Final = 4
 class Facts(FactCells):
     """What an order needs to know of its token, worked out once for each version of the row."""
 
-    __slots__ = ("fees", "row", "token", "token_number")
+    __slots__ = ("row", "token")
 
     def __init__(self, row: MarketRow, token: Instrument, version: int) -> None:
         self.version = version
@@ -43,16 +41,17 @@ class Facts(FactCells):
         self.token_number = int(token.token_id)
         self.generation = row.generation
         self.tick_e4 = row.tick_e4
-        self.fees = schedule_of(row)
+        fees = schedule_of(row)
+        self.fees = fees
         self.tradeable = (
             row.known & _TRADEABLE == _TRADEABLE
             and row.status == MarketStatus.ACTIVE
             and row.exchange != Exchange.UNKNOWN
-            and self.fees is not None
+            and fees is not None
         )
         self.min_size_e6 = row.min_size_e6
         self.exchange = row.exchange
-        self.rate_e6 = self.fees.rate_e6 if self.fees is not None else 0
+        self.rate_e6 = fees.rate_e6 if fees is not None else 0
         self.token_id = token.identity.token_id
         rule = TICKS.get(row.tick_e4)
         self.ladder_e6 = rule.ladder_step_e6 if rule is not None else 0
@@ -69,20 +68,23 @@ class MarketReader:
     """Markets by row with their facts, books with their health."""
 
     def __init__(
-        self, markets: TableReader, book: TableReader, shards: TableReader, instruments: Instruments
+        self,
+        markets: TableReader,
+        book: TableReader,
+        shards: TableReader,
+        instruments: Instruments,
+        shard_silent_ns_max: int = SHARD_SILENT_NS_MAX,
     ) -> None:
         self._markets = markets
         self._book = book
-        self._shards = shards
         self._versions: dict[int, int] = {}
         self.instruments = instruments
         self._view = BookView(book.buffer)
-        self._shard_buffer = shards.buffer
         self._facts: dict[int, Facts] = {}
-        self.gate = MarketGate(self._facts, markets, book, self._view, shards)
+        self.shards = Shards(shards, shard_silent_ns_max)
+        self.gate = MarketGate(self._facts, self.facts, markets, book, self._view, self.shards)
         self._market_rows = markets.rows
         self._book_rows = book.rows
-        self._shard_rows = shards.rows
 
     def market(self, market: int) -> MarketRow | None:
         """Return the market's newest row, None when there is none."""
@@ -127,13 +129,9 @@ class MarketReader:
             return None
         return self._view
 
-    def alive(self, view: BookView) -> bool:
+    def alive(self, view: BookView, now_ns: int) -> bool:
         """Whether the connection that fed this book is still the one that would change it."""
-        shard = view.shard
-        if shard >= self._shard_rows or self._shards.read(shard) <= 0:
-            return False
-        generation, _, _, alive = _SHARD.unpack_from(self._shard_buffer, _SHARD_OFFSET)
-        return bool(alive) and generation == view.connection_generation
+        return self.shards.is_fresh(view.shard, view.connection_generation, now_ns)
 
     def sweep(self) -> None:
         """Read every market row that changed; at start, so that tokens of old orders are known."""

@@ -22,9 +22,9 @@ from lowlat.core.layout import (
     record_id,
 )
 from lowlat.core.ports import StreamWriter, TableWriter
-from lowlat.execution._kernel import Announcer, IntentView
+from lowlat.execution._desk import DeskCells
+from lowlat.execution._order import Announcer, IntentView
 from lowlat.execution.accounts import Accounts
-from lowlat.execution.limits import OpenOrders
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import (
     REST_DUST_E6,
@@ -45,7 +45,6 @@ __all__ = ["NO_TRADE", "VENUE_REASON", "FillNews", "OrderDesk"]
 VENUE_REASON: Final = 1_000
 """A report's reason from here on is the venue's RejectCode plus this; below it is a Rule."""
 NO_TRADE: Final = bytes(16)
-_SEQ_MASK: Final = (1 << 40) - 1
 _REPORT: Final = REPORT.kind
 _NO_ORDER: Final = bytes(32)
 _NO_MODULE: Final = bytes(16)
@@ -95,7 +94,7 @@ class FillNews:
         """False for what an HTTP answer sums up: a trade message corrects its amounts."""
 
 
-class OrderDesk:
+class OrderDesk(DeskCells):
     """The account's orders by id, and the only way to change them."""
 
     def __init__(
@@ -109,30 +108,17 @@ class OrderDesk:
         self._report_buffer = reports.buffer
         self._orders_table = accounts_tables[0]
         self._order_buffer = accounts_tables[0].buffer
-        self._announcer = Announcer(self._order_buffer, self._report_buffer)
+        self.announcer = Announcer(self._order_buffer, self._report_buffer)
         self._meters = meters
-        self._seq = 0
-        self._id_base = record_id(Writer.EXECUTOR, reports.epoch, 0)
+        self.bind(record_id(Writer.EXECUTOR, reports.epoch, 0), self._orders_table.rows)
         self.accounts = Accounts(*accounts_tables, next_report=self._next_report)
-        self.by_id: dict[int, Order] = {}
-        self.by_order_id: dict[bytes, Order] = {}
-        self.open = OpenOrders()
-        self.unsettled: dict[int, Order] = {}
-        """Orders of which something is still expected, open ones included."""
         self.touched: dict[int, Order] = {}
-        self._free_rows = deque(range(self._orders_table.rows))
         self._retired: deque[Order] = deque()
         self.bookings = 0
         """Grows with every change of positions and cash."""
-        self.ledger_gap = False
         self.slots = reports.free()
 
     # --------------------------------------------------------------------------- names, rows
-    def new_id(self) -> int:
-        """Name a record of the executor: a report, or an order no intent asked for."""
-        self._seq += 1
-        return self._id_base | self._seq & _SEQ_MASK
-
     def _next_report(self) -> tuple[int, int]:
         return self.new_id(), self._reports.cursor
 
@@ -142,19 +128,17 @@ class OrderDesk:
 
     def rows_free(self, count: int) -> bool:
         """Whether that many orders get a row; the oldest finished orders give up theirs."""
-        free = self._free_rows
-        while len(free) < count and self._retired:
+        while self.rows_ready < count and self._retired:
             order = self._retired.popleft()
             # Not one that a late fill brought back, nor one that was forgotten already.
             if order.done and self.by_id.get(order.id) is order:
                 self.forget(order)
-                free.append(order.row)
-        return len(free) >= count
+                self.give_row(order.row)
+        return self.rows_ready >= count
 
     def take_row(self) -> int:
         """Return a free row, -1 when there is none."""
-        free = self._free_rows
-        return free.popleft() if free or self.rows_free(1) else -1
+        return self.next_row() if self.rows_ready or self.rows_free(1) else -1
 
     def forget(self, order: Order) -> None:
         """Drop an order nothing more is expected of."""
@@ -165,13 +149,7 @@ class OrderDesk:
     def add(self, order: Order) -> None:
         """Take an order in: indexes and the cash it holds. The caller writes row and report."""
         assert order.order_id not in self.by_order_id, "an order id is used once"
-        self.by_id[order.id] = order
-        self.by_order_id[order.order_id] = order
-        self.unsettled[order.id] = order
-        if order.open:
-            self.open.add(order)
-        self.accounts.hold(order)
-        self._retire(order)
+        self.readmit(order)
 
     def announce(
         self,
@@ -188,9 +166,7 @@ class OrderDesk:
         The caller adds the Order itself (``announced``) behind the send: the row outlives us.
         """
         accounts, order = self.accounts, template.order
-        held = accounts.positions.get(intent.instrument)
-        self._seq += 1
-        self._announcer.fill(
+        self.announcer.fill(
             intent,
             template.order_id,
             token_id,
@@ -201,9 +177,9 @@ class OrderDesk:
             order.salt,
             retries,
             row,
-            self._id_base | self._seq & _SEQ_MASK,
+            self.new_id(),
             now_ns,
-            held.size_e6 if held is not None else 0,
+            accounts.size_e6(intent.instrument),
             accounts.cash_e6,
         )
         self._orders_table.write(row)
@@ -217,13 +193,10 @@ class OrderDesk:
 
     def readmit(self, order: Order) -> None:
         """Take a restored order in; what it holds is counted by Accounts.restore or anew here."""
-        self.by_id[order.id] = order
-        self.by_order_id[order.order_id] = order
-        if order.open:
-            self.open.add(order)
-        self.unsettled[order.id] = order
+        self.take_in(order)
         self.accounts.hold(order)
-        self._retire(order)
+        if order.done:
+            self._retired.append(order)
 
     def restore_rows(self) -> list[Order]:
         """Read the orders table back after a restart; the caller adds what it wants to keep."""
@@ -238,7 +211,7 @@ class OrderDesk:
                 free.append(row)
             else:
                 orders.append(order)
-        self._free_rows = deque(free)
+        self.free_rows(free)
         return orders
 
     # --------------------------------------------------------------------------- state
@@ -286,7 +259,7 @@ class OrderDesk:
         for order in orders:
             blank.row = order.row
             self.accounts.write_order(blank)
-            self._free_rows.append(order.row)
+            self.give_row(order.row)
         self.accounts.wipe()
 
     def _count(self, kind: ReportKind) -> None:
@@ -453,7 +426,6 @@ class OrderDesk:
         group_state: int = 0,
     ) -> None:
         """Publish a report about an order; its rows are already written."""
-        held = self.accounts.positions.get(order.instrument)
         trade_id, trade_text, price_e4 = NO_TRADE, b"", order.price_e4
         if fill is not None:
             trade_id, trade_text = trade_digest(fill.trade_id), trade_text_of(fill.trade_id)
@@ -474,7 +446,7 @@ class OrderDesk:
             order.state,
             *amounts,
             order.filled_e6,
-            held.size_e6 if held is not None else 0,
+            self.accounts.size_e6(order.instrument),
             self.accounts.cash_e6,
             order.reserved_e6,
             order.action,
@@ -514,7 +486,6 @@ class OrderDesk:
 
         ``text`` (40 bytes) travels where a fill has its trade id: the reason of a halt.
         """
-        held = self.accounts.positions.get(instrument)
         self._publish(
             self.new_id(),
             cause,
@@ -531,7 +502,7 @@ class OrderDesk:
             OrderState.NONE,
             *amounts,
             0,
-            held.size_e6 if held is not None else 0,
+            self.accounts.size_e6(instrument),
             self.accounts.cash_e6,
             0,
             action,

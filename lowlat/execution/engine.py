@@ -38,7 +38,8 @@ from lowlat.core.ports import (
     Transport,
 )
 from lowlat.core.units import NO_PRICE_E4
-from lowlat.execution._kernel import IntentView
+from lowlat.execution._order import IntentView
+from lowlat.execution._path import PlainPath
 from lowlat.execution.answers import Headers, VenueListener, sent_of
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
@@ -202,10 +203,10 @@ class ExecutorEngine:
             ports.meters,
             recovered,
         )
+        self._path = PlainPath(self, ports, self._intent, self.sender, self.desk, self.pool, params)
         self._cancels: deque[int] = deque()
         self._held_frames: deque[tuple[bytes, int]] = deque()
         self._house_due_ns = 0
-        self._risk_epoch = 0
         self._halted = recovered.halted if recovered is not None else ""
         self.user_connected = False
         self.ready = False
@@ -229,7 +230,7 @@ class ExecutorEngine:
             if self.reconciler.done:
                 self._accept(now_ns)
             return worked
-        worked = self._take_intents(now_ns)
+        worked = self._path.take(now_ns)
         if self.desk.touched:
             worked += self.groups.touched(now_ns)
         worked += self.groups.turn(now_ns) + self._retry(now_ns) + self._send_cancels(now_ns)
@@ -252,6 +253,7 @@ class ExecutorEngine:
         """Stop new orders until ``resume``; look-ups, cancels and unwinds go on."""
         if not self._halted:
             self._halted = reason
+            self._path.is_open = False
             self._say_halt(now_ns)
 
     def hold(self, reason: str) -> None:
@@ -266,6 +268,7 @@ class ExecutorEngine:
         """Lift a halt; only ever called because a person asked."""
         if self._halted:
             self._halted = ""
+            self._path.is_open = self.ready
             self.desk.say(ReportKind.RESUME, now_ns)
 
     @property
@@ -307,48 +310,41 @@ class ExecutorEngine:
         self._replay_frames()
         self.ready = True
         self._house_due_ns = now_ns + _HOUSE_NS
-        self._risk_epoch = self._intents.epoch
+        self._path.is_open = not self._halted
         self._epoch_seen(now_ns)
 
     def _epoch_seen(self, now_ns: int) -> None:
+        epoch = self._path.epoch = self._intents.epoch
         # ``intent`` names risk's epoch in the form of its record ids, with sequence 0.
-        self.desk.say(
-            ReportKind.EPOCH_SEEN, now_ns, intent=record_id(Writer.RISK, self._risk_epoch, 0)
-        )
+        self.desk.say(ReportKind.EPOCH_SEEN, now_ns, intent=record_id(Writer.RISK, epoch, 0))
 
-    def _take_intents(self, now_ns: int) -> int:
-        reader, taken = self._intents, 0
-        while taken < self._params.intents_per_turn:
-            kind = reader.poll()
-            if kind == EMPTY:
-                break
-            taken += 1
-            if kind == OVERRUN:
-                # Cannot be on a gated stream; if it is, somebody bypassed the gate.
-                self.halt("intents overrun", now_ns)
-                continue
-            if reader.epoch != self._risk_epoch:
-                self._risk_epoch = reader.epoch
-                self._epoch_seen(now_ns)
-            if kind == _INTENT:
-                self._take(now_ns)
-        if taken:
-            reader.release()
-        return taken
-
-    def _take(self, now_ns: int) -> None:
-        """Do what the intent in the reader's slot wants; read all of it only where it is kept."""
-        view = self._intent
-        checked_ns = view.checked_ns
-        if view.plain and not self._halted and not self.desk.ledger_gap:
-            result = self.sender.place(view, now_ns)
+    def take(self, kind: int, now_ns: int) -> None:
+        """Do what the record in the reader's slot wants; the plain path left it to us."""
+        if kind == OVERRUN:
+            # Cannot be on a gated stream; if it is, somebody bypassed the gate.
+            self.halt("intents overrun", now_ns)
+            return
+        if self._intents.epoch != self._path.epoch:
+            self._epoch_seen(now_ns)
+        if kind != _INTENT:
+            return
+        intent = self._intent.record()
+        if self._intent.plain and not self._halted and not self.desk.ledger_gap:
+            result = self.sender.place(intent, now_ns)
             if isinstance(result, Order):
-                self.pool.nominate(view.instrument, view.action, now_ns)
+                self.pool.nominate(intent.instrument, intent.action, now_ns)
             else:
-                self.drop(view.record(), result, now_ns)
+                self.drop(intent, result, now_ns)
         else:
-            self._take_other(view.record(), now_ns)
-        self._meters.intent_wait.record(now_ns - checked_ns)
+            self._take_other(intent, now_ns)
+        self._meters.intent_wait.record(now_ns - intent.checked_ns)
+
+    def unsent(self, order: Order, key: int, result: int, now_ns: int, sent_ns: int) -> bool:
+        """Take in that not every byte of the plain path's order left; False when none did."""
+        refused = self.sender.sent((order,), key, result, now_ns, sent_ns)
+        if refused is not None:
+            self.drop(self._intent.record(), refused, now_ns)
+        return refused is None
 
     def _take_other(self, intent: IntentRecord, now_ns: int) -> None:
         """Cancel, refuse while halted, or hand a leg to its group."""
@@ -422,7 +418,7 @@ class ExecutorEngine:
                 self.heartbeat.sent(now_ns)
                 worked += 1
             else:
-                self._in_flight.discard(key)
+                self._in_flight.take(key)
         return worked
 
     # --------------------------------------------------------------------------- from the transport

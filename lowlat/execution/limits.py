@@ -5,14 +5,14 @@ state and its own reading of the tables. Numbers come from ``HardLimits`` (confi
 venue's response headers. Pure; time is an argument.
 """
 
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from lowlat.core.layout import Action, Outcome, Rule
-from lowlat.core.units import NO_PRICE_E4, ONE_E4
-from lowlat.execution.orders import Order
+from lowlat.core.layout import Action, Rule
+from lowlat.core.units import NO_PRICE_E4
+from lowlat.execution._check import RateBucket
+from lowlat.execution._desk import OpenOrders
 
 __all__ = [
     "TIERS",
@@ -25,7 +25,6 @@ __all__ = [
     "check_band",
 ]
 
-_SECOND_NS: Final = 1_000_000_000
 TIERS: Final = {
     "standard": (40, 60, 80, 120),
     "copper": (60, 90, 120, 180),
@@ -97,132 +96,6 @@ def check_band(
     if touch_e4 == NO_PRICE_E4:
         return Refused(Rule.BOOK_UNHEALTHY, 0, price_e4)
     return Refused(Rule.PRICE_BAND, bound_e4, price_e4) if past else None
-
-
-class OpenOrders:
-    """Own orders that may still trade, by market, for the self-cross check."""
-
-    def __init__(self) -> None:
-        self.by_market: dict[int, dict[int, Order]] = {}
-
-    def __len__(self) -> int:
-        return sum(len(each) for each in self.by_market.values())
-
-    def add(self, order: Order) -> None:
-        """Count an order in."""
-        self.by_market.setdefault(order.market, {})[order.id] = order
-
-    def discard(self, order: Order) -> None:
-        """Count an order out; nothing when it was not in."""
-        orders = self.by_market.get(order.market)
-        if orders is not None:
-            orders.pop(order.id, None)
-            if not orders:
-                del self.by_market[order.market]
-
-    def of(self, market: int) -> Mapping[int, Order]:
-        """Return the market's open orders."""
-        return self.by_market.get(market, {})
-
-    def all(self) -> list[Order]:
-        """Return every open order."""
-        return [order for orders in self.by_market.values() for order in orders.values()]
-
-    def crossing(
-        self, market: int, outcome: int, action: int, price_e4: int, *, resting: bool = False
-    ) -> Order | None:
-        """Return an own order that this one would trade with, in either token of the market.
-
-        Both are put in YES terms: buying NO at q is selling YES at 1 - q. Source: design 8.
-        ``resting``: leave out orders that never rest. An immediate order cannot meet them, and an
-        unwinding must not wait until the fate of one that got no answer is known.
-        """
-        orders = self.by_market.get(market)
-        if not orders:
-            return None
-        buys_yes, yes_e4 = _yes_terms(outcome, action, price_e4)
-        for order in orders.values():
-            other_buys, other_e4 = _yes_terms(order.instrument & 1, order.action, order.price_e4)
-            if other_buys == buys_yes or (resting and order.immediate):
-                continue
-            if yes_e4 >= other_e4 if buys_yes else yes_e4 <= other_e4:
-                return order
-        return None
-
-    def selling_e6(self, market: int, instrument: int) -> int:
-        """Return shares of the instrument that open SELL orders may still give away."""
-        return sum(
-            order.rest_e6
-            for order in self.by_market.get(market, {}).values()
-            if order.instrument == instrument and order.action == Action.SELL
-        )
-
-
-def _yes_terms(outcome: int, action: int, price_e4: int) -> tuple[bool, int]:
-    if outcome == Outcome.YES:
-        return action == Action.BUY, price_e4
-    return action != Action.BUY, ONE_E4 - price_e4
-
-
-class RateBucket:
-    """Token bucket of one kind of request, in the venue's terms; corrected by its headers.
-
-    ``headroom`` tokens are kept for those who ask with ``reserve=True`` (unwinds).
-    """
-
-    def __init__(self, per_s: int, burst: int, headroom: int) -> None:
-        assert 0 <= headroom < burst
-        self.per_s = per_s
-        self.burst = burst
-        self.headroom = headroom
-        self._tokens_e9 = burst * _SECOND_NS
-        self._at_ns = 0
-        self._blocked_ns = 0
-
-    def set_tier(self, per_s: int, burst: int) -> None:
-        """Take another tier's numbers."""
-        self.per_s, self.burst = per_s, burst
-        self.headroom = min(self.headroom, burst - 1)
-        self._tokens_e9 = min(self._tokens_e9, burst * _SECOND_NS)
-
-    def available(self, now_ns: int, *, reserve: bool = False) -> int:
-        """Return how many requests may go now."""
-        self._refill(now_ns)
-        if now_ns < self._blocked_ns:
-            return 0
-        return max(0, self._tokens_e9 // _SECOND_NS - (0 if reserve else self.headroom))
-
-    def take(self, count: int, now_ns: int, *, reserve: bool = False) -> bool:
-        """Spend tokens when they are there; a batch that does not fit is refused whole."""
-        self._refill(now_ns)
-        need_e9 = (count if reserve else count + self.headroom) * _SECOND_NS
-        if self._tokens_e9 < need_e9 or now_ns < self._blocked_ns:
-            return False
-        self._tokens_e9 -= count * _SECOND_NS
-        return True
-
-    def give_back(self, count: int) -> None:
-        """Return tokens of requests that never left."""
-        self._tokens_e9 = min(self.burst * _SECOND_NS, self._tokens_e9 + count * _SECOND_NS)
-
-    def block(self, until_ns: int) -> None:
-        """Stop until a time: 429 with Retry-After."""
-        self._blocked_ns = max(self._blocked_ns, until_ns)
-
-    def correct(self, remaining: int, now_ns: int) -> None:
-        """Believe the venue when it counts fewer tokens than we do; never when more.
-
-        Answers overtake each other, so a larger number may be older than our own count.
-        """
-        self._refill(now_ns)
-        self._tokens_e9 = min(self._tokens_e9, max(0, remaining) * _SECOND_NS)
-
-    def _refill(self, now_ns: int) -> None:
-        if now_ns > self._at_ns:
-            if self._at_ns:
-                grown_e9 = self._tokens_e9 + (now_ns - self._at_ns) * self.per_s
-                self._tokens_e9 = min(self.burst * _SECOND_NS, grown_e9)
-            self._at_ns = now_ns
 
 
 class Breaker:

@@ -132,7 +132,7 @@ class Lookups:
     def _left(self, request: bytes, key: int) -> bool:
         if self._transport.send(request, key, urgent=False) in (SENT, SEND_PARTIAL):
             return True
-        self._in_flight.discard(key)
+        self._in_flight.take(key)
         return False
 
     def _again(self, order: Order, now_ns: int) -> None:

@@ -24,12 +24,12 @@ booked once, at whichever status is heard first. Source: polymarket.md 5.6, 9; d
 """
 
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
 from lowlat.book.fees import FeeSchedule
-from lowlat.core.layout import ORDER_ROW, Action, OrderRow, OrderState, OrderType
+from lowlat.core.layout import ORDER_ROW, OrderRow, OrderState
 from lowlat.core.units import E6
-from lowlat.execution._kernel import OrderCells
+from lowlat.execution._order import REST_DUST_E6, TERMINAL, Order
 
 __all__ = [
     "ILLEGAL",
@@ -49,8 +49,6 @@ __all__ = [
 
 _RATE_UNKNOWN_E6: Final = 70_000
 """Crypto's, the highest. Source: polymarket.md 7.1."""
-REST_DUST_E6: Final = 10_000
-"""A rest below a hundredth of a share cannot trade: it is done. Source: polymarket.md 4.2."""
 
 
 class Heard(IntEnum):
@@ -93,16 +91,6 @@ RANK: Final = (
     OrderState.MATCHED,
 )
 """States by strength of evidence. REJECTED is below LIVE: an order seen resting was not refused."""
-_IMMEDIATE: Final = (int(OrderType.FOK), int(OrderType.FAK))
-TERMINAL: Final = frozenset(
-    {
-        OrderState.REJECTED,
-        OrderState.UNMATCHED,
-        OrderState.EXPIRED,
-        OrderState.CANCELED,
-        OrderState.MATCHED,
-    }
-)
 _SAYS: Final = {
     Heard.LIVE: OrderState.LIVE,
     Heard.MATCHED: OrderState.MATCHED,
@@ -172,101 +160,6 @@ class Fill:
         self.state = FillState.MATCHED
         self.final = final
         """False while only an answer vouches for it: the trade event may correct the amounts."""
-
-
-class Order(OrderCells):
-    """An order as its row has it, field by field, plus what need not survive a restart.
-
-    Mutable; owned by the executor. ``generation`` and the like are the intent's.
-    """
-
-    __slots__ = (
-        "asking",
-        "expires_ns",
-        "fees",
-        "fills",
-        "lookup_ns",
-        "market",
-        "matched_e6",
-        "row",
-        "sealed",
-        "unknown_ns",
-    )
-
-    def __init__(self, row: int, fields: tuple[Any, ...]) -> None:
-        self.put(fields)
-        self.begin(row)
-
-    @classmethod
-    def of_row(cls, row: int, buffer: Any) -> "Order":
-        """Make the order whose row a slot-sized buffer holds."""
-        order = cls.__new__(cls)
-        order.load(buffer)
-        order.begin(row)
-        return order
-
-    def begin(self, row: int) -> None:
-        """Set what the row does not hold to what it is at first."""
-        self.row = row
-        self.market = self.instrument >> 1
-        self.fills: dict[str, Fill] = {}
-        self.matched_e6 = self.filled_e6
-        """Shares of every fill ever heard of, failed ones too."""
-        self.fees: FeeSchedule | None = None
-        """The market's fee rule when it was sent; None after a restart without the market."""
-        self.expires_ns = 0
-        """The intent's deadline; 0 after a restart: nothing of it may be sent again."""
-        self.asking = False
-        """A look-up is in flight."""
-        self.sealed = False
-        """Restored with all its fills final: nothing about them can be news."""
-        self.lookup_ns = 0
-        """When to ask the venue about it; 0 = not at all."""
-        self.unknown_ns = 0
-        """When the venue first said, after a cancel, that it knows no such order; 0 = never."""
-
-    @property
-    def immediate(self) -> bool:
-        """Whether it can not rest: FOK or FAK."""
-        return self.order_type in _IMMEDIATE
-
-    @property
-    def open(self) -> bool:
-        """Whether more can still happen to the unfilled part."""
-        return self.state not in TERMINAL
-
-    @property
-    def rest_e6(self) -> int:
-        """Shares that could still fill, never negative."""
-        return int(max(0, self.size_e6 - self.matched_e6)) if self.open else 0
-
-    @property
-    def awaited_e6(self) -> int:
-        """Shares the venue says were matched and whose trade has not been heard of."""
-        return int(max(0, self.claimed_e6 - self.matched_e6))
-
-    @property
-    def settling(self) -> bool:
-        """Whether a fill is known that is neither final nor reversed, or one is awaited."""
-        return bool(self.awaited_e6 > REST_DUST_E6 or self.confirmed_e6 != self.filled_e6)
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more is expected: its row may be used again."""
-        return not self.open and not self.settling
-
-    def hold_e6(self) -> int:
-        """Return the cash it may still take: the unspent part of a BUY and its worst fee."""
-        if self.action != Action.BUY:
-            return 0
-        left_e6 = int(max(0, self.maker_amount_e6 - self.cash_e6))
-        if self.open:
-            if not self.immediate:
-                share_e6 = int(-(-self.maker_amount_e6 * self.rest_e6 // max(1, self.size_e6)))
-                left_e6 = min(left_e6, share_e6)
-        elif self.awaited_e6 <= REST_DUST_E6:
-            return 0
-        return left_e6 + fee_bound_e6(left_e6, self.fees)
 
 
 def fee_bound_e6(spend_e6: int, fees: FeeSchedule | None) -> int:

@@ -242,7 +242,7 @@ class Reconciler:
         if self._transport.send(request, key, urgent=False) in (SENT, SEND_PARTIAL):
             self._asking = True
             return 1
-        self._in_flight.discard(key)
+        self._in_flight.take(key)
         self._wait_ns = now_ns + _RETRY_NS
         return 0
 

@@ -22,14 +22,14 @@ from lowlat.core.layout import (
 )
 from lowlat.core.ports import SEND_HALTED, SEND_PARTIAL, SENT, Clock, Transport
 from lowlat.core.units import E4
-from lowlat.execution._kernel import FastCheck, IntentView
+from lowlat.execution._check import FastCheck, RateBucket
+from lowlat.execution._order import IntentView
 from lowlat.execution.books import Facts, MarketReader
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.limits import (
     Breaker,
     HardLimits,
-    RateBucket,
     Refused,
     check_amounts,
     check_band,
@@ -45,7 +45,7 @@ from lowlat.venues.polymarket.amounts import (
     market_sell_amounts,
     odd_lot_amounts,
 )
-from lowlat.venues.polymarket.orders import PostParams, ready_batch
+from lowlat.venues.polymarket.orders import GTD_LEAD_S, PostParams, ready_batch
 from lowlat.venues.polymarket.requests import ClobRequests
 
 __all__ = ["Cleared", "OrderSender", "Refused"]
@@ -93,7 +93,7 @@ class OrderSender:
         self._pool = pool
         self._requests = requests
         self._transport = transport
-        self._in_flight = in_flight
+        self.in_flight = in_flight
         self._clock = clock
         self._params = params
         self._meters = meters
@@ -103,14 +103,14 @@ class OrderSender:
         self.breaker = Breaker(
             params.breaker_errors_max, params.breaker_window_ns, params.breaker_open_ns
         )
-        self.fast = FastCheck(desk, markets.gate, self.breaker, self._limits)
+        self.fast = FastCheck(desk, desk.accounts, markets.gate, self.breaker, self._limits)
         self._slot = IntentView(memoryview(bytearray(INTENT.size_bytes)))
         """For intents that do not lie in the stream's slot: legs, unwinds, retries."""
 
     def reload(self, limits: HardLimits) -> None:
         """Check every order from here on against these limits."""
         self._limits = limits
-        self.fast = FastCheck(self._desk, self._markets.gate, self.breaker, limits)
+        self.fast.bound_by(limits)
 
     # --------------------------------------------------------------------------- checks
     def check(  # noqa: PLR0911 - one return a rule reads best
@@ -119,6 +119,10 @@ class OrderSender:
         """Check an intent against our own state and tables; nothing is changed. Hot."""
         if 0 < intent.expires_ns < now_ns:
             return Refused(Rule.EXPIRED, intent.expires_ns, now_ns)
+        if intent.order_type == OrderType.GTD:
+            least_s = self._clock.wall_ns() // _SECOND_NS + GTD_LEAD_S
+            if intent.expiration_s < least_s:
+                return Refused(Rule.EXPIRED, least_s, intent.expiration_s)
         if intent.id in self._desk.by_id:
             return Refused(Rule.DUPLICATE)
         facts = self._markets.facts(intent.instrument)
@@ -149,7 +153,7 @@ class OrderSender:
         unhealthy = view.flags & _UNHEALTHY
         if unhealthy:
             return Refused(Rule.BOOK_UNHEALTHY, 0, unhealthy)
-        if not self._markets.alive(view):
+        if not self._markets.alive(view, now_ns):
             return Refused(Rule.STALE_BOOK)
         if 0 < limits.book_age_max_ns < now_ns - view.recv_ns:
             return Refused(Rule.STALE_BOOK, limits.book_age_max_ns, now_ns - view.recv_ns)
@@ -165,6 +169,8 @@ class OrderSender:
     def _amounts(self, intent: IntentRecord, facts: Facts) -> Amounts:
         """Return what would be signed. A FOK or FAK BUY spends dollars: the walked cost."""
         price_e4, size_e6, tick_e4 = intent.limit_price_e4, intent.size_e6, facts.tick_e4
+        if intent.order_type in _IMMEDIATE and intent.intent_flags & _POST_ONLY:
+            raise LocalProtocolError("an immediate order was post-only, expected one of the two")
         if intent.order_type not in _IMMEDIATE:
             action = Action(intent.action)
             if intent.intent_flags & _REDUCE_ONLY:
@@ -241,7 +247,7 @@ class OrderSender:
         taken_ns = clock_ns()
         facts, hold_e6 = cleared.facts, cleared.hold_e6
         row = self._announce(self._slot, facts, taken, hold_e6, now_ns, retries)
-        key = self._in_flight.new_key()
+        key = self.in_flight.new_key()
         # A halt stops new exposure; undoing what is naked goes on.
         result = self._transport.send(taken.request, key, urgent=not unwind)
         sent_ns = clock_ns()
@@ -249,34 +255,13 @@ class OrderSender:
         self._meters.template.record(taken_ns - started_ns)
         order = self._desk.announced(row)
         self._admitted(order, facts, cleared.intent.expires_ns, taken, now_ns)
-        self._in_flight.put(key, Question(Asked.ORDER, (order,), now_ns))
-        return self._sent((order,), key, result, now_ns, sent_ns) or order
+        self.in_flight.put(key, Question(Asked.ORDER, (order,), now_ns))
+        return self.sent((order,), key, result, now_ns, sent_ns) or order
 
-    def place(self, intent: IntentView, now_ns: int) -> Order | Refused:
-        """Check and send an order that stands alone. Hot.
-
-        What the compiled checks do not clear, the others judge: they alone refuse.
-        """
-        fast = self.fast
-        if not fast.clear(intent, now_ns) or self._admit(1, now_ns, unwind=False) is not None:
-            record = intent.record()
-            cleared = self.check(record, now_ns)
-            return cleared if isinstance(cleared, Refused) else self.send(cleared, now_ns)
-        clock_ns = self._clock.monotonic_ns
-        started_ns = clock_ns()
-        facts: Facts = fast.facts
-        taken = self._pool.take_key(fast.key, facts.exchange, facts.token_number, POSTS[fast.post])
-        taken_ns = clock_ns()
-        row = self._announce(intent, facts, taken, fast.hold_e6, now_ns, 0)
-        key = self._in_flight.new_key()
-        result = self._transport.send(taken.request, key, urgent=True)
-        sent_ns = clock_ns()
-        # What only this process needs comes behind the bytes.
-        self._meters.template.record(taken_ns - started_ns)
-        order = self._desk.announced(row)
-        self._admitted(order, facts, intent.expires_ns, taken, now_ns)
-        self._in_flight.put(key, Question(Asked.ORDER, (order,), now_ns))
-        return self._sent((order,), key, result, now_ns, sent_ns) or order
+    def place(self, intent: IntentRecord, now_ns: int) -> Order | Refused:
+        """Check and send an order that stands alone and that PlainPath left to us."""
+        cleared = self.check(intent, now_ns)
+        return cleared if isinstance(cleared, Refused) else self.send(cleared, now_ns)
 
     def send_batch(self, legs: Sequence[Cleared], now_ns: int) -> list[Order] | Refused:
         """Send up to 15 cleared orders in one request; all of them left or none."""
@@ -298,13 +283,13 @@ class OrderSender:
             self._slot.load(each.intent)
             row = self._announce(self._slot, each.facts, taken, each.hold_e6, now_ns, 0)
             orders.append(self._desk.announced(row))
-        key = self._in_flight.new_key()
+        key = self.in_flight.new_key()
         result = self._transport.send(request, key, urgent=True)
         sent_ns = self._clock.monotonic_ns()
         for order, each, taken in zip(orders, legs, ready, strict=True):
             self._admitted(order, each.facts, each.intent.expires_ns, taken, now_ns)
-        self._in_flight.put(key, Question(Asked.BATCH, tuple(orders), now_ns))
-        return self._sent(orders, key, result, now_ns, sent_ns) or orders
+        self.in_flight.put(key, Question(Asked.BATCH, tuple(orders), now_ns))
+        return self.sent(orders, key, result, now_ns, sent_ns) or orders
 
     def _admit(self, count: int, now_ns: int, *, unwind: bool) -> Refused | None:
         if self._desk.ledger_gap or not (unwind or self._desk.room()):
@@ -357,7 +342,7 @@ class OrderSender:
         self._desk.add(order)
         (self._meters.template_hits if taken.hit else self._meters.template_misses).add(1)
 
-    def _sent(
+    def sent(
         self, orders: Sequence[Order], key: int, result: int, now_ns: int, sent_ns: int
     ) -> Refused | None:
         """Take in what the transport did with the bytes.
@@ -377,7 +362,7 @@ class OrderSender:
             desk.accounts.write_cash()
             self._meters.orders.add(len(orders))
             return None
-        self._in_flight.discard(key)
+        self.in_flight.take(key)
         self.bucket.give_back(len(orders))
         rule = Rule.HALTED if result == SEND_HALTED else Rule.NO_CONNECTION
         for order in orders:

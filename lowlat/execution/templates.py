@@ -16,6 +16,8 @@ from lowlat.core.errors import LocalProtocolError
 from lowlat.core.layout import Action, Exchange, OrderType
 from lowlat.core.ports import Clock, Salts
 from lowlat.core.units import NO_PRICE_E4, ONE_E4
+from lowlat.execution._check import FactCells
+from lowlat.execution._pool import Hot, Ready, ReadyOrders
 from lowlat.execution.books import MarketReader
 from lowlat.execution.params import ExecutorParams
 from lowlat.venues.polymarket.amounts import (
@@ -31,7 +33,7 @@ from lowlat.venues.polymarket.orders import (
     ready_order,
     sign_template,
 )
-from lowlat.venues.polymarket.requests import ClobRequests, SignedRequest
+from lowlat.venues.polymarket.requests import ClobRequests
 from lowlat.venues.polymarket.signing import OrderFields, OrderSigner
 
 __all__ = ["POSTS", "Taken", "TemplatePool"]
@@ -46,8 +48,6 @@ POSTS: Final = {
     for only in (False, True)
 }
 """How orders without an expiry are posted, by type, +4 for post-only."""
-_FOK: Final = POSTS[OrderType.FOK]
-_FAK: Final = POSTS[OrderType.FAK]
 
 Key = tuple[int, int, int, int]
 """instrument, action, maker amount, taker amount"""
@@ -59,42 +59,6 @@ class Taken(NamedTuple):
     template: OrderTemplate
     request: bytes
     hit: bool
-
-
-class _Ready:
-    __slots__ = ("exchange", "generation", "key", "params", "request", "signed_ns", "template")
-
-    def __init__(
-        self,
-        key: Key,
-        generation: int,
-        exchange: int,
-        template: OrderTemplate,
-        request: SignedRequest,
-        params: PostParams,
-        signed_ns: int,
-    ) -> None:
-        self.key = key
-        self.generation = generation
-        self.exchange = exchange
-        self.template = template
-        self.request = request
-        self.params = params
-        self.signed_ns = signed_ns
-
-
-class _Hot:
-    """Interest in one side of one token."""
-
-    __slots__ = ("action", "expires_ns", "instrument", "keys", "prices_e4", "version")
-
-    def __init__(self, instrument: int, action: int) -> None:
-        self.instrument = instrument
-        self.action = action
-        self.expires_ns = 0
-        self.version = -1
-        self.prices_e4: dict[int, int] = {}
-        self.keys: dict[Key, None] = {}
 
 
 class TemplatePool:
@@ -115,21 +79,30 @@ class TemplatePool:
         self._salts = salts
         self._clock = clock
         self._params = params
-        self._ready: dict[Key, _Ready] = {}
-        self._hot: dict[tuple[int, int], _Hot] = {}
-        self._hot_ring: list[_Hot] = []
+        self.ready = ReadyOrders(params.templates_max)
+        self.posts = POSTS
+        self._todo = self.ready.todo
+        self._hot: dict[tuple[int, int], Hot] = {}
+        self._hot_ring: list[Hot] = []
         self._hot_at = 0
-        self._todo: list[Key] = []
-        self._ring: list[_Ready] = []
+        self._ring: list[Ready] = []
         self._ring_at = 0
         self._last_ms = 0
-        self.hits = 0
-        self.misses = 0
         self.signed = 0
         self.renewed = 0
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self.ready)
+
+    @property
+    def hits(self) -> int:
+        """Orders that were ready when they were wanted."""
+        return self.ready.hits
+
+    @property
+    def misses(self) -> int:
+        """Orders that had to be signed on the spot."""
+        return self.ready.misses
 
     # --------------------------------------------------------------------------- interest
     def nominate(
@@ -145,7 +118,7 @@ class TemplatePool:
                 self._expire(now_ns)
                 if len(self._hot) >= self._params.hot_max:
                     return False
-            hot = self._hot[instrument, action] = _Hot(instrument, action)
+            hot = self._hot[instrument, action] = Hot(instrument, action)
             self._hot_ring.append(hot)
         hot.expires_ns = now_ns + self._params.hot_ttl_ns
         if price_e4 != NO_PRICE_E4:
@@ -158,10 +131,10 @@ class TemplatePool:
         for key in [key for key, hot in self._hot.items() if now_ns >= hot.expires_ns]:
             self._drop_hot(self._hot.pop(key))
 
-    def _drop_hot(self, hot: _Hot) -> None:
+    def _drop_hot(self, hot: Hot) -> None:
         self._hot_ring.remove(hot)
         for key in hot.keys:
-            self._ready.pop(key, None)
+            self.ready.pop(key)
 
     # --------------------------------------------------------------------------- hot path
     def take(
@@ -186,25 +159,43 @@ class TemplatePool:
         self, key: Key, exchange: int, token_id: int, post: PostParams, *, alone: bool = True
     ) -> Taken:
         """Take by the key of what is wanted (see ``take``). Hot."""
-        ready = self._ready.pop(key, None)
-        if ready is None or ready.exchange != exchange:
-            self.misses += 1
-            self._want_again(key)
-            template = self._sign(exchange, token_id, key[1], Amounts(key[2], key[3]))
-            return Taken(template, self._render(template, post) if alone else b"", hit=False)
-        self.hits += 1
+        ready = self.ready.take_key(key, exchange)
+        if ready is None:
+            template = self._sign_missed(key, exchange, token_id)
+            return Taken(template, self.render(template, post) if alone else b"", hit=False)
         self._todo.append(ready.key)
         if not alone:
             return Taken(ready.template, b"", hit=True)
-        request = ready.request
-        if post is not ready.params and post != ready.params:
-            return Taken(ready.template, self._render(ready.template, post), hit=True)
+        if post != POSTS[ready.post]:
+            return Taken(ready.template, self.render(ready.template, post), hit=True)
         # Idle turns keep the second current; only after a long busy stretch is this needed.
         second = self._clock.wall_ns() // _SECOND_NS
-        if not 0 <= second - request.timestamp_s <= self._params.template_stale_s:
-            request.renew(second)
-            self.renewed += 1
-        return Taken(ready.template, request.wire, hit=True)
+        if not 0 <= second - ready.timestamp_s <= self._params.template_stale_s:
+            ready.renew(second)
+            self.ready.late += 1
+        return Taken(ready.template, ready.wire, hit=True)
+
+    def make(self, key: Key, facts: FactCells, post: int, now_ns: int) -> Ready:
+        """Return an order that was not ready, signed on the spot, for the compiled path."""
+        template = self._sign_missed(key, facts.exchange, facts.token_number)
+        return self._rendered(key, facts.generation, template, post, None, now_ns)
+
+    def _sign_missed(self, key: Key, exchange: int, token_id: int) -> OrderTemplate:
+        self._want_again(key)
+        return self._sign(exchange, token_id, key[1], Amounts(key[2], key[3]))
+
+    def _rendered(
+        self,
+        key: Key,
+        generation: int,
+        template: OrderTemplate,
+        post: int,
+        hot: Hot | None,
+        now_ns: int,
+    ) -> Ready:
+        second = self._clock.wall_ns() // _SECOND_NS
+        request = ready_order(self._requests, template, POSTS[post], second)
+        return Ready(key, generation, template, request, post, hot, now_ns)
 
     def _want_again(self, key: Key) -> None:
         """Queue an order of the hot set that was taken, dropped or never got its turn."""
@@ -212,7 +203,8 @@ class TemplatePool:
         if hot is not None and key in hot.keys:
             self._todo.append(key)
 
-    def _render(self, template: OrderTemplate, post: PostParams) -> bytes:
+    def render(self, template: OrderTemplate, post: PostParams) -> bytes:
+        """Return the request that posts a template in this way."""
         second = self._clock.wall_ns() // _SECOND_NS
         return ready_order(self._requests, template, post, second).wire
 
@@ -246,18 +238,16 @@ class TemplatePool:
         hot = self._hot.get((instrument, action))
         row = self._markets.market(instrument >> 1)
         token = self._markets.instruments.by_index.get(instrument)
-        full = len(self._ready) >= self._params.templates_max
-        if full or hot is None or key not in hot.keys or key in self._ready:
+        full = len(self.ready) >= self._params.templates_max
+        if full or hot is None or key not in hot.keys or key in self.ready:
             return False
         if row is None or token is None or row.exchange == Exchange.UNKNOWN:
             return False
         amounts = Amounts(maker_e6, taker_e6)
         template = self._sign(row.exchange, int(token.token_id), action, amounts)
-        second = self._clock.wall_ns() // _SECOND_NS
-        post = _FOK if self._params.template_fill_or_kill else _FAK
-        request = ready_order(self._requests, template, post, second)
-        ready = _Ready(key, row.generation, row.exchange, template, request, post, now_ns)
-        self._ready[key] = ready
+        post = OrderType.FOK if self._params.template_fill_or_kill else OrderType.FAK
+        ready = self._rendered(key, row.generation, template, post, hot, now_ns)
+        self.ready.put(ready)
         self._ring.append(ready)
         return True
 
@@ -269,7 +259,7 @@ class TemplatePool:
                 self._ring_at = 0
             at = self._ring_at
             ready = ring[at]
-            if self._ready.get(ready.key) is not ready:
+            if self.ready.get(ready.key) is not ready:
                 # Taken or dropped since: the last of the ring takes its place.
                 ring[at] = ring[-1]
                 ring.pop()
@@ -278,11 +268,11 @@ class TemplatePool:
                 continue
             self._ring_at += 1
             if now_ns - ready.signed_ns >= self._params.template_age_max_ns:
-                del self._ready[ready.key]
+                self.ready.pop(ready.key)
                 self._todo.append(ready.key)
                 return 1
-            if abs(second - ready.request.timestamp_s) >= self._params.template_renew_s:
-                ready.request.renew(second)
+            if abs(second - ready.timestamp_s) >= self._params.template_renew_s:
+                ready.renew(second)
                 self.renewed += 1
                 return 1
         return 0
@@ -306,26 +296,26 @@ class TemplatePool:
             return 1
         return 0
 
-    def _plan(self, hot: _Hot, now_ns: int) -> None:
+    def _plan(self, hot: Hot, now_ns: int) -> None:
         """Compare what should be signed for a side with what is, and queue the difference."""
         wanted = self._wanted(hot, now_ns)
         for key in hot.keys:
             if key not in wanted:
-                self._ready.pop(key, None)
+                self.ready.pop(key)
         row = self._markets.market(hot.instrument >> 1)
         missing = []
         for key in wanted:
-            ready = self._ready.get(key)
+            ready = self.ready.get(key)
             if ready is not None and row is not None:
                 if (ready.generation, ready.exchange) == (row.generation, row.exchange):
                     continue
-                del self._ready[key]
+                self.ready.pop(key)
             missing.append(key)
         hot.keys = wanted
         # Taken from the end: the nearest prices, which come first, are signed first.
         self._todo.extend(reversed(missing))
 
-    def _wanted(self, hot: _Hot, now_ns: int) -> dict[Key, None]:
+    def _wanted(self, hot: Hot, now_ns: int) -> dict[Key, None]:
         market = hot.instrument >> 1
         row = self._markets.market(market)
         view = self._markets.book(market)

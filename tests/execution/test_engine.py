@@ -68,6 +68,15 @@ def test_25_shares_at_a_fine_tick_never_leave_unrounded(desk):
     assert taker <= maker * 10_000 // 3370
 
 
+def test_order_that_the_venue_could_only_refuse_is_dropped_not_signed(desk):
+    gtd, fok = int(lo.OrderType.GTD), int(lo.OrderType.FOK)
+    soon_s = desk.clock.wall_ns() // SECOND + 179
+    desk.wish(desk.intent(price_e4=4500, size=10, order_type=gtd, expiration_s=soon_s))
+    desk.wish(desk.intent(price_e4=4600, size=10, order_type=fok, intent_flags=1))
+    assert dropped(desk) == ["EXPIRED", "OFF_GRID"]
+    assert desk.engine.pool.signed == 0
+
+
 def test_stamps_of_every_stage_end_up_in_the_row(desk):
     desk.wish(
         desk.intent(event_ns=1, recv_ns=2, decoded_ns=3, published_ns=4, decided_ns=5, checked_ns=6)

@@ -43,9 +43,9 @@ def body_of(taken):
 
 
 def test_ladder_around_the_touch_and_the_walked_cost_are_kept(desk, pool):
-    prices = {key[2] * 10_000 // key[3] for key in pool._ready}
+    prices = {key[2] * 10_000 // key[3] for key in pool.ready}
     assert {4400, 4500, 4600, 4700, 4800} <= prices
-    sizes = {key[3] for key in pool._ready if key[2] * 10_000 // key[3] == 4600}
+    sizes = {key[3] for key in pool.ready if key[2] * 10_000 // key[3] == 4600}
     assert sizes == {10_000_000, 20_000_000, 50_000_000, 100_000_000}
 
 
@@ -108,7 +108,7 @@ def test_stale_second_is_renewed_on_the_spot(desk, pool):
     desk.clock.now_ns += 20 * SECOND
     second = desk.clock.wall_ns() // SECOND
     assert f"POLY_TIMESTAMP: {second}\r\n".encode() in take(desk).request
-    assert pool.renewed == 1
+    assert (pool.ready.late, pool.renewed) == (1, 0)
 
 
 def test_book_that_moves_away_takes_its_orders_along(desk, pool):
@@ -120,7 +120,7 @@ def test_book_that_moves_away_takes_its_orders_along(desk, pool):
 
 @pytest.mark.parametrize("change", ["exchange", "generation", "age"])
 def test_orders_die_with_what_they_were_signed_for(desk, pool, change):
-    old = {ready.template.order_id for ready in pool._ready.values()}
+    old = {ready.template.order_id for ready in pool.ready.values()}
     if change == "age":
         desk.clock.now_ns += 61 * SECOND
         desk.engine.nominate(0, lo.Action.BUY)
@@ -132,7 +132,7 @@ def test_orders_die_with_what_they_were_signed_for(desk, pool, change):
         generation = field.get("generation", 1)
         desk.book(0, [(4500, 500)], [(4600, 120), (4700, 200)], generation=generation)
     fill(desk)
-    new = {ready.template.order_id for ready in pool._ready.values()}
+    new = {ready.template.order_id for ready in pool.ready.values()}
     assert len(new) == 20
     assert not old & new
 
@@ -141,8 +141,8 @@ def test_tick_change_leaves_no_order_off_the_ladder(desk, pool):
     desk.market(0, tick_e4=10)
     desk.book(0, [(4500, 500)], [(4600, 120)], tick_e4=10)
     fill(desk)
-    assert {key[3] % 10_000_000 for key in pool._ready} == {0}
-    assert {key[2] * 10_000 // key[3] for key in pool._ready} == {4580, 4590, 4600, 4610, 4620}
+    assert {key[3] % 10_000_000 for key in pool.ready} == {0}
+    assert {key[2] * 10_000 // key[3] for key in pool.ready} == {4580, 4590, 4600, 4610, 4620}
 
 
 def test_interest_that_ends_frees_the_pool(desk, pool):

@@ -1,0 +1,28 @@
+# Types of the executor's compiled path; behaviour is documented in _path.pyx.
+
+from typing import final
+
+from lowlat.execution._order import IntentView
+from lowlat.execution.desk import OrderDesk
+from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
+from lowlat.execution.params import ExecutorParams
+from lowlat.execution.sender import OrderSender
+from lowlat.execution.templates import TemplatePool
+
+__all__ = ["PlainPath"]
+
+@final
+class PlainPath:
+    is_open: bool
+    epoch: int
+    def __init__(
+        self,
+        engine: ExecutorEngine,
+        ports: ExecutorPorts,
+        view: IntentView,
+        sender: OrderSender,
+        desk: OrderDesk,
+        pool: TemplatePool,
+        params: ExecutorParams,
+    ) -> None: ...
+    def take(self, now_ns: int) -> int: ...
