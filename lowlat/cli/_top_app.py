@@ -40,6 +40,18 @@ class Pane:
     key: Callable[[Any], object] = id
     text: Callable[[Shot, Any], str] = lambda _shot, _item: ""
 
+    def lines(
+        self, shot: Shot, items: list[Any], cursor: int | None, width: int, height: int
+    ) -> list[Text]:
+        """Draw it, cut to a terminal of any size."""
+        if self.items is None:
+            found = self.draw(shot, width, height)
+        else:
+            found = self.draw(shot, items, cursor, width, height)
+        for line in found:
+            line.truncate(width)
+        return found[:height]
+
 
 def _record_text(shot: Shot, item: Any) -> str:
     return f"{shot.name(item.instrument)} {lists.module_of(item.module)}"
@@ -113,8 +125,10 @@ class TopApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "pane(0)", "panes", key_display="1-9"),
         *(Binding(str(n), f"pane({n - 1})", show=False) for n in range(2, 10)),
-        Binding("right,tab", "turn(1)", show=False),
-        Binding("left,shift+tab", "turn(-1)", show=False),
+        Binding("right", "turn(1)", show=False),
+        Binding("left", "turn(-1)", show=False),
+        Binding("tab", "turn(1)", show=False, priority=True),
+        Binding("shift+tab", "turn(-1)", show=False, priority=True),
         Binding("up,k", "move(-1)", "choose", key_display="↑↓"),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", f"move(-{_PAGE})", show=False),
@@ -171,19 +185,15 @@ class TopApp(App[None]):
         pane, choice = PANES[self.pane], self._choices[self.pane]
         self._head.update(panes.head(shot, width, frozen=self.frozen))
         self._tabs.update(_tabs(self.pane, choice.filter))
-        if pane.items is None:
-            board.show(pane.draw(shot, width, height))
-            return
         items = self._items(pane, choice, shot)
         cursor = self._follow(pane, choice, items)
-        board.show(pane.draw(shot, items, cursor, width, height))
+        board.show(pane.lines(shot, items, cursor, width, height))
 
     def _items(self, pane: Pane, choice: _Choice, shot: Shot) -> list[Any]:
-        assert pane.items is not None
         wanted = choice.filter.lower()
         return [
             item
-            for item in pane.items(shot)
+            for item in (pane.items(shot) if pane.items is not None else ())
             if not wanted or wanted in pane.text(shot, item).lower()
         ]
 
