@@ -49,9 +49,11 @@ mode = "paper"
 [modules.latency]
 mode = "paper"
 
-# A demo is over before an exchange's volatility is learned the usual minute.
+# A demo is over before an exchange's volatility is learned: what is seen of it in a few seconds has
+# no jump in it yet. This is what the simulated exchange really does, a second.
 [modules.latency.params.coin]
 warmup_s = 3
+volatility_floor = 0.0005
 """
 
 

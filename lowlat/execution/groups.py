@@ -33,7 +33,14 @@ from lowlat.core.ports import TableWriter
 from lowlat.core.units import E4
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
-from lowlat.execution.legs import Group, Leg, complete_intent, rebuild_legs, unwind_intent
+from lowlat.execution.legs import (
+    Group,
+    Leg,
+    complete_intent,
+    rebuild_legs,
+    settled_e6,
+    unwind_intent,
+)
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.orders import Order
 from lowlat.execution.params import ExecutorParams
@@ -343,7 +350,11 @@ class GroupDesk:
 
     def _take_back(self, group: Group, leg: Leg, surplus_e6: int, now_ns: int) -> bool:
         """Send what undoes a leg's surplus; False when nothing left."""
-        intent = unwind_intent(self._markets, self._desk.accounts, leg.intent, surplus_e6)
+        desk, instrument = self._desk, leg.intent.instrument
+        free_e6 = 0
+        if not leg.sale_refused:
+            free_e6 = settled_e6(desk.accounts, desk.unsettled.values(), instrument)
+        intent = unwind_intent(self._markets, free_e6, leg.intent, surplus_e6)
         cleared = self._sender.check(intent, now_ns) if intent is not None else None
         if cleared is None or isinstance(cleared, Refused):
             return False

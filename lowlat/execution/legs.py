@@ -3,6 +3,7 @@
 Used by GroupDesk; pure. One leg is the orders sent for it and the orders that unwound part of it.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from lowlat.core.layout import (
@@ -26,7 +27,7 @@ from lowlat.venues.polymarket.amounts import (
     floor_to_whole_cent,
 )
 
-__all__ = ["Group", "Leg", "complete_intent", "rebuild_legs", "unwind_intent"]
+__all__ = ["Group", "Leg", "complete_intent", "rebuild_legs", "settled_e6", "unwind_intent"]
 
 _NO_MODULE: Final = bytes(16)
 
@@ -40,6 +41,14 @@ class Leg:
         self.intent = intent
         self.orders: list[Order] = []
         self.unwinds: list[Order] = []
+
+    @property
+    def sale_refused(self) -> bool:
+        """Whether the venue refused to let us sell it back: it counts our tokens otherwise."""
+        return any(
+            order.action == Action.SELL and order.state == OrderState.REJECTED
+            for order in self.unwinds
+        )
 
     @property
     def filled_e6(self) -> int:
@@ -204,13 +213,30 @@ def complete_intent(
     return _immediate(intent, missing_e6, walk.cost_e6, intent.limit_price_e4)
 
 
+def settled_e6(accounts: Accounts, orders: Iterable[Order], instrument: int) -> int:
+    """Return the shares of a token that the venue lets us sell now; ``orders`` are unsettled ones.
+
+    What was sold and has not settled is no longer ours to sell, though it still counts as settled.
+    """
+    held = accounts.positions.get(instrument)
+    if held is None:
+        return 0
+    going_e6 = sum(
+        order.rest_e6 + order.awaited_e6 + order.filled_e6 - order.confirmed_e6
+        for order in orders
+        if order.instrument == instrument and order.action == Action.SELL
+    )
+    return int(min(held.confirmed_e6 - going_e6, held.size_e6))
+
+
 def unwind_intent(
-    markets: MarketReader, accounts: Accounts, intent: IntentRecord, surplus_e6: int
+    markets: MarketReader, free_e6: int, intent: IntentRecord, surplus_e6: int
 ) -> IntentRecord | None:
     """Return the wish that takes surplus shares of a leg back; None when there is no way now.
 
-    Settled tokens are sold; others are made whole by their complement, the same ladder seen from
-    the other side. What was sold is bought back. Never worse than ``unwind_price_e4``.
+    ``free_e6`` shares of the leg's token may be sold now. Those are; others are made whole by their
+    complement, the same ladder seen from the other side. What was sold is bought back. Never worse
+    than ``unwind_price_e4``.
     """
     worst_e4 = intent.unwind_price_e4
     row = markets.market(intent.instrument >> 1)
@@ -221,8 +247,7 @@ def unwind_intent(
         return None
     if intent.action == Action.SELL:
         return _buy(markets, intent, intent.instrument, surplus_e6, worst_e4)
-    held = accounts.positions.get(intent.instrument)
-    if held is not None and min(held.confirmed_e6, held.size_e6) >= surplus_e6:
+    if free_e6 >= surplus_e6:
         sell = _sell(markets, intent, surplus_e6, ONE_E4 - worst_e4)
         if sell is not None:
             return sell

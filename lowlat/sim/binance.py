@@ -15,6 +15,7 @@ import orjson
 from lowlat.core.units import E8
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
+from lowlat.sim.klines import INTERVALS_S, kline_events, kline_rows
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.wire import UNREADABLE, Request, Response, failure, success
 
@@ -26,8 +27,6 @@ CENT_E8: Final = 1_000_000
 LEVELS: Final = 20
 MESSAGES_PER_S_MAX: Final = 5
 PONG_LIMIT_NS: Final = 60 * NS
-INTERVALS_S: Final = {"1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
-
 
 Levels = Sequence[tuple[int, int]]
 
@@ -135,6 +134,16 @@ class Binance:
             if not self._faults.hit("binance_gap_e4"):
                 self._send_diff(book.symbol, first, book.update_id, sides, now_ns)
 
+    def on_second(self, second: int, now_ns: int) -> None:
+        """Send what candle streams say at a whole second whose prices have been noted."""
+        for coin, spot in self._spots.items():
+            symbol = self._books[coin].symbol
+            for interval in INTERVALS_S:
+                stream = f"{symbol.lower()}@kline_{interval}"
+                if self._by_stream.get(stream):
+                    for event in kline_events(spot, symbol, interval, second, now_ns):
+                        self._send(stream, event, ("E", "t", "T"), now_ns)
+
     def publish_top(self, symbol: str, top: tuple[int, int, int, int, int], now_ns: int) -> None:
         """Send one bookTicker: update id, bid and its size, ask and its size."""
         update_id, bid, bid_size, ask, ask_size = top
@@ -220,7 +229,7 @@ class Binance:
             frame = frames.get(kind)
             if frame is None:
                 divisor = 1000 if feed.unit == "MICROSECOND" else MS
-                told = value | {name: value[name] // divisor for name in times}
+                told = _in_unit(value, times, divisor)
                 body: Any = {"stream": stream, "data": told} if feed.combined else told
                 frame = frames[kind] = orjson.dumps(body)
             session.send(frame)
@@ -285,24 +294,8 @@ class Binance:
         limit, start_ms = request.arg("limit", "500"), request.arg("startTime", "0")
         if span_s is None or not limit.isdecimal() or not start_ms.isdecimal():
             return failure(400, "", code=-1100, msg="Illegal characters found in a parameter.")
-        oldest = max(min(spot.seconds), -(-int(start_ms) // 1000))
-        start_s = -(-oldest // span_s) * span_s
-        rows: list[list[Any]] = []
-        while start_s * NS <= now_ns and len(rows) < min(int(limit), 1000):
-            candle = spot.candle(start_s, start_s + span_s)
-            if candle is not None:
-                prices = list(candle)
-                if (start_s + span_s) * NS > now_ns:
-                    prices[3] = spot.price_e8
-                    prices[1] = max(prices[1], prices[3])
-                    prices[2] = min(prices[2], prices[3])
-                texts = [_e8(price) for price in prices]
-                closing_ms = (start_s + span_s) * 1000 - 1
-                rows.append(
-                    [start_s * 1000, *texts, "1.00000000", closing_ms, "1.0", 1, "0.5", "0.5", "0"]
-                )
-            start_s += span_s
-        return success(rows)
+        since_s = -(-int(start_ms) // 1000)
+        return success(kline_rows(spot, span_s, since_s, min(int(limit), 1000), now_ns))
 
 
 class BinanceFeed:
@@ -355,6 +348,16 @@ class BinanceFeed:
         else:
             return {"code": 2, "msg": f"Invalid request: {control.method}", "id": control.id}
         return {"result": result, "id": control.id}
+
+
+def _in_unit(value: dict[str, Any], times: tuple[str, ...], divisor: int) -> dict[str, Any]:
+    """Return a message with its times in the socket's unit, those of its parts too."""
+    return {
+        name: each // divisor
+        if name in times
+        else (_in_unit(each, times, divisor) if isinstance(each, dict) else each)
+        for name, each in value.items()
+    }
 
 
 def _e8(value: int) -> str:

@@ -35,22 +35,34 @@ class SpotPath:
         """The settlement source sits this far from the exchange, in 1e-4 of the price."""
         self.seconds: dict[int, tuple[int, int]] = {}
         self.jumps = 0
+        self._jump_in_s = self._between_jumps_s() * rng.random()
         now_s = now_ns // NS
         for second in range(now_s - HISTORY_S, now_s + 1):
             self.step(1.0, calm=True)
             self.close_second(second)
 
     def step(self, seconds: float, *, calm: bool = False) -> bool:
-        """Move on by a time; return True when the price jumped. ``calm`` never jumps."""
+        """Move on by a time; return True when the price jumped. ``calm`` never jumps.
+
+        Jumps are spread evenly with a jitter, so that short runs see their share of them.
+        """
         sigma = self._flow.volatility_bps_per_sqrt_s * 1e-4 * math.sqrt(seconds)
         move = self._rng.gauss(0.0, sigma)
-        jumped = not calm and self._rng.random() < self._flow.jumps_per_minute / 60.0 * seconds
+        jumped = False
+        if not calm:
+            self._jump_in_s -= seconds
+            jumped = self._jump_in_s <= 0.0
         if jumped:
             self.jumps += 1
+            self._jump_in_s += self._between_jumps_s() * (0.5 + self._rng.random())
             size = self._flow.jump_bps * 1e-4 * (0.5 + self._rng.random())
             move += size if self._rng.random() < 0.5 else -size
         self.move(move)
         return jumped
+
+    def _between_jumps_s(self) -> float:
+        rate = self._flow.jumps_per_minute
+        return 60.0 / rate if rate > 0.0 else math.inf
 
     def move(self, relative: float) -> None:
         """Shift the price by a relative amount, on the exchange's cent grid."""

@@ -179,6 +179,7 @@ class Venue:
         for spot in self.spots.values():
             spot.close_second(second)
         self._ticker.on_second(second, now_ns)
+        self.binance.on_second(second, now_ns)
         self.timers.at(now_ns + NS, self._on_second)
 
     def _on_ping(self, now_ns: int) -> None:

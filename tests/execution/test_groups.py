@@ -169,6 +169,44 @@ def test_settled_tokens_are_sold_instead(desk):
     assert desk.position(0).size_e6 == 0
 
 
+def half_filled(desk, group, trade):
+    """Open a group whose second leg is killed; return the newest order, the one that unwinds."""
+    desk.book(1, [(3000, 500)], [(3200, 500)])
+    desk.wish(*legs(desk, group=group))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    key, _ = desk.posts()[-1]
+    first = orders(desk)[-2]
+    killed = {"success": False, "errorMsg": KILLED, "orderID": "", "status": ""}
+    desk.answer(key, [desk.matched(first, "100", "46", trade), killed])
+    desk.turn()
+    return orders(desk)[-1]
+
+
+def test_tokens_that_were_sold_are_not_sold_again_before_the_sale_settles(desk):
+    desk.wish(desk.intent(0, 4600, size=100))
+    desk.answer(desk.posts()[0][0], desk.matched(desk.order(), "100", "46", "before"))
+    desk.user(desk.trade_event(desk.order(), "100", "0.46", "before", "CONFIRMED"))
+    sale = half_filled(desk, 77, "one")
+    assert (sale.instrument, lo.Action(sale.action)) == (0, lo.Action.SELL)
+    desk.answer(desk.posts()[-1][0], desk.matched(sale, "100", "45", "sold"))
+    desk.turn()
+    assert desk.position(0).size_e6 == desk.position(0).confirmed_e6 == 100_000_000
+    again = half_filled(desk, 78, "two")
+    assert (again.instrument, lo.Action(again.action)) == (1, lo.Action.BUY)
+
+
+def test_sale_that_the_venue_refuses_is_followed_by_the_complement(desk):
+    desk.wish(desk.intent(0, 4600, size=100))
+    desk.answer(desk.posts()[0][0], desk.matched(desk.order(), "100", "46", "before"))
+    desk.user(desk.trade_event(desk.order(), "100", "0.46", "before", "CONFIRMED"))
+    sale = half_filled(desk, 77, "one")
+    assert lo.Action(sale.action) == lo.Action.SELL
+    desk.answer(desk.posts()[-1][0], {"error": "not enough balance / allowance"}, 400)
+    desk.turn()
+    second = orders(desk)[-1]
+    assert (second.instrument, lo.Action(second.action)) == (1, lo.Action.BUY)
+
+
 def test_partly_filled_legs_are_evened_to_the_smaller(desk):
     desk.wish(*legs(desk, order_type=int(lo.OrderType.FAK)))
     desk.book(1, [(3000, 500)], [(3500, 500)])

@@ -147,6 +147,28 @@ def test_klines_hold_the_running_candle_and_end_with_the_last_price(venue):
     assert get(venue, "/api/v3/depth", symbol="WHATUSDT")[1]["code"] == -1121
 
 
+@pytest.mark.parametrize(("unit", "in_s"), [("MICROSECOND", 10**6), ("MILLISECOND", 10**3)])
+def test_candle_streams_speak_each_two_seconds_and_once_when_a_candle_is_over(venue, unit, in_s):
+    path = f"/stream?streams=btcusdt@kline_1m/btcusdt@kline_1h&timeUnit={unit}"
+    client = Client(venue, venue.binance.feed(path))
+    client.wait(61_000)
+    events = [frame["data"] for frame in client.frames]
+    minutes = [event["k"] for event in events if event["k"]["i"] == "1m"]
+    hours = [event["k"] for event in events if event["k"]["i"] == "1h"]
+    assert len(minutes) == 31
+    assert len(hours) == 30
+    (over,) = [candle for candle in minutes if candle["x"]]
+    start = START_NS // S
+    assert (over["t"], over["T"]) == (start * in_s, (start + 60) * in_s - 1)
+    assert minutes[-1]["t"] == (start + 60) * in_s
+    assert [event["E"] for event in events] == sorted(event["E"] for event in events)
+    assert {candle["o"] for candle in hours} == {over["o"]}
+    query = {"symbol": "BTCUSDT", "interval": "1m", "startTime": str(START_NS // MS)}
+    row = get(venue, "/api/v3/klines", **query)[1][0]
+    assert [over[name] for name in "ohlc"] == row[1:5]
+    assert events[0]["E"] == (start + 2) * in_s
+
+
 def test_average_is_the_mean_of_sixty_whole_seconds(venue):
     client = Client(venue, venue.rtds)
     client.send(
