@@ -124,7 +124,7 @@ def read_audit(instance: str) -> tuple[list[AuditLine], int]:
                 continue
             try:
                 found.append(msgspec.json.decode(raw, type=AuditLine))
-            except msgspec.MsgspecError:
+            except ValueError:
                 damaged += 1
     return found, damaged
 

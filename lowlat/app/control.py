@@ -25,6 +25,7 @@ from lowlat.app.reload import Configs, Outcome, Wanted
 from lowlat.app.reload_rules import Change
 from lowlat.app.socket_server import Asker, SocketServer
 from lowlat.app.supervisor import ChildState, Supervisor
+from lowlat.core.layout import Rule
 from lowlat.shm.stats import StatsWriter
 
 __all__ = ["Controller", "Request"]
@@ -137,7 +138,8 @@ class Controller:
     def _on_line(self, line: bytes, asker: Asker, now_ns: int) -> None:
         try:
             request = msgspec.json.decode(line, type=Request)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
+            # Of msgspec, and of bytes that are no UTF-8.
             asker.answer(_refusal("usage", f"not a request: {error}"))
             return
         op = self._ops.get(request.op)
@@ -183,11 +185,13 @@ class Controller:
         found = [str(each) for each in self._cells.pulled()] if self._cells else []
         if self._supervisor.halt:
             found.append(f"supervisor: {self._supervisor.halt.name.lower()}")
-        found += [
-            f"{process}: its own halt cell is set"
-            for process in self._roles
-            if self.shared.halt_of(process)
-        ]
+        by_rule: dict[str, list[str]] = {}
+        for process in self._roles:
+            code = self.shared.halt_of(process)
+            if code:
+                name = Rule(code).name.lower() if code in Rule.__members__.values() else str(code)
+                by_rule.setdefault(name, []).append(process)
+        found += [f"{', '.join(each)}: {rule}" for rule, each in by_rule.items()]
         if self.configs.busy and self.shared.held:
             found.append("hold: between two generations")
         return found
@@ -291,7 +295,8 @@ class Controller:
         elif number == signal.SIGUSR1:
             for process in self._roles:
                 child = self._supervisor.child(process)
-                if child is not None:
+                # One that does not steer (yet) would die of it.
+                if child is not None and self.shared.acks(process) is not None:
                     child.send(signal.SIGUSR1)
         elif number == signal.SIGUSR2:
             pull_halt(self._supervisor.instance, Puller.SIGNAL, "SIGUSR2", time.time_ns())

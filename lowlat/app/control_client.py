@@ -1,5 +1,6 @@
 """Ask a running supervisor for something, over its control socket. Blocks, for commands only."""
 
+import contextlib
 import os
 import socket
 from typing import Any, Final
@@ -27,7 +28,9 @@ def ask(instance: str, request: dict[str, Any], timeout_s: float) -> dict[str, A
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
             connection.connect(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
-            connection.sendall(msgspec.json.encode(request) + b"\n")
+            with contextlib.suppress(BrokenPipeError):
+                # Whoever may not ask is told so before the question is read.
+                connection.sendall(msgspec.json.encode(request) + b"\n")
             return _answer(connection)
     except (FileNotFoundError, ConnectionRefusedError):
         raise NobodyAnswersError(

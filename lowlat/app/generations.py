@@ -96,7 +96,7 @@ def read_generation(instance: str, number: int) -> Generation:
     try:
         found = msgspec.json.decode(raw, type=_File)
         values = msgspec.json.decode(found.config, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise ConfigError(f"generation {number}: {path} is damaged: {error}") from None
     if found.number != number or found.digest != _digest(bytes(found.config)):
         raise ConfigError(f"generation {number}: {path} is damaged: its digest differs")
