@@ -72,7 +72,7 @@ cdef class CoinModel:
 
     cdef void _cross(self, int64_t before, int64_t second) noexcept:
         """Note the mid in force at each second boundary since before, and its return."""
-        cdef double at_before, move, square, fast, slow, variance
+        cdef double at_before, move, square, share, fast, slow, variance
         cdef int64_t crossed, gap = second - before
         cdef bint known = self.found_mid(before, &at_before)
         for crossed in range(before + 1, second + 1):
@@ -83,14 +83,13 @@ cdef class CoinModel:
             return
         move = log(self.mid / at_before)
         square = move * move / gap
-        fast = pow(self._decay_fast, gap)
-        slow = pow(self._decay_slow, gap)
-        if self.returns_count:
-            self._fast = fast * self._fast + (1.0 - fast) * square
-            self._slow = slow * self._slow + (1.0 - slow) * square
-        else:
-            self._fast = self._slow = square
         self.returns_count += gap
+        # A plain mean until the window is full: one early return must not stand for all of it.
+        share = <double>gap / self.returns_count
+        fast = max(1.0 - pow(self._decay_fast, gap), share)
+        slow = max(1.0 - pow(self._decay_slow, gap), share)
+        self._fast += fast * (square - self._fast)
+        self._slow += slow * (square - self._slow)
         if self.returns_count >= self._warmup_s:
             variance = self._fast_weight * self._fast + (1.0 - self._fast_weight) * self._slow
             self._volatility = max(sqrt(variance), self._volatility_floor)
@@ -98,7 +97,7 @@ cdef class CoinModel:
     def take_print(self, int64_t stamp_ns, double price):
         """Take a settlement spot print; with the exchange's mid of its second it gives a basis."""
         cdef int64_t second = seconds_of(stamp_ns)
-        cdef double mid, basis, off
+        cdef double mid, basis, off, weight
         cdef bint known
         if self.last_print_s - second >= RING:
             return
@@ -117,15 +116,12 @@ cdef class CoinModel:
         if not known:
             return
         basis = log(price / mid)
-        if not self.basis_count:
-            self.basis = basis
-        else:
-            off = basis - self.basis
-            self.basis += (1.0 - self._decay_basis) * off
-            self.basis_variance = self._decay_basis * (
-                self.basis_variance + (1.0 - self._decay_basis) * off * off
-            )
         self.basis_count += 1
+        # As above: a print beside a jump is compared with the wrong mid, now and then the first.
+        weight = max(1.0 - self._decay_basis, 1.0 / self.basis_count)
+        off = basis - self.basis
+        self.basis += weight * off
+        self.basis_variance = (1.0 - weight) * (self.basis_variance + weight * off * off)
         self._basis_factor = exp(self.basis)
         self.basis_noise = max(sqrt(self.basis_variance), self._basis_noise_floor)
 

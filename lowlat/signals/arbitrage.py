@@ -31,6 +31,7 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, ONE_E4
+from lowlat.signals._arbitrage import Event, Leg
 from lowlat.signals.module import Module
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
@@ -40,11 +41,8 @@ _MS_NS: Final = 1_000_000
 _BUY: Final = int(Action.BUY)
 _NO_EVENT: Final = bytes(32)
 _ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
-_CROSSED: Final = int(BookFlag.CROSSED)
 _CONFIRMED: Final = int(BookFlag.CONFIRMED)
 _PRICES: Final = ONE_E4 + 1
-_UNKNOWN_COST: Final = 10 * E6
-"""Stands for a missing side: no set with it can look cheap."""
 
 
 class ArbitrageParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,51 +73,6 @@ class ArbitrageParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"miss_ppm was {self.miss_ppm}, expected 0 to 1000000")
 
 
-class _Leg:
-    """One market: its all-in costs at the touch, in 1e-6 dollar a share."""
-
-    __slots__ = (
-        "costs",
-        "event",
-        "exponent",
-        "market",
-        "min_size_e6",
-        "next_ns",
-        "no_e6",
-        "rate_e6",
-        "row",
-        "step_e6",
-        "tick_e4",
-        "yes_e6",
-    )
-
-    def __init__(self, row: MarketRow, costs: "array[int]") -> None:
-        self.row = row
-        self.market = row.market
-        self.costs = costs
-        self.rate_e6 = row.fee_rate_e6
-        self.exponent = row.fee_exponent
-        self.tick_e4 = row.tick_e4
-        self.step_e6 = TICKS[row.tick_e4].ladder_step_e6
-        self.min_size_e6 = row.min_size_e6
-        self.event: _Event | None = None
-        self.yes_e6 = self.no_e6 = _UNKNOWN_COST
-        self.next_ns = 0
-
-
-class _Event:
-    """The legs of one event and the sums of their touches, kept as the legs change."""
-
-    __slots__ = ("complete", "legs", "next_ns", "no_e6", "payout_no_e6", "yes_e6")
-
-    def __init__(self) -> None:
-        self.legs: list[_Leg] = []
-        self.complete = False
-        self.yes_e6 = self.no_e6 = 0
-        self.payout_no_e6 = 0
-        self.next_ns = [0, 0]
-
-
 class Arbitrage(Module):
     """Buys complete sets below their payout."""
 
@@ -129,8 +82,8 @@ class Arbitrage(Module):
 
     def __init__(self, params: Any) -> None:
         super().__init__(params)
-        self._legs: dict[int, _Leg] = {}
-        self._events: dict[bytes, _Event] = {}
+        self._legs: dict[int, Leg] = {}
+        self._events: dict[bytes, Event] = {}
         self._costs: dict[tuple[int, int], array[int]] = {}
 
     # ------------------------------------------------------------------------------- callbacks
@@ -151,51 +104,27 @@ class Arbitrage(Module):
         costs = self._costs.get(schedule)
         if costs is None:
             costs = self._costs[schedule] = _cost_table(*schedule)
-        leg = self._legs[row.market] = _Leg(row, costs)
+        leg = self._legs[row.market] = Leg(row, costs, self.params.margin_e6, self)
         if before is not None:
             leg.next_ns = before.next_ns
         if _exclusive(row):
-            event = self._events.setdefault(row.event_id, _Event())
-            event.legs.append(leg)
-            event.legs.sort(key=_market)
-            leg.event = event
-            _resum(event)
+            self._events.setdefault(row.event_id, Event()).add(leg)
 
     def on_gone(self, market: int) -> None:
         """Forget a market; its event is incomplete without it."""
         leg = self._legs.pop(market, None)
-        if leg is not None and leg.event is not None:
-            leg.event.legs.remove(leg)
-            _resum(leg.event)
+        event = leg.event if leg is not None else None
+        if leg is not None and event is not None:
+            event.remove(leg)
+            if not event.legs:
+                del self._events[leg.row.event_id]
 
-    def on_book(self, book: BookView, now_ns: int) -> None:
-        """Renew this market's part of the sums; act when a sum is below its payout."""
-        leg = self._legs[book.market]
-        flags = book.flags
-        if flags & _CROSSED:
-            self._crossed(leg, book, now_ns)
-            return
-        event = leg.event
-        if event is None:
-            return
-        ask_e4 = book.best_ask_e4(0)
-        bid_e4 = book.best_bid_e4(0)
-        yes_e6 = leg.costs[ask_e4] if ask_e4 > 0 else _UNKNOWN_COST
-        no_e6 = leg.costs[ONE_E4 - bid_e4] if bid_e4 > 0 else _UNKNOWN_COST
-        event.yes_e6 += yes_e6 - leg.yes_e6
-        event.no_e6 += no_e6 - leg.no_e6
-        leg.yes_e6 = yes_e6
-        leg.no_e6 = no_e6
-        if not event.complete:
-            return
-        margin_e6 = self.params.margin_e6
-        if event.yes_e6 + margin_e6 < E6:
-            self._buy_event(event, Outcome.YES, ONE_E4, now_ns)
-        elif event.no_e6 + margin_e6 < event.payout_no_e6:
-            self._buy_event(event, Outcome.NO, event.payout_no_e6 // 100, now_ns)
+    def look(self, market: int) -> Leg:
+        """Return the market's leg: it keeps the sums, and calls ``crossed`` and ``buy_event``."""
+        return self._legs[market]
 
     # ------------------------------------------------------------------------------- acting
-    def _crossed(self, leg: _Leg, book: BookView, now_ns: int) -> None:
+    def crossed(self, leg: Leg, book: BookView, now_ns: int) -> None:
         """Count a raw violation; buy both tokens only when a re-read confirmed it."""
         self.ctx.count("raw_violations")
         if not book.flags & _CONFIRMED or now_ns < leg.next_ns:
@@ -204,7 +133,7 @@ class Arbitrage(Module):
         if self._buy_set(legs, outcomes, [book, book], ONE_E4, now_ns):
             leg.next_ns = now_ns + self.params.cooldown_ms * _MS_NS
 
-    def _buy_event(self, event: _Event, outcome: int, payout_e4: int, now_ns: int) -> None:
+    def buy_event(self, event: Event, outcome: int, now_ns: int) -> None:
         """Buy one outcome of every market of the event, if each book is fresh and healthy."""
         if now_ns < event.next_ns[outcome] or len(event.legs) > self.params.legs_max:
             return
@@ -215,12 +144,13 @@ class Arbitrage(Module):
                 self.ctx.count("unfit_leg")
                 return
             views.append(view)
-        if self._buy_set(event.legs, [int(outcome)] * len(views), views, payout_e4, now_ns):
+        payout_e4 = ONE_E4 if outcome == Outcome.YES else event.payout_no_e6 // 100
+        if self._buy_set(event.legs, [outcome] * len(views), views, payout_e4, now_ns):
             event.next_ns[outcome] = now_ns + self.params.cooldown_ms * _MS_NS
 
     def _buy_set(
         self,
-        legs: Sequence[_Leg],
+        legs: Sequence[Leg],
         outcomes: Sequence[int],
         views: Sequence[BookView],
         payout_e4: int,
@@ -280,7 +210,7 @@ class Arbitrage(Module):
 
     def _sized(
         self,
-        legs: Sequence[_Leg],
+        legs: Sequence[Leg],
         outcomes: Sequence[int],
         views: Sequence[BookView],
         payout_e4: int,
@@ -311,7 +241,7 @@ class Arbitrage(Module):
 
     def _fits(
         self,
-        legs: Sequence[_Leg],
+        legs: Sequence[Leg],
         outcomes: Sequence[int],
         views: Sequence[BookView],
         walk: SetWalk,
@@ -343,15 +273,6 @@ def _exclusive(row: MarketRow) -> bool:
     )
 
 
-def _resum(event: _Event) -> None:
-    """Count the legs again: complete only with every market that the venue lists."""
-    count = len(event.legs)
-    event.complete = count >= 2 and all(leg.row.event_market_count == count for leg in event.legs)
-    event.yes_e6 = sum(leg.yes_e6 for leg in event.legs)
-    event.no_e6 = sum(leg.no_e6 for leg in event.legs)
-    event.payout_no_e6 = (count - 1) * E6
-
-
 def _cost_table(rate_e6: int, exponent: int) -> "array[int]":
     """Return what one share costs with its taker fee, 1e-6 dollar, for every price."""
     table = array("q", bytes(8 * _PRICES))
@@ -362,14 +283,10 @@ def _cost_table(rate_e6: int, exponent: int) -> "array[int]":
     return table
 
 
-def _unwind_e6(leg: _Leg, view: BookView, outcome: int) -> int:
+def _unwind_e6(leg: Leg, view: BookView, outcome: int) -> int:
     """Return what undoing one share costs: the spread, and the fee twice. Source: feeds.md 6.1."""
     ask_e4 = view.best_ask_e4(outcome)
     bid_e4 = max(0, view.best_bid_e4(outcome))
     if ask_e4 <= 0:
         return E6
     return max(0, ask_e4 - bid_e4) * 100 + 2 * (leg.costs[ask_e4] - ask_e4 * 100)
-
-
-def _market(leg: _Leg) -> int:
-    return leg.market

@@ -105,14 +105,12 @@ class CoinModel:
         gap = second - before
         move = log(mid / at_before)
         square = move * move / gap
-        fast = self._decay_fast**gap
-        slow = self._decay_slow**gap
-        if self.returns_count:
-            self._fast = fast * self._fast + (1.0 - fast) * square
-            self._slow = slow * self._slow + (1.0 - slow) * square
-        else:
-            self._fast = self._slow = square
         self.returns_count += gap
+        share = gap / self.returns_count
+        fast = max(1.0 - self._decay_fast**gap, share)
+        slow = max(1.0 - self._decay_slow**gap, share)
+        self._fast += fast * (square - self._fast)
+        self._slow += slow * (square - self._slow)
         params = self._params
         if self.returns_count >= params.warmup_s:
             weight = params.volatility_fast_weight
@@ -138,14 +136,11 @@ class CoinModel:
         if mid is None:
             return
         basis = log(price / mid)
-        if not self.basis_count:
-            self.basis = basis
-        else:
-            decay = self._decay_basis
-            off = basis - self.basis
-            self.basis += (1.0 - decay) * off
-            self.basis_variance = decay * (self.basis_variance + (1.0 - decay) * off * off)
         self.basis_count += 1
+        weight = max(1.0 - self._decay_basis, 1.0 / self.basis_count)
+        off = basis - self.basis
+        self.basis += weight * off
+        self.basis_variance = (1.0 - weight) * (self.basis_variance + weight * off * off)
         self._basis_factor = exp(self.basis)
         self.basis_noise = max(sqrt(self.basis_variance), self._params.basis_noise_floor)
 

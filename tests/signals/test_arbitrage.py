@@ -1,9 +1,13 @@
 """Complete sets over list-backed ports: what is bought, in which order, and what is left alone."""
 
+import random
+
 import pytest
 from engine_fakes import World
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
-from lowlat.core.layout import SIGNAL, Action, BookFlag, MarketStatus
+from lowlat.core.layout import MARKET_ROW, SIGNAL, Action, BookFlag, MarketStatus
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
 from lowlat.signals.arbitrage import Arbitrage, ArbitrageParams
@@ -227,3 +231,79 @@ def test_a_full_gate_drops_the_whole_set_and_counts_it():
     assert world.signals.records == []
     assert world.counts["signals.dropped_gate_full"] == 2
     assert reader.poll() == 0
+
+
+class Plain(Arbitrage):
+    """Arbitrage that keeps no sums: adds every leg's touches up again for each book."""
+
+    def __init__(self, params):
+        super().__init__(params)
+        self.touches = {}
+
+    def look(self, market):
+        self.touches[market] = None
+
+    def on_book(self, book, now_ns):
+        leg = self._legs[book.market]
+        if book.flags & BookFlag.CROSSED:
+            self.crossed(leg, book, now_ns)
+            return
+        ask_e4, bid_e4 = book.best_ask_e4(0), book.best_bid_e4(0)
+        self.touches[leg.market] = (
+            leg.costs[ask_e4] if ask_e4 > 0 else 10 * E6,
+            leg.costs[10_000 - bid_e4] if bid_e4 > 0 else 10 * E6,
+        )
+        event = leg.event
+        if event is None or any(
+            other.row.event_market_count != len(event.legs) for other in event.legs
+        ):
+            return
+        legs = [self.touches[other.market] or (10 * E6, 10 * E6) for other in event.legs]
+        margin_e6 = self.params.margin_e6
+        if sum(yes for yes, _ in legs) + margin_e6 < E6:
+            self.buy_event(event, 0, now_ns)
+        elif sum(no for _, no in legs) + margin_e6 < (len(legs) - 1) * E6:
+            self.buy_event(event, 1, now_ns)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32))
+def test_the_sums_that_are_kept_are_those_added_up_again(seed):
+    chance = random.Random(seed)
+    worlds = [World(), World()]
+    params = ArbitrageParams(margin_e6=1, miss_ppm=0, cooldown_ms=0)
+    engines = []
+    for world, kind in zip(worlds, (Arbitrage, Plain), strict=True):
+        put_event(world, 3)
+        world.put_market(3)
+        engine = SignalsEngine([(kind(params), Mode.PAPER)], ports_of(world), EngineParams())
+        engine.start()
+        engines.append(engine)
+    for _ in range(60):
+        market, what = chance.randrange(4), chance.randrange(40)
+        bid = chance.randrange(2_800, 3_700, 100)
+        bids, asks = [(bid, chance.choice([9, 60]))], [(bid + chance.choice([-100, 100, 200]), 60)]
+        changes = {"tick_e4": chance.choice([10, 100]), "fee_rate_e6": chance.choice([0, 40_000])}
+        by_ns = chance.randrange(10**9)
+        for world in worlds:
+            world.advance(by_ns)
+            world.shard()
+            if what == 0 and market < 3:
+                world.put_market(
+                    market, event_id=EVENT, neg_risk=1, event_market_count=3, **changes
+                )
+            elif what == 1:
+                world.put_market(market, generation=by_ns % 1_000 + 2, **changes)
+            elif what < 6:
+                bids = []
+            world.put_book(market, bids, asks, generation=world_generation(world, market))
+        for world, engine in zip(worlds, engines, strict=True):
+            engine.turn(world.now)
+            assert engine.errors == {}
+        assert worlds[0].signals.records == worlds[1].signals.records
+        assert worlds[0].counts == worlds[1].counts
+    event(f"{min(len(worlds[0].signals.records), 9)} records or more")
+
+
+def world_generation(world, market):
+    return MARKET_ROW.unpack(world.markets.images[market]).generation

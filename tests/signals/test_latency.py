@@ -269,6 +269,26 @@ def test_volatility_of_a_known_walk_is_found():
     assert coin.volatility == pytest.approx(1e-4, rel=0.01)
 
 
+def test_first_print_beside_a_jump_neither_sets_the_basis_nor_is_believed_to_be_exact():
+    coin = CoinModel(CoinParams(spot_lag_ms=0))
+    for second in range(20):
+        coin.take_mid(100.0, (1_000 + second) * S, 1)
+        coin.take_print((1_000 + second) * S, 100.3 if second == 1 else 100.0)
+    assert coin.basis_count == 19
+    assert coin.basis == pytest.approx(0.003 / 19, rel=0.01)
+    assert coin.basis_noise > 0.0005
+
+
+def test_one_jump_at_the_start_does_not_stand_for_the_whole_window():
+    coin = CoinModel(CoinParams(spot_lag_ms=0, warmup_s=10))
+    for second in range(60):
+        mid = 100.0 if not second else 100.5 + 0.01 * (second % 2)
+        coin.take_mid(mid, second * S, 1)
+    jump, step = 0.005, 0.0001
+    expected = ((jump**2 + 58 * step**2) / 59) ** 0.5
+    assert coin.volatility == pytest.approx(expected, rel=0.05)
+
+
 def test_silence_and_reconnects_say_nothing_about_volatility():
     coin = CoinModel(CoinParams(warmup_s=1))
     for second in range(60):
