@@ -55,6 +55,8 @@ class ChildSpec:
     ready_s: float = 20.0
     hang_s: float = 10.0
     """A heartbeat older than this is a hung loop: kill, restart. Only with ``segments``."""
+    stopped_s: float = 10.0
+    """The same for a child that is stopped (SIGSTOP)."""
     after: tuple[str, ...] | None = None
     """Children that must be READY before it is started; None: all that are named before it."""
     stats: StatsShape = field(default_factory=StatsShape)
@@ -161,6 +163,15 @@ class ChildProcess:
         if self._process is not None:
             self.exit_code = self._process.wait()
         self.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped it (SIGSTOP); not whether a debugger holds it."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[0] == b"T"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def send(self, number: int) -> None:
         """Send a signal to this very life; nothing when it is gone."""

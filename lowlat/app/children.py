@@ -29,6 +29,7 @@ def children_of(
                 argv,
                 trades=not _HALTS.isdisjoint(process.engines),
                 hang_s=process.hang_ms / 1000,
+                stopped_s=process.stopped_ms / 1000,
                 after=(*after, *start_after(topology, name)),
                 stats=stats_shape_of(process.engines),
             )

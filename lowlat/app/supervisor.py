@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol, Self
 
 from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
 from lowlat.app.names import HALT_GAUGE, HOLD_GAUGE, RESUMES, SUPERVISOR, generation_word
+from lowlat.app.postmortem import PostMortem
 from lowlat.app.state import (
     ChildRecord,
     forget_children,
@@ -64,7 +65,7 @@ _log: Final = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 OnReady = Callable[[str, dict[str, Any]], None]
-OnCrash = Callable[[ChildProcess, str], None]
+OnCrash = Callable[[ChildProcess, str], object]
 
 
 class Service(Protocol):
@@ -168,8 +169,8 @@ class Supervisor:
         self.state_dir: Path = state_dir(instance)
         self.on_turn: Callable[[], None] | None = None
         """Called at the end of every turn, also while children start, drain or reboot."""
-        self.on_crash: OnCrash | None = None
-        """Called with the life that ended unasked, and how: writes the post-mortem bundle."""
+        self.on_crash: OnCrash | None = PostMortem(instance)
+        """Called with the life that ended unasked, and how."""
         self.services: list[Service] = []
         """Served in every turn; add them before ``open``."""
         self.failure = ""
@@ -338,7 +339,7 @@ class Supervisor:
             elif now_ns >= seat.due_ns:
                 _log.error("not ready child=%s after_s=%.1f", seat.spec.name, seat.spec.ready_s)
                 self._give_up_on(seat, life)
-        elif seat.state is ChildState.READY and self._is_hung(seat, now_ns):
+        elif seat.state is ChildState.READY and self._is_hung(seat, life, now_ns):
             _log.error("hung child=%s pid=%d", seat.spec.name, life.pid)
             life.send(signal.SIGKILL)
 
@@ -401,11 +402,14 @@ class Supervisor:
         wait_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (deaths - 2))
         return int(wait_s * _NS * self._random.uniform(0.5, 1.0))
 
-    def _is_hung(self, seat: _Seat, now_ns: int) -> bool:
+    def _is_hung(self, seat: _Seat, life: ChildProcess, now_ns: int) -> bool:
         if not seat.spec.segments:
             return False
         latest_ns = max(self._heartbeat_ns(seat), seat.due_ns)
-        if now_ns - latest_ns <= seat.spec.hang_s * _NS:
+        age_ns = now_ns - latest_ns
+        if age_ns > seat.spec.stopped_s * _NS and life.stopped:
+            return True
+        if age_ns <= seat.spec.hang_s * _NS:
             return False
         if seat.still[0] != latest_ns:
             seat.still = (latest_ns, now_ns)

@@ -72,6 +72,8 @@ class ProcessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """park: how often time-driven work and inputs that nobody rings for are looked at."""
     hang_ms: Annotated[int, msgspec.Meta(ge=250, le=600_000)] = 10_000
     """A loop that did not turn for so long is killed and started again."""
+    stopped_ms: Annotated[int, msgspec.Meta(ge=100, le=600_000)] = 250
+    """The same for a process that somebody stopped (SIGSTOP): no need to guess."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """The supervisor over real, tiny child processes: Python programs of a few lines."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -9,12 +10,21 @@ import textwrap
 import pytest
 
 from lowlat.app.child import ChildSpec, SpawnError
+from lowlat.app.postmortem import read_bundles
 from lowlat.app.state import living_children, state_dir
-from lowlat.app.supervisor import HALT_GAUGE, NAME, ChildState, HaltCode, Supervisor
+from lowlat.app.supervisor import (
+    HALT_GAUGE,
+    NAME,
+    RESTARTS_MAX,
+    ChildState,
+    HaltCode,
+    Supervisor,
+)
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import SegmentError
 from lowlat.core.layout import STREAMS, TABLES
 from lowlat.shm.attachment import Attachment
+from lowlat.shm.layouts import StatsShape
 from lowlat.shm.locks import start_ticks
 from lowlat.shm.places import segment_names
 
@@ -309,3 +319,93 @@ def test_state_directory_is_private(instance):
     path.chmod(0o755)
     with pytest.raises(SegmentError, match="chmod 700"):
         state_dir(instance)
+
+
+def test_children_start_as_soon_as_those_they_need_are_ready(instance):
+    steps = []
+    slow = POLITE.replace(
+        "print(", "import time\nwhile not os.path.exists(path): time.sleep(0.01)\nprint("
+    )
+    gate = state_dir(instance) / "go"
+    slow = f"import os\npath = {str(gate)!r}\n" + slow
+    specs = [
+        spec("slow", slow, after=()),
+        spec("free", POLITE, after=()),
+        spec("behind", POLITE, after=("slow", "free")),
+    ]
+    with supervisor(instance, *specs) as sup:
+
+        def ready(name, _):
+            steps.append(name)
+            if name == "free":
+                gate.touch()
+
+        sup.start(steps.append, ready)
+    assert steps == ["starting slow", "starting free", "free", "slow", "starting behind", "behind"]
+
+
+def test_crash_leaves_a_bundle_and_an_orderly_end_does_not(instance):
+    with supervisor(instance, spec("x", POLITE)) as sup:
+        sup.start()
+        sup.kill(["x"])
+        turn_until(sup, lambda: state_of(sup, "x").restarts == 1)
+        turn_until(sup, lambda: state_of(sup, "x").state is ChildState.READY)
+        [bundle] = read_bundles(instance)
+        assert "SIGKILL" in bundle.read_text()
+    assert len(read_bundles(instance)) == 1
+
+
+BEATING = """
+import os, signal, sys, time
+sys.path[:0] = {path!r}
+from lowlat.core.clock import monotonic_ns
+from lowlat.shm.attachment import Attachment
+stats = Attachment({instance!r}, "x").open_stats()
+stats.heartbeat.set(monotonic_ns())
+print('{{"ready": true}}', flush=True)
+while not os.path.exists({stop!r}):
+    stats.heartbeat.set(monotonic_ns())
+    time.sleep(0.005)
+signal.pause()
+"""
+
+
+def beating(instance, tmp_path, **options):
+    code = BEATING.format(path=sys.path, instance=instance, stop=str(tmp_path / "stop"))
+    options = {"segments": True, "stats": StatsShape(8, 1, 1)} | options
+    return ChildSpec("x", (sys.executable, "-c", code), ready_s=20.0, **options)
+
+
+def test_stopped_child_is_replaced_long_before_it_counts_as_hung(instance, tmp_path):
+    with supervisor(instance, beating(instance, tmp_path, hang_s=60.0, stopped_s=0.2)) as sup:
+        sup.start()
+        pid = state_of(sup, "x").pid
+        began_ns = monotonic_ns()
+        os.kill(pid, signal.SIGSTOP)
+        turn_until(sup, lambda: state_of(sup, "x").pid not in {0, pid}, 20)
+        assert monotonic_ns() - began_ns < 20e9
+
+
+def test_loop_that_hangs_is_replaced_only_when_it_was_seen_to_stand(instance, tmp_path):
+    """A supervisor that slept sees an old heartbeat: it looks again before it kills."""
+    with supervisor(instance, beating(instance, tmp_path, hang_s=0.3, stopped_s=60.0)) as sup:
+        sup.start()
+        pid = state_of(sup, "x").pid
+        (tmp_path / "stop").touch()
+        # The heartbeat grows old while we do not look.
+        select.poll().poll(500)
+        sup.turn(0.0)
+        assert state_of(sup, "x").pid == pid, "one look is not enough"
+        (tmp_path / "stop").unlink()
+        turn_until(sup, lambda: state_of(sup, "x").pid not in {0, pid}, 20)
+
+
+def test_forgiven_deaths_are_no_crash_loop(instance):
+    with supervisor(instance, spec("x", POLITE)) as sup:
+        sup.start()
+        for count in range(1, RESTARTS_MAX + 3):
+            sup.kill(["x"])
+            turn_until(sup, lambda count=count: state_of(sup, "x").restarts == count)
+            turn_until(sup, lambda: state_of(sup, "x").state is ChildState.READY)
+            sup.forgive("x")
+        assert not sup.failure

@@ -13,12 +13,14 @@ import subprocess
 import sys
 from collections import defaultdict
 
+import msgspec
 import pytest
 from rig import Rig
 
 from lowlat.app.agreement import VenueDoor
 from lowlat.app.child import module_argv
 from lowlat.app.state import living_children
+from lowlat.app.topology import FUSED
 from lowlat.cli._demo_files import open_account, write_config
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.layout import IntentFlag, OrderState, OrderType
@@ -86,7 +88,7 @@ def chaos(instance, home, seed, kills, capsys):
             rig.run(draw.uniform(0.0, 0.8))
             took_s.append(rig.await_ready("engine", rig.kill("engine")))
             # This is the test's own doing, no crash loop.
-            rig.supervisor._seats["engine"].deaths_ns.clear()
+            rig.supervisor.forgive("engine")
         trades_again(rig)
         rig.run(0.5)
         assert_agrees(rig)
@@ -145,7 +147,10 @@ def test_killed_recorder_and_stopped_engine_cost_nothing(instance, home):
     SIGSTOP of the engine for three seconds: its books grow old, frames queue up; after SIGCONT
     nothing is sent on the strength of what was true before.
     """
-    with Rig(instance, home, seed=5) as rig:
+    patient = {
+        name: msgspec.structs.replace(place, stopped_ms=60_000) for name, place in FUSED.items()
+    }
+    with Rig(instance, home, seed=5, topology=patient) as rig:
         trades_again(rig)
         rig.await_ready("recorder", rig.kill("recorder"))
         trades_again(rig)

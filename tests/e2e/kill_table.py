@@ -1,0 +1,152 @@
+"""Kill and stop every process of a topology in turn while it trades; print how long READY took.
+
+``python tests/e2e/kill_table.py [--rounds 10] [--seed 1] [--topology spread]``. The same rounds, a
+few of them, are a test (test_spread.py). Afterwards the engine drains and both sides must agree:
+no order twice, no gated record lost, exactly one decision a signal.
+"""
+
+import argparse
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import uuid
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from rig import Rig
+
+from lowlat.app.state import state_dir
+from lowlat.app.topology import fit_cores, load_topology, process_of
+from lowlat.core.clock import monotonic_ns
+from lowlat.shm.attach import attach
+from lowlat.store.decision_log import read_decisions
+
+FAULTS = {"SIGKILL": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
+
+
+def strike(rig, name, fault, *, seconds=20):
+    """Send a fault to a process; return the seconds until it is READY again."""
+    pid = rig.pid(name)
+    began_ns = monotonic_ns()
+    os.kill(pid, FAULTS[fault])
+    took_s = rig.await_ready(name, began_ns, seconds)
+    assert rig.pid(name) != pid, "READY of the same life"
+    # Our own doing is no crash loop.
+    rig.supervisor.forgive(name)
+    return took_s
+
+
+def all_ready(rig):
+    return all(rig.is_ready(name) for name in rig.topology)
+
+
+def assert_every_signal_has_one_decision(rig):
+    """Hold the signals that were published against the decisions that the recorder wrote.
+
+    Signals end first, so that there are no more; risk and the recorder go on.
+    """
+    assert rig.supervisor.stop([process_of(rig.topology, "signals")], 5)
+    signals = attach(rig.instance).streams["signals"]
+    published = signals.reader.cursor - 1
+
+    def decided():
+        found = Counter(each.signal for each in read_decisions(str(state_dir(rig.instance))))
+        assert not [each for each, count in found.items() if count > 1], "decided twice"
+        return len(found)
+
+    rig.turn_until(lambda: decided() >= published, 10, f"{published} decisions, got {decided()}")
+    assert decided() == published
+
+
+def assert_nothing_lost(rig):
+    """No gated record was overwritten, no order is unknown to us."""
+    counters = rig.counters()
+    assert not counters.get("executor.foreign", 0), counters
+    assert not counters.get("executor.ledger_gap", 0), counters
+    assert not counters.get("journal.lost", 0), counters
+
+
+def decides_again(rig, seconds=20):
+    """Wait until everybody is READY and risk has decided on the merits of a signal once more.
+
+    Not until an order: after minutes of a lively market most limits are used up.
+    """
+    rig.turn_until(lambda: all_ready(rig), seconds, "everybody READY")
+
+    def merits():
+        return sum(
+            count
+            for name, count in rig.reading().counters.items()
+            if name.startswith(("risk.approved.", "risk.refused."))
+            and name.rpartition(".")[2] not in {"halted", "dropped_epoch", "expired"}
+        )
+
+    before = merits()
+    rig.turn_until(lambda: merits() > before, seconds, "a decision")
+
+
+def run_table(rig, rounds, draw, say):
+    """Strike every process with every fault; return seconds to READY by process and fault."""
+    table = {(name, fault): [] for name in rig.topology for fault in FAULTS}
+    decides_again(rig, 40)
+    for number in range(rounds):
+        for (name, fault), took_s in table.items():
+            rig.run(draw.uniform(0.0, 0.4))
+            took_s.append(strike(rig, name, fault))
+        decides_again(rig)
+        say(f"round {number + 1} of {rounds}: decides again")
+    return table
+
+
+def as_text(table):
+    """Return the table as people read it."""
+    lines = [f"{'process':<12} {'fault':<8} {'times':>5} {'p50 s':>7} {'max s':>7}"]
+    lines += [
+        f"{name:<12} {fault:<8} {len(took_s):>5} {statistics.median(took_s):>7.2f} "
+        f"{max(took_s):>7.2f}"
+        for (name, fault), took_s in table.items()
+        if took_s
+    ]
+    every = [each for took_s in table.values() for each in took_s]
+    lines.append(
+        f"{'all':<12} {'':<8} {len(every):>5} {statistics.median(every):>7.2f} {max(every):>7.2f}"
+    )
+    return "\n".join(lines)
+
+
+def say(words):
+    """Tell whoever runs this as a command."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run it; 0 when both sides agree at the end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--topology", default="spread")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lowlat-kills-") as folder:
+        os.environ["XDG_RUNTIME_DIR"] = f"{folder}/run"
+        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+        Path(folder, "run").mkdir(mode=0o700)
+        topology = fit_cores(load_topology(chosen.topology))
+        instance = f"k{uuid.uuid4().hex[:12]}"
+        with Rig(instance, folder, seed=chosen.seed, topology=topology) as rig:
+            table = run_table(rig, chosen.rounds, random.Random(chosen.seed), say)
+            say(as_text(table))
+            agreement = rig.drain()
+            assert_every_signal_has_one_decision(rig)
+            assert_nothing_lost(rig)
+            say(f"agreement {agreement.holds} {agreement.differences()}")
+    return 0 if agreement.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
