@@ -10,10 +10,11 @@ cdef class BookSlots:
     cdef Py_buffer _row
     cdef Py_buffer _top
     cdef int _held
-    cdef void put(
+    cdef uint32_t put(
         self, MarketBook book, uint64_t record_id, int64_t event_ns, int64_t recv_ns,
         int64_t decoded_ns, int64_t published_ns, int changed_sides,
     ) noexcept nogil
+    cdef void written(self, MarketBook book, uint64_t version) noexcept nogil
 
 
 cdef class MarketBook:
@@ -29,6 +30,7 @@ cdef class MarketBook:
     cdef public uint16_t shard
     cdef uint16_t _sticky
     cdef public uint8_t venue
+    cdef uint32_t _stale[4]
     cdef bint _on_grid(self) noexcept
     cdef void _drop(self) noexcept
     cdef int _flags(self) noexcept nogil
@@ -40,7 +42,9 @@ cdef class MarketBook:
     cdef int _read(self, side_t *side, int which, int outcome, object levels) except -1
     cdef int64_t _best(self, int outcome, int side) except? -1
     cdef int64_t _stated(self, object text) except -1
+    cdef uint32_t _take_lines(self) noexcept nogil
+    cdef uint32_t stale_lines(self) noexcept nogil
     cdef void _image(
         self, ll_row8 *row, ll_top8 *top, uint64_t record_id, int64_t event_ns, int64_t recv_ns,
-        int64_t decoded_ns, int64_t published_ns, int changed_sides,
+        int64_t decoded_ns, int64_t published_ns, int changed_sides, uint32_t lines,
     ) noexcept nogil

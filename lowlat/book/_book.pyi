@@ -81,3 +81,13 @@ class BookSlots:
         published_ns: int,
         changed_sides: int,
     ) -> None: ...
+    def image_lines(
+        self,
+        book: MarketBook,
+        record_id: int,
+        event_ns: int,
+        recv_ns: int,
+        decoded_ns: int,
+        published_ns: int,
+        changed_sides: int,
+    ) -> int: ...

@@ -18,9 +18,9 @@ from lowlat.book._side cimport (
     level_t, parse_decimal, side_add, side_free, side_set, side_size_at, side_t,
 )
 from lowlat.book._slots cimport (
-    LL_BOOK_LEVELS, LL_BOOK_TOP_LEVELS, LL_BOOKFLAG_CROSSED, LL_BOOKFLAG_DIVERGED,
-    LL_BOOKFLAG_LOCKED, LL_BOOKFLAG_STALE, LL_BOOKFLAG_TRUNCATED, NO_PRICE, ONE, ROW_TAIL,
-    TOP_TAIL, ll_row8, ll_top8,
+    ASK_PRICE_AT, ASK_SIZE_AT, BID_PRICE_AT, BID_SIZE_AT, LL_BOOK_LEVELS, LL_BOOK_TOP_LEVELS,
+    LL_BOOKFLAG_CROSSED, LL_BOOKFLAG_DIVERGED, LL_BOOKFLAG_LOCKED, LL_BOOKFLAG_STALE,
+    LL_BOOKFLAG_TRUNCATED, NO_PRICE, ONE, ROW_LINES, ROW_TAIL, TOP_TAIL, ll_row8, ll_top8,
 )
 
 from lowlat.book._ladder import ASK, BID, LEVELS_MAX, Ladder, parse_levels
@@ -50,14 +50,55 @@ cdef inline void _fill(
     const side_t *side, int sign, int shown, int slots, int32_t *price, int64_t *size
 ) noexcept nogil:
     """Write the best levels first; what is left of the slots says that there is no level."""
+    _fill_prices(side, sign, shown, 0, slots, price)
+    _fill_sizes(side, shown, 0, slots, size)
+
+
+cdef inline void _fill_prices(
+    const side_t *side, int sign, int shown, int first, int end, int32_t *price
+) noexcept nogil:
+    cdef int at, last = side.count - 1
+    for at in range(first, min(shown, end)):
+        price[at] = <int32_t>(sign * side.key[last - at])
+    for at in range(max(first, shown), end):
+        price[at] = NO_PRICE
+
+
+cdef inline void _fill_sizes(
+    const side_t *side, int shown, int first, int end, int64_t *size
+) noexcept nogil:
     cdef const int64_t *sizes = side.key + side.capacity
     cdef int at, last = side.count - 1
-    for at in range(shown):
-        price[at] = <int32_t>(sign * side.key[last - at])
+    for at in range(first, min(shown, end)):
         size[at] = sizes[last - at]
-    for at in range(shown, slots):
-        price[at] = NO_PRICE
+    for at in range(max(first, shown), end):
         size[at] = 0
+
+
+cdef inline int _clamp(int level) noexcept nogil:
+    return min(max(level, 0), LL_BOOK_LEVELS)
+
+
+cdef inline uint32_t _span_lines(int first_byte, int end_byte) noexcept nogil:
+    """Return one bit for each cache line of the row that the bytes lie on."""
+    return (<uint32_t>2 << (end_byte - 1) // 64) - (<uint32_t>1 << first_byte // 64)
+
+
+cdef inline uint32_t _touched(side_t *side, int price_at, int size_at) noexcept nogil:
+    """Return the row's lines that differ since the last image, and begin anew."""
+    cdef uint32_t lines = 0, resized = side.resized
+    cdef int depth = 0
+    if side.moved < LL_BOOK_LEVELS:
+        lines = _span_lines(price_at + 4 * side.moved, price_at + 4 * LL_BOOK_LEVELS)
+        lines |= _span_lines(size_at + 8 * side.moved, size_at + 8 * LL_BOOK_LEVELS)
+    while resized:
+        if resized & 1:
+            lines |= <uint32_t>1 << (size_at + 8 * depth) // 64
+        resized >>= 1
+        depth += 1
+    side.moved = LL_BOOK_LEVELS
+    side.resized = 0
+    return lines
 
 
 cdef inline bint _equal(const side_t *a, const side_t *b) noexcept nogil:
@@ -108,11 +149,30 @@ cdef class BookSlots:
         int changed_sides,
     ):
         """Write the book behind the slot heads of both slots; see MarketBook.image."""
-        self.put(
+        book._image(
+            <ll_row8 *>self._row.buf, <ll_top8 *>self._top.buf, record_id, event_ns, recv_ns,
+            decoded_ns, published_ns, changed_sides, ROW_LINES,
+        )
+
+    def image_lines(
+        self,
+        MarketBook book not None,
+        uint64_t record_id,
+        int64_t event_ns,
+        int64_t recv_ns,
+        int64_t decoded_ns,
+        int64_t published_ns,
+        int changed_sides,
+    ):
+        """Do the same for the lines of the row that its table's cell has not got yet; return them.
+
+        Every image of the book must then go to the table, by ``write_lines``, and nothing else.
+        """
+        return self.put(
             book, record_id, event_ns, recv_ns, decoded_ns, published_ns, changed_sides
         )
 
-    cdef void put(
+    cdef uint32_t put(
         self,
         MarketBook book,
         uint64_t record_id,
@@ -122,10 +182,22 @@ cdef class BookSlots:
         int64_t published_ns,
         int changed_sides,
     ) noexcept nogil:
+        cdef uint32_t lines = book._take_lines()
         book._image(
             <ll_row8 *>self._row.buf, <ll_top8 *>self._top.buf, record_id, event_ns, recv_ns,
-            decoded_ns, published_ns, changed_sides,
+            decoded_ns, published_ns, changed_sides, lines,
         )
+        return lines
+
+    cdef void written(self, MarketBook book, uint64_t version) noexcept nogil:
+        """Say which version the table gave the row: it steps over one that a dead writer left.
+
+        Versions and cells were then counted wrongly, so every cell is written whole once more.
+        """
+        cdef int cell
+        book.version = (<ll_top8 *>self._top.buf).version = version
+        for cell in range(4):
+            book._stale[cell] = ROW_LINES
 
 
 cdef int _acquire(object buffer, Py_buffer *held, size_t wanted, str name) except -1:
@@ -151,11 +223,14 @@ cdef class MarketBook:
     """
 
     def __cinit__(self, uint32_t market, uint32_t generation, int venue=POLYMARKET):
+        cdef int cell
         self.market = market
         self.generation = generation
         self.venue = <uint8_t>venue
         self.last_trade_price_e4 = NO_PRICE
         self._sticky = <uint16_t>LL_BOOKFLAG_STALE
+        for cell in range(4):
+            self._stale[cell] = ROW_LINES
 
     def __dealloc__(self):
         side_free(&self._sides[0])
@@ -201,6 +276,7 @@ cdef class MarketBook:
         for side in range(2):
             self._sides[side].count = 0
             self._sides[side].total = 0
+            self._sides[side].moved = 0
         self._sticky |= <uint16_t>LL_BOOKFLAG_STALE
 
     @property
@@ -431,6 +507,23 @@ cdef class MarketBook:
             self, record_id, event_ns, recv_ns, decoded_ns, published_ns, changed_sides
         )
 
+    cdef uint32_t _take_lines(self) noexcept nogil:
+        """Return the lines that the next version's cell has not got: it holds the one 4 before."""
+        cdef uint32_t lines = 3
+        cdef int cell
+        lines |= _touched(&self._sides[0], BID_PRICE_AT, BID_SIZE_AT)
+        lines |= _touched(&self._sides[1], ASK_PRICE_AT, ASK_SIZE_AT)
+        for cell in range(4):
+            self._stale[cell] |= lines
+        cell = (self.version + 1) & 3
+        lines = self._stale[cell]
+        self._stale[cell] = 0
+        return lines
+
+    cdef uint32_t stale_lines(self) noexcept nogil:
+        """Guess at the lines of the next image, to have them loaded."""
+        return self._stale[(self.version + 1) & 3] | 3
+
     cdef void _image(
         self,
         ll_row8 *row,
@@ -441,9 +534,12 @@ cdef class MarketBook:
         int64_t decoded_ns,
         int64_t published_ns,
         int changed_sides,
+        uint32_t lines,
     ) noexcept nogil:
+        """Fill the top, and of the row's levels those on ``lines``."""
         cdef const side_t *bids = &self._sides[0]
         cdef const side_t *asks = &self._sides[1]
+        cdef int line, first, end
         cdef int bid_count = min(bids.count, LL_BOOK_LEVELS)
         cdef int ask_count = min(asks.count, LL_BOOK_LEVELS)
         cdef uint16_t flags = <uint16_t>self._flags()
@@ -466,8 +562,26 @@ cdef class MarketBook:
         row.changes = self.changes
         row.bid_depth_e6 = bids.total
         row.ask_depth_e6 = asks.total
-        _fill(bids, 1, bid_count, LL_BOOK_LEVELS, row.bid_price_e4, row.bid_size_e6)
-        _fill(asks, -1, ask_count, LL_BOOK_LEVELS, row.ask_price_e4, row.ask_size_e6)
+        for line in range(1, <int>(sizeof(ll_row8) // 64)):
+            if not lines >> line & 1:
+                continue
+            first, end = 64 * line, 64 * line + 64
+            _fill_prices(
+                bids, 1, bid_count, _clamp((first - BID_PRICE_AT) // 4),
+                _clamp((end - BID_PRICE_AT) // 4), row.bid_price_e4,
+            )
+            _fill_prices(
+                asks, -1, ask_count, _clamp((first - ASK_PRICE_AT) // 4),
+                _clamp((end - ASK_PRICE_AT) // 4), row.ask_price_e4,
+            )
+            _fill_sizes(
+                bids, bid_count, _clamp((first - BID_SIZE_AT) // 8),
+                _clamp((end - BID_SIZE_AT) // 8), row.bid_size_e6,
+            )
+            _fill_sizes(
+                asks, ask_count, _clamp((first - ASK_SIZE_AT) // 8),
+                _clamp((end - ASK_SIZE_AT) // 8), row.ask_size_e6,
+            )
         memset(row.tail_reserved, 0, ROW_TAIL)
         bid_count = min(bid_count, LL_BOOK_TOP_LEVELS)
         ask_count = min(ask_count, LL_BOOK_TOP_LEVELS)

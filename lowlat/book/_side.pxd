@@ -2,10 +2,11 @@
 
 A side is one block: ``capacity`` keys, then ``capacity`` sizes. Keys ascend and the best level is
 the last, because changes cluster at the touch and then move few bytes: a bid's key is its price,
-an ask's key is minus its price. No Python object is touched here but the text that is parsed.
+an ask's key is minus its price. Depth counts from the best. No Python object is touched here but
+the text that is parsed.
 """
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
@@ -27,12 +28,16 @@ cdef enum:
     NEAR_TOUCH = 6
     DIGITS_MAX = 18
     CAP_LEVELS = 65536
+    DEPTH_BITS = 32
 
 ctypedef struct side_t:
     int64_t *key
     int32_t count
     int32_t capacity
     int64_t total
+    # What an image must write again: levels from this depth on, and single sizes above it.
+    int32_t moved
+    uint32_t resized
 
 ctypedef struct level_t:
     int64_t key
@@ -46,6 +51,7 @@ cdef inline void side_free(side_t *side) noexcept nogil:
     side.count = 0
     side.capacity = 0
     side.total = 0
+    side.moved = 0
 
 
 cdef inline int side_reserve(side_t *side, int32_t wanted) noexcept nogil:
@@ -108,8 +114,12 @@ cdef inline int side_set(side_t *side, int64_t key, int64_t size, int32_t cap) n
         side.total = others + size
         if size:
             sizes[at] = size
+            if side.count - 1 - at < DEPTH_BITS:
+                side.resized |= <uint32_t>1 << (side.count - 1 - at)
             return SIDE_CHANGED
         side.count -= 1
+        if side.count - at < side.moved:
+            side.moved = side.count - at
         memmove(side.key + at, side.key + at + 1, <size_t>(side.count - at) * sizeof(int64_t))
         memmove(sizes + at, sizes + at + 1, <size_t>(side.count - at) * sizeof(int64_t))
         return SIDE_CHANGED
@@ -126,6 +136,8 @@ cdef inline int side_set(side_t *side, int64_t key, int64_t size, int32_t cap) n
     memmove(sizes + at + 1, sizes + at, <size_t>(side.count - at) * sizeof(int64_t))
     side.key[at] = key
     sizes[at] = size
+    if side.count - at < side.moved:
+        side.moved = side.count - at
     side.count += 1
     side.total += size
     return SIDE_CHANGED

@@ -142,6 +142,17 @@ class TableWriter(Protocol):
         """Write the buffer as the row's next version; return the version (from 1)."""
         ...
 
+    def write_lines(self, row: int, lines: int) -> int:
+        """Do the same for the buffer's 64-byte lines whose bit is set.
+
+        For a writer who knows that the rest is as it was four versions ago.
+        """
+        ...
+
+    def warm(self, row: int, lines: int) -> None:
+        """Begin to load what write_lines will touch; changes nothing."""
+        ...
+
     def read(self, row: int) -> int:
         """Load the row's newest version into buffer; return it, or READ_NEVER."""
         ...

@@ -10,7 +10,7 @@ the tests. ``BookOutput`` writes for both.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from lowlat.book._book cimport BookSlots, MarketBook
@@ -20,6 +20,12 @@ from lowlat.feeds._state cimport Link, MarketState, TokenIndex
 from lowlat.venues.polymarket._scan cimport ChangeSpans, FrameSpans, Span, scan_frame
 
 __all__ = ["BookOutput", "PlainFrames"]
+
+cdef extern from *:
+    """
+    #define LL_PREFETCH(p) __builtin_prefetch((p), 1, 3)
+    """
+    void LL_PREFETCH(const void *p) nogil
 
 cdef enum:
     CHANGES_MAX = 8
@@ -42,6 +48,7 @@ cdef class BookOutput:
 
     cdef BookSlots _slots
     cdef object _write
+    cdef object _warm
     cdef object _publish
     cdef object _now_ns
     cdef object _record
@@ -52,7 +59,8 @@ cdef class BookOutput:
     def __init__(self, books, market, now_ns, record, int kind, uint64_t ids):
         """``ids`` is the record id of position 0; ``record`` takes receive to publish, or None."""
         self._slots = BookSlots(books.buffer, market.buffer)
-        self._write = books.write
+        self._write = books.write_lines
+        self._warm = books.warm
         self._publish = market.publish
         self._now_ns = now_ns
         self._record = record
@@ -80,10 +88,12 @@ cdef class BookOutput:
         self, MarketState state, int sides, int64_t event_ns, int64_t recv_ns, int64_t decoded_ns
     ) except -1:
         cdef int64_t now_ns = self._now_ns()
-        self._slots.put(
+        cdef uint32_t lines = self._slots.put(
             state.book, self._ids | self.next, event_ns, recv_ns, decoded_ns, now_ns, sides
         )
-        self._write(state.row)
+        cdef uint64_t version = self._write(state.row, lines)
+        if version != state.book.version:
+            self._slots.written(state.book, version)
         self.next = <uint64_t>self._publish(self._kind) + 1
         if self._record is not None:
             self._record(now_ns - recv_ns)
@@ -158,6 +168,9 @@ cdef class PlainFrames:
         if outcome < 0:
             return False
         state = <MarketState>found
+        self._output._warm(state.row, state.book.stale_lines())
+        _load_side(&state.book._sides[0])
+        _load_side(&state.book._sides[1])
         if (
             not state.live or state.doubted or state.asked or state.book._sticky
             or frame.event_ns < state.book_event_ns
@@ -260,6 +273,17 @@ cdef class PlainFrames:
         self._output.put(state, sides, frame.event_ns, recv_ns, decoded_ns)
         self.published += 1
         return 0
+
+
+cdef inline void _load_side(const side_t *side) noexcept nogil:
+    """Begin to load the best levels: the last of the keys, the last of the sizes."""
+    cdef const char *key = <const char *>(side.key + side.count - 1)
+    cdef const char *size = key + 8 * side.capacity
+    if side.count:
+        LL_PREFETCH(key)
+        LL_PREFETCH(key - 64)
+        LL_PREFETCH(size)
+        LL_PREFETCH(size - 64)
 
 
 cdef inline int64_t _stated(const Span *text) noexcept nogil:

@@ -10,6 +10,8 @@ cdef enum:
 ctypedef struct Entry:
     uint64_t mark
     void *state
+    void *book
+    uint64_t unused
 
 
 cdef class Link:
@@ -56,5 +58,5 @@ cdef class TokenIndex:
     cdef void prefetch(self, const unsigned char *text, Py_ssize_t size) noexcept
     cdef int find(self, const unsigned char *text, Py_ssize_t size, void **state) noexcept
     cdef int _grow(self) except -1
-    cdef void _insert(self, uint64_t mark, void *state) noexcept nogil
+    cdef void _insert(self, uint64_t mark, void *state, void *book) noexcept nogil
     cdef int _delete(self, uint64_t mark, void *state) noexcept nogil

@@ -124,8 +124,8 @@ cdef inline uint64_t _mark(const uint64_t *key) noexcept nogil:
 cdef class TokenIndex:
     """Markets by token: a compact table for the compiled path, a dict for the Python way.
 
-    An entry is 16 bytes, so ten thousand tokens stay in a second-level cache. Its mark is the hash
-    of the token, the lowest bit its outcome.
+    An entry is half a cache line: the hash of the token, whose lowest bit is its outcome, and what
+    a frame of it touches first, so that both can be loaded while the frame is still scanned.
     """
 
     def __cinit__(self):
@@ -157,7 +157,10 @@ cdef class TokenIndex:
             self._grow()
         for outcome in range(2):
             self._by_text[state.tokens[outcome]] = (state, outcome)
-            self._insert(_mark(state.key[outcome]) & ~<uint64_t>1 | outcome, <void *>state)
+            self._insert(
+                _mark(state.key[outcome]) & ~<uint64_t>1 | outcome, <void *>state,
+                <void *>state.book,
+            )
 
     def remove(self, MarketState state not None):
         """Drop the tokens of a market that are still its own."""
@@ -191,16 +194,17 @@ cdef class TokenIndex:
         self._mask = 2 * count - 1
         for at in range(count):
             if old[at].mark:
-                self._insert(old[at].mark, old[at].state)
+                self._insert(old[at].mark, old[at].state, old[at].book)
         free(old)
         return 0
 
-    cdef void _insert(self, uint64_t mark, void *state) noexcept nogil:
+    cdef void _insert(self, uint64_t mark, void *state, void *book) noexcept nogil:
         cdef uint64_t at = mark >> 1 & self._mask
         while self._entries[at].mark:
             at = at + 1 & self._mask
         self._entries[at].mark = mark
         self._entries[at].state = state
+        self._entries[at].book = book
 
     cdef int _delete(self, uint64_t mark, void *state) noexcept nogil:
         """Remove one entry and move up those behind it that would not be found any more."""
@@ -247,6 +251,7 @@ cdef class TokenIndex:
         cdef uint64_t key[KEY_WORDS]
         cdef uint64_t mark, at
         cdef const char *state
+        cdef const char *book
         if not _pack(text, size, key):
             return
         mark = _mark(key) >> 1
@@ -254,8 +259,12 @@ cdef class TokenIndex:
         while self._entries[at].mark:
             if self._entries[at].mark >> 1 == mark:
                 state = <const char *>self._entries[at].state
+                book = <const char *>self._entries[at].book
                 LL_PREFETCH(state)
                 LL_PREFETCH(state + 64)
                 LL_PREFETCH(state + 128)
+                LL_PREFETCH(book)
+                LL_PREFETCH(book + 64)
+                LL_PREFETCH(book + 128)
                 return
             at = at + 1 & self._mask

@@ -68,6 +68,9 @@ cdef extern from "ring.h" nogil:
     uint64_t ll_table_version(const ll_table *t, uint64_t row)
     uint64_t ll_table_write(const ll_table *t, uint64_t index, const uint64_t *record,
                             uint64_t meta)
+    uint64_t ll_table_write_lines(const ll_table *t, uint64_t index, const uint64_t *record,
+                                  uint64_t meta, uint32_t lines)
+    void ll_table_warm(const ll_table *t, uint64_t index, uint32_t lines)
     int64_t ll_table_read(const ll_table *t, uint64_t index, uint64_t *record)
 
     void ll_hdr_record(uint64_t *histogram, int64_t value)
@@ -390,6 +393,21 @@ cdef class TableWriter(_Table):
 
     cdef bint _writable(self):
         return True
+
+    def warm(self, uint64_t row, uint32_t lines):
+        """Begin to load what write_lines of the same lines will touch; changes nothing."""
+        if row < self.table.rows:
+            ll_table_warm(&self.table, row, lines)
+
+    def write_lines(self, uint64_t row, uint32_t lines):
+        """Write as ``write``, but of the buffer only the 64-byte lines whose bit is set.
+
+        For a writer who knows what the rest of the cell holds: the row of four versions ago.
+        """
+        if row >= self.table.rows:
+            raise IndexError(f"row {row} of {self.table.rows}")
+        return ll_table_write_lines(
+            &self.table, row, self.staging.words, self.meta, lines)
 
     def write(self, uint64_t row):
         """Write the buffer as the row's next version; return the version (from 1)."""

@@ -238,6 +238,39 @@ static inline uint64_t ll_table_write(const ll_table *t, uint64_t index, const u
     return version;
 }
 
+/* The same, but of the record only the cache lines whose bit is set: for a writer who knows that the
+ * rest is what this cell holds from four versions ago. It writes a row's first four versions whole,
+ * so one that a dead writer left, which is met by a first write only, is written whole too. */
+static inline uint64_t ll_table_write_lines(const ll_table *t, uint64_t index,
+                                            const uint64_t *record, uint64_t meta,
+                                            uint32_t lines) {
+    uint64_t *row = ll_table_row(t, index);
+    uint64_t version = LL_LOAD(row, __ATOMIC_RELAXED) + 1;
+    uint64_t *cell = ll_table_cell(t, row, version);
+    if (LL_LOAD(&cell[0], __ATOMIC_RELAXED) == 2 * version + 2)
+        return ll_table_write(t, index, record, meta);
+    LL_STORE(&cell[0], 2 * version + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    LL_STORE(&cell[1], meta, __ATOMIC_RELAXED);
+    for (size_t line = 0; line < t->words / 8; line++) {
+        if (!(lines >> line & 1)) continue;
+        for (size_t i = line ? 8 * line : 2; i < 8 * line + 8; i++)
+            LL_STORE(&cell[i], record[i], __ATOMIC_RELAXED);
+    }
+    LL_STORE(&cell[0], 2 * version + 2, __ATOMIC_RELEASE);
+    LL_STORE(row, version, __ATOMIC_RELEASE);
+    return version;
+}
+
+/* Begin to load those lines of the cell that the next version goes to: among thousands of rows they
+ * are in no cache, and a writer that knows its row early need not wait for them. */
+static inline void ll_table_warm(const ll_table *t, uint64_t index, uint32_t lines) {
+    uint64_t *row = ll_table_row(t, index);
+    uint64_t *cell = ll_table_cell(t, row, LL_LOAD(row, __ATOMIC_RELAXED) + 1);
+    for (size_t line = 0; line < t->words / 8; line++)
+        if (lines >> line & 1) __builtin_prefetch(cell + 8 * line, 1, 3);
+}
+
 /* Newest version of a row: its number, 0 when never written, -1 when every retry was overrun. */
 static inline int64_t ll_table_read(const ll_table *t, uint64_t index, uint64_t *record) {
     uint64_t *row = ll_table_row(t, index);

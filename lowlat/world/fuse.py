@@ -85,7 +85,7 @@ class FusedStream:
 class FusedTable:
     """A table's writer that may die before or behind each write."""
 
-    __slots__ = ("_fuse", "_writer", "buffer", "read", "rows", "version")
+    __slots__ = ("_fuse", "_writer", "buffer", "read", "rows", "version", "warm")
 
     def __init__(self, writer: _core.TableWriter, fuse: Fuse) -> None:
         self._writer = writer
@@ -94,11 +94,19 @@ class FusedTable:
         self.rows = writer.rows
         self.read = writer.read
         self.version = writer.version
+        self.warm = writer.warm
 
     def write(self, row: int) -> int:
         """Write the buffer as the row's next version, or die trying."""
         self._fuse.burn()
         version = self._writer.write(row)
+        self._fuse.burn()
+        return version
+
+    def write_lines(self, row: int, lines: int) -> int:
+        """Write some lines of the buffer, or die trying."""
+        self._fuse.burn()
+        version = self._writer.write_lines(row, lines)
         self._fuse.burn()
         return version
 

@@ -102,6 +102,60 @@ def test_changes_through_either_token_equal_the_twin(steps):
         assert book.touch_agrees(token, *stated)
 
 
+LINE_BYTES = 64
+STEPS = st.one_of(
+    st.tuples(TOKENS, ACTIONS, PRICES, SIZES),
+    st.tuples(TOKENS, ACTIONS, st.integers(4950, 5050), SIZES),
+    st.sampled_from(["image", "image", "load", "clear"]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(STEPS, max_size=120))
+def test_lines_written_over_the_row_of_four_versions_ago_make_the_whole_row(steps):
+    """Play the table: each image's lines go over the cell of its version, as write_lines does."""
+    book, twin = MarketBook(1, 1), Twin()
+    book.load(YES, [], [])
+    row, top = bytearray(BOOK_ROW.size_bytes), bytearray(BOOK_TOP.size_bytes)
+    slots, cells = BookSlots(row, top), [bytearray(b"\xaa" * len(row)) for _ in range(4)]
+    for step in [*steps, *["image"] * 4]:
+        if step == "image":
+            # What stands in the slot is of another market: only the lines count.
+            row[16:] = b"\x55" * (len(row) - 16)
+            lines = slots.image_lines(book, 1, 2, 3, 4, 5, 3)
+            cell = cells[book.version & 3]
+            for at in range(0, len(row), LINE_BYTES):
+                if lines >> at // LINE_BYTES & 1:
+                    cell[at : at + LINE_BYTES] = row[at : at + LINE_BYTES]
+            record = np.frombuffer(bytes(cell), BOOK_ROW.dtype)[0]
+            assert_image(record, twin, 32)
+            assert record["bid_depth_e6"] == sum(twin.sides[BID].values())
+            assert_image(np.frombuffer(top, BOOK_TOP.dtype)[0], twin, 5)
+        elif step == "load":
+            twin.sides = ({5000: 7, 4000: 8}, {6000: 9})
+            book.load(YES, [("0.5", "0.000007"), ("0.4", "0.000008")], [("0.6", "0.000009")])
+        elif step == "clear":
+            twin.sides = ({}, {})
+            book.clear()
+            book.flags = 0
+        else:
+            token, action, price, size = step
+            book.change(token, action, *text(price, size))
+            twin.change(token, action, price, size)
+
+
+def test_small_change_writes_few_lines():
+    book = MarketBook(1, 1)
+    levels = [(f"0.{i}", "5") for i in range(10, 42)]
+    book.load(YES, levels, [])
+    slots = BookSlots(bytearray(BOOK_ROW.size_bytes), bytearray(BOOK_TOP.size_bytes))
+    whole = (1 << BOOK_ROW.size_bytes // LINE_BYTES) - 1
+    assert [slots.image_lines(book, 1, 2, 3, 4, 5, 3) for _ in range(4)] == [whole] * 4
+    book.change(YES, Action.BUY, "0.41", "6")
+    lines = [slots.image_lines(book, 1, 2, 3, 4, 5, 3).bit_count() for _ in range(5)]
+    assert lines == [3, 3, 3, 3, 2]
+
+
 @settings(max_examples=60, deadline=None)
 @given(TOKENS, *[st.lists(st.tuples(PRICES, SIZES), max_size=50, unique_by=lambda row: row[0])] * 2)
 def test_snapshot_equals_its_levels_set_one_by_one(token, bids, asks):

@@ -9,7 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lowlat.book._book import MarketBook
+from lowlat.core.layout import BOOK_LEVELS
+from lowlat.core.units import NO_PRICE_E4
 from lowlat.feeds._state import MarketState, TokenIndex
+from lowlat.shm import _core
 
 MARKETS = 3
 GRID = ("0.44", "0.45", "0.46", "0.47", "0.48", "0.49", "0.50", "0.51", "0.52")
@@ -211,9 +214,50 @@ def test_compiled_path_does_what_the_python_way_does(twins, frames):
     for at, frame in enumerate(frames):
         step(pair, frame, 10 * (at + 1))
         assert pair[0].seen() == pair[1].seen(), frame
+        check_rows(pair[0])
     for twin in pair:
         twin.rig.turn()
     assert pair[0].seen() == pair[1].seen()
+
+
+def check_rows(twin):
+    """The row that readers get is the ladder, though only some of its lines were written."""
+    for market, state in twin.rig.feed._books.markets.items():
+        row = twin.rig.books.row(market)
+        assert row.changes == state.book.changes
+        for side, prices, sizes in (
+            (0, row.bid_price_e4, row.bid_size_e6),
+            (1, row.ask_price_e4, row.ask_size_e6),
+        ):
+            levels = state.book.levels(0, side)
+            shown = [one for one in zip(prices, sizes, strict=True) if one[1]]
+            assert shown == levels[:BOOK_LEVELS]
+
+
+def test_row_version_that_a_dead_writer_left_is_stepped_over_and_followed(make_rig):
+    rig = make_rig().start()
+    rig.dump()
+    table = rig.books
+    counter = next(
+        at
+        for at in range(0, 256, 8)
+        if _core.load_acquire(table.memory, at) == rig.books.reader.version(0)
+    )
+    # As if it had died between the cell and the count.
+    _core.store_release(table.memory, counter, rig.books.reader.version(0) - 1)
+    rig.feed = rig.new_feed()
+    rig.connections.clear()
+    rig.market.take()
+    rig.start()
+    rig.dump()
+    for i in range(9):
+        rig.send(rig.wire.price_change(rig.wire.change("0.47", str(60 + i), "BUY", "0.47", "0.49")))
+        [top] = rig.tops()[-1:]
+        assert top.version == rig.books.reader.version(0)
+        row = rig.books.row(0)
+        assert row.bid_price_e4[:3] == (4700, 4600, NO_PRICE_E4)
+        assert row.bid_size_e6[:3] == ((60 + i) * 10**6, 100 * 10**6, 0)
+        assert row.ask_price_e4[:2] == (4900, 5000)
 
 
 def test_plain_frame_never_takes_the_python_way(rig):

@@ -93,3 +93,46 @@ def test_writer_killed_at_every_store_leaves_the_old_or_the_new_row():
                 stores = max(stores, store - 1)
                 break
     assert stores == RECORD // 8 + 2, "odd, head, payload, even, counter"
+
+
+def test_lines_go_over_the_row_of_four_versions_ago():
+    memory, make = table()
+    writer, reader = make(), core.TableReader(memory, 0, RECORD, 3)
+    for seed in range(1, 5):
+        write(writer, 1, seed)
+    fill(writer.buffer, 9)
+    writer.warm(1, 3)
+    assert writer.write_lines(1, 2) == 5
+    assert reader.read(1) == 5
+    row = bytes(reader.buffer)
+    assert row[64:] == bytes(writer.buffer)[64:]
+    write(writer, 2, 1)
+    assert reader.read(2) == 1
+    assert row[16:64] == bytes(reader.buffer)[16:64], "the first line is still version 1's"
+    with pytest.raises(IndexError):
+        writer.write_lines(3, 1)
+
+
+def test_writer_of_lines_killed_at_every_store_leaves_the_old_or_the_new_row():
+    """The cell under way is odd until its last store; the next life writes whole rows again."""
+    for store in range(1, 100):
+        memory, make = table()
+        for seed in range(1, 6):
+            write(make(), 0, seed)
+
+        def work(make=make):
+            writer = make(epoch=2)
+            fill(writer.buffer, 6)
+            writer.write_lines(0, 3)
+
+        died = dies(work, store)
+        reader = core.TableReader(memory, 0, RECORD, 3)
+        found = reader.read(0)
+        assert found in {5, 6}
+        assert seed_of(reader.buffer) == found
+        after = write(make(epoch=3), 0, 77)
+        assert after > found
+        assert (reader.read(0), seed_of(reader.buffer), reader.epoch) == (after, 77, 3)
+        if not died:
+            break
+    assert store - 1 == RECORD // 8 + 2, "odd, head, payload, even, counter"
