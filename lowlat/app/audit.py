@@ -11,12 +11,15 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from lowlat.app.reload_rules import Change
 from lowlat.app.state import state_dir
+
+if TYPE_CHECKING:
+    # Who halts in a hurry does not wait for the whole config to be loaded.
+    from lowlat.app.reload_rules import Change
 
 __all__ = ["AuditLine", "Who", "append_audit", "audit_line", "read_audit"]
 
@@ -73,7 +76,7 @@ def audit_line(
     wall_ns: int,
     *,
     detail: str = "",
-    changes: list[Change] | None = None,
+    changes: "list[Change] | None" = None,
     generation: int = 0,
 ) -> AuditLine:
     """Put a line together."""

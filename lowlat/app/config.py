@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,7 +28,14 @@ from lowlat.signals.engine import EngineParams
 from lowlat.store.journal import JournalParams
 from lowlat.store.tape_params import TapeParams
 
-__all__ = ["Credentials", "EngineConfig", "check_modules", "load_config", "load_credentials"]
+__all__ = [
+    "Credentials",
+    "EngineConfig",
+    "check_modules",
+    "load_config",
+    "load_credentials",
+    "read_secrets",
+]
 
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _MODULE_PARAMS: Final = re.compile(r"modules\.[^.]+\.params")
@@ -36,6 +43,7 @@ _CORE: Final = re.compile(r"topology\.[^.]+\.core")
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _NUMBER_MAX: Final = 2**63
+S = TypeVar("S", bound=msgspec.Struct)
 MODES: Final = ("off", "shadow", "paper", "live")
 
 
@@ -61,6 +69,8 @@ class AccountConfig(Section, frozen=True):
     """Which account trades. The file holds key, funder, signature type and API credentials."""
 
     credentials_file: str
+    cancel_credentials_file: str = ""
+    """For `lowlat panic`: API credentials without the key, which cancel but cannot sign."""
 
 
 class ModuleConfig(Section, frozen=True):
@@ -178,27 +188,34 @@ def check_modules(config: EngineConfig) -> None:
 
 def load_credentials(path: str) -> Credentials:
     """Read a 0600 credentials file; raises ConfigError that never shows what is in it."""
+    found = read_secrets(path, "account.credentials_file", Credentials)
+    _check_credentials(path, found)
+    return found
+
+
+def read_secrets(path: str, key: str, schema: type[S]) -> S:
+    """Read a 0600 JSON file of ours into schema; raises ConfigError that names key, never values.
+
+    One field too many is an error as well: a key that should not be there is worse than none.
+    """
     try:
         with open(path, "rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             owner = os.fstat(file.fileno()).st_uid
             raw = file.read()
     except OSError as error:
-        raise ConfigError(f"account.credentials_file {path}: {error.strerror}") from None
+        raise ConfigError(f"{key} {path}: {error.strerror}") from None
     if mode & 0o077 or owner != os.geteuid():
         raise ConfigError(
-            f"account.credentials_file {path} has mode {mode:04o} and owner {owner}, "
+            f"{key} {path} has mode {mode:04o} and owner {owner}, "
             f"expected 0600 and {os.geteuid()}: chmod 600 {path}"
         )
     try:
-        found = msgspec.json.decode(raw, type=Credentials)
-    except (msgspec.ValidationError, msgspec.DecodeError):
-        fields = ", ".join(field.name for field in msgspec.structs.fields(Credentials))
-        raise ConfigError(
-            f"account.credentials_file {path} is not a JSON object with just {fields}"
-        ) from None
-    _check_credentials(path, found)
-    return found
+        return msgspec.json.decode(raw, type=schema)
+    except ValueError:
+        # Of msgspec, and of bytes that are no UTF-8; its words quote what is in the file.
+        fields = ", ".join(field.name for field in msgspec.structs.fields(schema))
+        raise ConfigError(f"{key} {path} is not a JSON object with just {fields}") from None
 
 
 def _check_credentials(path: str, found: Credentials) -> None:

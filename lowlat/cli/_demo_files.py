@@ -39,6 +39,7 @@ binance_rest_url = {binance}
 
 [account]
 credentials_file = {credentials}
+cancel_credentials_file = {cancel_credentials}
 
 [limits]
 bankroll_cap_e6 = 5_000_000_000
@@ -62,6 +63,8 @@ class Account(NamedTuple):
 
     wallet: str
     credentials_file: Path
+    cancel_credentials_file: Path
+    """Without the key: what lowlat panic uses."""
 
 
 def clear_state(instance: str) -> Path:
@@ -94,22 +97,29 @@ def open_account(door: VenueDoor, folder: Path) -> Account:
     address = SigningKey(private_key).address_text
     made = door.control("account", owner=address)
     wallet = str(made["wallets"][str(_SIGNATURE_TYPE)])
-    path = folder / "credentials.json"
+    cancels = {
+        "api_key": made["apiKey"],
+        "api_secret": made["secret"],
+        "api_passphrase": made["passphrase"],
+        "address": address,
+    }
+    signs = {
+        "private_key": "0x" + private_key.hex(),
+        "funder": address if _SIGNATURE_TYPE == 0 else wallet,
+        "signature_type": _SIGNATURE_TYPE,
+    }
+    return Account(
+        wallet,
+        _write_private(folder / "credentials.json", cancels | signs),
+        _write_private(folder / "cancel.json", cancels),
+    )
+
+
+def _write_private(path: Path, values: Mapping[str, str | int]) -> Path:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(
-            {
-                "private_key": "0x" + private_key.hex(),
-                "api_key": made["apiKey"],
-                "api_secret": made["secret"],
-                "api_passphrase": made["passphrase"],
-                "funder": address if _SIGNATURE_TYPE == 0 else wallet,
-                "address": address,
-                "signature_type": _SIGNATURE_TYPE,
-            },
-            file,
-        )
-    return Account(wallet, path)
+        json.dump(values, file)
+    return path
 
 
 def write_config(
@@ -130,6 +140,7 @@ def write_config(
         "binance_ws": urls["binance_ws"],
         "binance": urls["binance"],
         "credentials": str(account.credentials_file),
+        "cancel_credentials": str(account.cancel_credentials_file),
     }
     # A JSON string is a TOML basic string.
     text = _CONFIG.format_map({key: json.dumps(value) for key, value in values.items()})
