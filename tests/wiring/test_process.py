@@ -2,6 +2,7 @@
 
 import pytest
 
+from lowlat.app.flows import READERS
 from lowlat.core.clock import VirtualClock
 from lowlat.core.layout import STREAMS, TABLES, Writer
 from lowlat.wiring.process import ROLES, ProcessEngines
@@ -40,11 +41,16 @@ class Ends:
 
 
 class Written(Memory):
-    """Memory that notes who writes what."""
+    """Memory that notes who writes and who reads what."""
 
     def __init__(self):
         super().__init__(Fuse(), {name: 64 for name in TABLES if name != "interest"})
         self.written = set()
+        self.read = set()
+
+    def open_stream_reader(self, name, *, position=None, gate=None):
+        self.read.add(name)
+        return super().open_stream_reader(name, position=position, gate=gate)
 
     def open_stream_writer(self, name):
         self.written.add(name)
@@ -91,6 +97,14 @@ def test_every_stream_and_table_of_an_engine_has_one_role_that_writes_it():
     assert {(STREAMS | TABLES)[name].writer for name in left} <= {
         Writer.EXECUTOR, Writer.SUPERVISOR, Writer.INJECT,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("role", NEEDS)
+def test_a_role_reads_the_streams_that_the_drawing_says(role):
+    _, _, memory = make([role])
+    drawn = {name for name, readers in READERS.items() if role in readers}
+    # Risk reads the end of its own decisions once, at its start.
+    assert memory.read - memory.written == drawn
 
 
 def test_without_the_executor_there_is_no_place_for_a_key():
