@@ -149,8 +149,8 @@ class TableWriter(Protocol):
         """
         ...
 
-    def warm(self, row: int, lines: int) -> None:
-        """Begin to load what write_lines will touch; changes nothing."""
+    def warm(self, row: int, version: int, lines: int) -> None:
+        """Begin to load what write_lines will touch as that version; changes nothing."""
         ...
 
     def read(self, row: int) -> int:

@@ -16,7 +16,7 @@ from libc.string cimport memcmp
 from lowlat.book._book cimport BookSlots, MarketBook
 from lowlat.book._side cimport SIDE_CHANGED, parse_digits, side_set, side_t
 from lowlat.book._slots cimport LL_BOOKFLAG_CROSSED, ONE
-from lowlat.feeds._state cimport Link, MarketState, TokenIndex
+from lowlat.feeds._state cimport Link, MarketState, TokenIndex, is_token
 from lowlat.venues.polymarket._scan cimport ChangeSpans, FrameSpans, Span, scan_frame
 
 __all__ = ["BookOutput", "PlainFrames"]
@@ -168,9 +168,9 @@ cdef class PlainFrames:
         if outcome < 0:
             return False
         state = <MarketState>found
-        self._output._warm(state.row, state.book.stale_lines())
         _load_side(&state.book._sides[0])
         _load_side(&state.book._sides[1])
+        self._output._warm(state.row, state.book.version + 1, state.book.stale_lines())
         if (
             not state.live or state.doubted or state.asked or state.book._sticky
             or frame.event_ns < state.book_event_ns
@@ -202,15 +202,19 @@ cdef class PlainFrames:
         ``_levels[i].side`` gets the side in YES terms: a NO bid is a YES ask.
         """
         cdef void *found = NULL
+        cdef const Span *token
         cdef Py_ssize_t at
         cdef int outcome = -1
         for at in range(frame.count):
-            outcome = self._tokens.find(
-                frame.changes[at].asset_id.start, frame.changes[at].asset_id.size, &found
-            )
-            if outcome < 0 or (at and found != state[0]):
-                return -1
-            state[0] = found
+            token = &frame.changes[at].asset_id
+            # Nearly always the twin of the one before: no need to look it up.
+            if at == 0 or not is_token(<MarketState>found, 1 - outcome, token.start, token.size):
+                outcome = self._tokens.find(token.start, token.size, &found)
+                if outcome < 0 or (at and found != state[0]):
+                    return -1
+                state[0] = found
+            else:
+                outcome = 1 - outcome
             self._levels[at].side = outcome ^ frame.changes[at].side
             # Remembered in the key's place until the price is read.
             self._levels[at].key = outcome

@@ -51,6 +51,11 @@ cdef class MarketState:
     cdef readonly list held
 
 
+cdef bint is_token(
+    MarketState state, int outcome, const unsigned char *text, Py_ssize_t size
+) noexcept
+
+
 cdef class TokenIndex:
     cdef dict _by_text
     cdef Entry *_entries

@@ -120,6 +120,14 @@ cdef inline uint64_t _mark(const uint64_t *key) noexcept nogil:
     return (mixed ^ mixed >> 29) | 2
 
 
+cdef bint is_token(
+    MarketState state, int outcome, const unsigned char *text, Py_ssize_t size
+) noexcept:
+    """Say whether the text is that token of the market."""
+    cdef uint64_t key[KEY_WORDS]
+    return _pack(text, size, key) and memcmp(state.key[outcome], key, sizeof(key)) == 0
+
+
 @cython.final
 cdef class TokenIndex:
     """Markets by token: a compact table for the compiled path, a dict for the Python way.

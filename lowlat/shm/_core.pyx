@@ -70,7 +70,7 @@ cdef extern from "ring.h" nogil:
                             uint64_t meta)
     uint64_t ll_table_write_lines(const ll_table *t, uint64_t index, const uint64_t *record,
                                   uint64_t meta, uint32_t lines)
-    void ll_table_warm(const ll_table *t, uint64_t index, uint32_t lines)
+    void ll_table_warm(const ll_table *t, uint64_t index, uint64_t version, uint32_t lines)
     int64_t ll_table_read(const ll_table *t, uint64_t index, uint64_t *record)
 
     void ll_hdr_record(uint64_t *histogram, int64_t value)
@@ -394,10 +394,10 @@ cdef class TableWriter(_Table):
     cdef bint _writable(self):
         return True
 
-    def warm(self, uint64_t row, uint32_t lines):
-        """Begin to load what write_lines of the same lines will touch; changes nothing."""
+    def warm(self, uint64_t row, uint64_t version, uint32_t lines):
+        """Begin to load what write_lines will touch as that version; changes nothing."""
         if row < self.table.rows:
-            ll_table_warm(&self.table, row, lines)
+            ll_table_warm(&self.table, row, version, lines)
 
     def write_lines(self, uint64_t row, uint32_t lines):
         """Write as ``write``, but of the buffer only the 64-byte lines whose bit is set.

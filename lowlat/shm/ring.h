@@ -262,11 +262,13 @@ static inline uint64_t ll_table_write_lines(const ll_table *t, uint64_t index,
     return version;
 }
 
-/* Begin to load those lines of the cell that the next version goes to: among thousands of rows they
+/* Begin to load those lines of the cell that a version will go to, without a look at the counter: among thousands of rows they
  * are in no cache, and a writer that knows its row early need not wait for them. */
-static inline void ll_table_warm(const ll_table *t, uint64_t index, uint32_t lines) {
+static inline void ll_table_warm(const ll_table *t, uint64_t index, uint64_t version,
+                                 uint32_t lines) {
     uint64_t *row = ll_table_row(t, index);
-    uint64_t *cell = ll_table_cell(t, row, LL_LOAD(row, __ATOMIC_RELAXED) + 1);
+    uint64_t *cell = ll_table_cell(t, row, version);
+    __builtin_prefetch(row, 1, 3);
     for (size_t line = 0; line < t->words / 8; line++)
         if (lines >> line & 1) __builtin_prefetch(cell + 8 * line, 1, 3);
 }

@@ -101,7 +101,8 @@ def test_lines_go_over_the_row_of_four_versions_ago():
     for seed in range(1, 5):
         write(writer, 1, seed)
     fill(writer.buffer, 9)
-    writer.warm(1, 3)
+    writer.warm(1, 5, 3)
+    writer.warm(3, 1, 3)
     assert writer.write_lines(1, 2) == 5
     assert reader.read(1) == 5
     row = bytes(reader.buffer)
