@@ -42,6 +42,8 @@ SEGMENT_S = 2.6
 WARMUP_S = 5.0
 RATIO_MAX, TAIL_RATIO_MAX, TLS_EXTRA_NS_MAX = 2.2, 4.0, 8_000
 BID_E4, ASK_E4, CHEAP_E4 = 3000, 5600, 5400
+TOKENS = [market_ids(market)[1] for market in range(CRYPTO)]
+"""What an order names: each trigger makes the YES token of its market cheap."""
 _LISTED = b'{"limit":100,"count":0,"next_cursor":"LTE=","data":[]}'
 ANSWERS = {
     "/data/orders": _LISTED,
@@ -138,7 +140,8 @@ class Duel:
 
     def row(self, name: str, spacing_us: int) -> Row:
         """Measure one spacing: floor and engine in turn."""
-        seen = {"missed": 0, "unexpected": 0, "requests": 0}
+        seen = dict.fromkeys(("requests", "missed", "overtaken", "unexpected", "left_out"), 0)
+        floor_seen = dict(seen)
         late_ns = {"engine": 0, "floor": 0}
 
         def engine() -> np.ndarray:
@@ -160,13 +163,20 @@ class Duel:
                 script = self._script(spacing_us, SEGMENT_S, advance=False)
                 script.feeds[:] = 0
                 samples = self.floor_venue.generate(script, spacing_us * 1000, KILL)
-            late_ns["floor"] = max(late_ns["floor"], self.floor_venue.result.late_ns_max)
+            result = self.floor_venue.result
+            for key in floor_seen:
+                floor_seen[key] += getattr(result, key)
+            late_ns["floor"] = max(late_ns["floor"], result.late_ns_max)
             return samples
 
         row = paired(name, engine, floor)
         row.notes["triggers answered"] = seen["requests"]
-        row.notes["triggers missed"] = seen["missed"]
+        row.notes["triggers missed"] = f"{seen['missed']} engine, {floor_seen['missed']} floor"
+        row.notes["answered after the next trigger"] = seen["overtaken"]
         row.notes["orders without a trigger"] = seen["unexpected"]
+        row.notes["left out, generator late"] = (
+            f"{seen['left_out']} engine, {floor_seen['left_out']} floor"
+        )
         row.notes["generator late at most, us"] = "{engine:.0f} engine, {floor:.0f} floor".format(
             **{name: value / 1_000 for name, value in late_ns.items()}
         )
@@ -216,7 +226,7 @@ class Duel:
                 size = TRIGGER_SIZE if cheap else "0"
                 best = (BID_E4, CHEAP_E4 if cheap else ASK_E4)
                 payloads.append(change_frame(crypto, "SELL", CHEAP_E4, size, best, at_ms))
-                triggers.append(cheap)
+                triggers.append(crypto if cheap else -1)
                 feeds.append(self.feed_of[crypto])
                 continue
             market = CRYPTO + (i * 7919) % (MARKETS - CRYPTO)
@@ -224,11 +234,11 @@ class Duel:
             payloads.append(
                 change_frame(market, "BUY", price_e4, str(100 + i % 800), (BID_E4, ASK_E4), at_ms)
             )
-            triggers.append(False)
+            triggers.append(-1)
             feeds.append(self.feed_of[market])
         if advance:
             self.at_ms = at_ms
-        return FrameScript(payloads, triggers, feeds)
+        return FrameScript(payloads, triggers, TOKENS, feeds)
 
 
 KILL = http_answer(KILLED).replace(b"200 OK", b"400 Bad Request", 1)

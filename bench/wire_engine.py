@@ -21,7 +21,6 @@ from lowlat.app.config import (
     EndpointConfig,
     EngineConfig,
     ModuleConfig,
-    ProcessConfig,
 )
 from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
 from lowlat.app.runtime import BUSY, LoopCells, Runtime, run_process
@@ -34,6 +33,7 @@ from lowlat.execution.params import ExecutorParams
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.net._gate import SendGate
 from lowlat.net.http import HotConnections, HotParams
+from lowlat.net.options import PollWatch
 from lowlat.risk.limits import LimitsParams
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments
@@ -43,6 +43,8 @@ MARKETS = 520
 CRYPTO = 20
 """The first markets settle on the spot price: triggers come from them."""
 POSITIONS = 200
+SPACED_NS = 50_000
+"""Turns between frames come this far apart, as in the shipped fused process."""
 SPOT_E8 = 100_015 * 10**8
 KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -121,7 +123,6 @@ def config(feed_port: int, order_port: int, certificate: str, instance: str) -> 
             certificate_file=certificate,
         ),
         account=AccountConfig("unused"),
-        process=ProcessConfig(waiting="busy", shared_core=False),
         modules={
             "arbitrage": ModuleConfig("live"),
             # Two seconds of a still price are all the volatility there is to learn here.
@@ -168,6 +169,7 @@ async def main() -> int:
     metrics = Metrics(stats)
     _positions(instance)
     tls = tls_context(settings["tls"]) if settings["tls"] else None
+    watch = PollWatch(metrics.gauge("recv_wait_ns_max"))
     address = address_of(cfg.endpoints.clob_url)
     relay = Relay()
     gate = SendGate([], [])
@@ -216,7 +218,7 @@ async def main() -> int:
         cfg.feed,
         directory,
         outputs,
-        Dialer(cfg.endpoints.market_ws_url, tls, random.random),
+        Dialer(cfg.endpoints.market_ws_url, tls, random.random, watch),
         lambda *_: False,
         RealClock(),
         metrics.scope("feed"),
@@ -235,6 +237,8 @@ async def main() -> int:
         cells,
         waiting=BUSY,
         tick_ms=1,
+        spaced_ns=SPACED_NS,
+        watch=watch,
     )
     pin(1)
     asyncio.get_running_loop().call_later(0.2, _watch_ready, trading, stats)

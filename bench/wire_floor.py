@@ -37,12 +37,13 @@ def main(feed_port: int, order_port: int, tls: bool, marker: bytes) -> None:
         pass
     assert b" 101 " in buffer.value, buffer.value[:100]
     head = b"POST /order HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
-    body = b"x" * (REQUEST_BYTES - len(head % 1000))
-    request = head % len(body) + body
+    # The generator tells orders apart by their token, which the floor copies from the frame.
+    body = b'{"tokenId":"'.ljust(REQUEST_BYTES - len(head % 1000), b"x")
+    request = ctypes.create_string_buffer(head % len(body) + body, REQUEST_BYTES)
     for sock in sockets:
         sock.setblocking(False)
     print("ready", flush=True)
-    wire.wire_floor(conns[0], conns[1], request, len(request), marker, len(marker))
+    wire.wire_floor(conns[0], conns[1], request, REQUEST_BYTES, marker, len(marker))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ from lowlat.core.clock import monotonic_ns
 __all__ = ["KILLED", "FrameScript", "VenueEnd", "WireResult", "certificate", "http_answer"]
 
 BUFFER_BYTES = 1 << 16
+KEY_BYTES = 80
+"""Room for a token in the generator's table (wire.c)."""
+LATE_NS_LIMIT = 50_000
+"""A trigger sent later than this tells of the generator's core, not of the engine's."""
 KILLED = (
     b'{"error":"no orders found to match with FAK order. FAK orders are partially filled or '
     b'killed if no match is found."}'
@@ -34,8 +38,10 @@ class WireResult(ctypes.Structure):
         for name in (
             "sent_frames",
             "late_ns_max",
+            "left_out",
             "requests",
             "unexpected",
+            "overtaken",
             "missed",
             "request_bytes",
             "closed",
@@ -44,16 +50,25 @@ class WireResult(ctypes.Structure):
 
 
 class FrameScript:
-    """WebSocket frames back to back, their offsets, feeds, and which of them are triggers."""
+    """WebSocket frames back to back, their offsets, feeds, and which of them are triggers.
+
+    ``triggers`` is the number of the market that a frame makes cheap, -1 for none; ``tokens`` are
+    those that orders for these markets name.
+    """
 
     def __init__(
-        self, payloads: list[bytes], triggers: list[bool], feeds: list[int] | None = None
+        self,
+        payloads: list[bytes],
+        triggers: list[int],
+        tokens: list[str],
+        feeds: list[int] | None = None,
     ) -> None:
         frames = [_server_frame(payload) for payload in payloads]
         self.data = b"".join(frames)
         sizes = np.array([0, *map(len, frames)], dtype=np.uint32)
         self.offsets = np.cumsum(sizes, dtype=np.uint32)
-        self.triggers = np.array(triggers, dtype=np.uint8)
+        self.triggers = np.array(triggers, dtype=np.int32)
+        self.keys = b"".join(token.encode().ljust(KEY_BYTES, b"\0") for token in tokens)
         self.feeds = np.array(feeds or [0] * len(payloads), dtype=np.uint8)
 
     def __len__(self) -> int:
@@ -119,15 +134,18 @@ class VenueEnd:
         return said
 
     def generate(self, script: FrameScript, spacing_ns: int, answer: bytes) -> np.ndarray:
-        """Play the script by schedule; latencies of answered triggers in nanoseconds."""
+        """Play the script by schedule; latencies of its triggers in nanoseconds.
+
+        Triggers that the generator itself sent more than LATE_NS_LIMIT late are left out.
+        """
         count = len(script)
-        latency = np.zeros(int(script.triggers.sum()) + 1, dtype=np.int64)
+        latency = np.zeros(int((script.triggers >= 0).sum()) + 1, dtype=np.int64)
         self.result = WireResult()
         sample = ctypes.create_string_buffer(1 << 14)
         pong = http_answer(b"1")
         connections = (ctypes.c_void_p * len(self.orders))(*[conn for _, conn in self.orders])
         feeds = (ctypes.c_void_p * len(self.feeds))(*[conn for _, conn in self.feeds])
-        answered = self.wire.wire_generate(
+        triggered = self.wire.wire_generate(
             feeds,
             script.feeds.ctypes.data_as(ctypes.c_void_p),
             connections,
@@ -136,7 +154,10 @@ class VenueEnd:
             script.offsets.ctypes.data_as(ctypes.c_void_p),
             script.triggers.ctypes.data_as(ctypes.c_void_p),
             count,
+            script.keys,
+            len(script.keys) // KEY_BYTES,
             ctypes.c_int64(spacing_ns),
+            ctypes.c_int64(LATE_NS_LIMIT),
             answer,
             len(answer),
             pong,
@@ -147,7 +168,8 @@ class VenueEnd:
             ctypes.byref(self.result),
         )
         self.order_sample = sample.value
-        return latency[:answered].astype(np.float64)
+        latency = latency[:triggered]
+        return latency[latency >= 0].astype(np.float64)
 
     def close(self) -> None:
         """Close every socket."""

@@ -89,6 +89,7 @@ conn *wire_open(int fd, int client_tls, const char *cert, const char *key) {
 int wire_recv(conn *c, char *to, int bytes) {
     int got;
     if (c->ssl) {
+        errno = 0;
         got = tls.read(c->ssl, to, bytes);
         return got > 0 ? got : (errno == EAGAIN || errno == EWOULDBLOCK || got < 0) ? 0 : -1;
     }
@@ -125,28 +126,59 @@ static uint32_t request_length(conn *c) {
 typedef struct {
     int64_t sent_frames;
     int64_t late_ns_max; /* how far the generator itself fell behind its schedule */
+    int64_t left_out;    /* triggers that it sent too late to be a measurement */
     int64_t requests;
-    int64_t unexpected;
+    int64_t unexpected; /* orders for a market that drew none */
+    int64_t overtaken;  /* orders that came after the next trigger; their times count */
     int64_t missed;
     int64_t request_bytes;
     int64_t closed;
 } wire_result;
 
-/* Send frames by schedule; latency_ns gets one value for each trigger, in order. A trigger that is
- * not answered before the next is due is missed: its value is how long it had waited by then. */
+typedef struct {
+    int64_t since; /* when its trigger was due; 0: nothing is waited for */
+    int at;        /* number of that trigger */
+} wire_wait;
+
+#define KEYS_MAX 256
+#define KEY_BYTES 80
+static const char TOKEN[] = "\"tokenId\":\"";
+static const char ASSET[] = "\"asset_id\":\"";
+
+/* Which market an order is for: its number among keys, -1 for none of them. */
+static int key_of(const char *request, uint32_t length, const char *keys, int key_count) {
+    const char *token = memmem(request, length, TOKEN, sizeof TOKEN - 1);
+    if (!token) return -1;
+    token += sizeof TOKEN - 1;
+    for (int i = 0; i < key_count; i++) {
+        const char *key = keys + i * KEY_BYTES;
+        size_t size = strlen(key);
+        if (token + size < request + length && !memcmp(token, key, size) && token[size] == '"')
+            return i;
+    }
+    return -1;
+}
+
+/* Send frames by schedule; latency_ns gets one value for each trigger, in order. trigger[i] is the
+ * number of the market that frame i makes cheap, -1 for none; an order counts for its own market's
+ * trigger, however late. What is not answered until the market's next trigger or the end is missed:
+ * its value is how long it had waited by then. A trigger that left the generator more than
+ * late_ns_limit behind its time measures the generator: its value is -1. */
 int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order_count,
-                  const char *frames, const uint32_t *offsets, const uint8_t *trigger, int count,
-                  int64_t spacing_ns,
+                  const char *frames, const uint32_t *offsets, const int32_t *trigger, int count,
+                  const char *keys, int key_count, int64_t spacing_ns, int64_t late_ns_limit,
                   const char *answer, int answer_bytes, const char *pong, int pong_bytes,
                   int64_t *latency_ns, char *sample, int sample_bytes, wire_result *result) {
-    int poller = epoll_create1(0), answered = 0;
+    int poller = epoll_create1(0), triggered = 0, waiting = 0;
     struct epoll_event events[CONNECTIONS_MAX];
+    wire_wait waits[KEYS_MAX] = {{0, 0}};
+    memset(result, 0, sizeof *result);
+    if (key_count > KEYS_MAX) return -1;
     for (int i = 0; i < order_count; i++) {
         struct epoll_event e = {.events = EPOLLIN, .data.ptr = orders[i]};
         epoll_ctl(poller, EPOLL_CTL_ADD, orders[i]->fd, &e);
     }
-    memset(result, 0, sizeof *result);
-    int64_t t0 = now_ns() + 1000000, waiting_since = 0;
+    int64_t t0 = now_ns() + 1000000;
     int next = 0;
     int64_t end = t0 + (int64_t)count * spacing_ns + 50000000;
     for (;;) {
@@ -154,12 +186,21 @@ int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order
         if (next < count && now >= t0 + next * spacing_ns) {
             int64_t due = t0 + next * spacing_ns;
             if (now - due > result->late_ns_max) result->late_ns_max = now - due;
-            if (trigger[next]) {
-                if (waiting_since) {
+            if (trigger[next] >= 0) {
+                wire_wait *wait = &waits[trigger[next]];
+                if (wait->since) {
                     result->missed++;
-                    latency_ns[answered++] = now - waiting_since;
+                    waiting--;
+                    latency_ns[wait->at] = now - wait->since;
                 }
-                waiting_since = due;
+                wait->since = due;
+                wait->at = triggered++;
+                waiting++;
+                latency_ns[wait->at] = 0;
+                if (now - due > late_ns_limit) {
+                    result->left_out++;
+                    latency_ns[wait->at] = -1;
+                }
             }
             if (wire_send(feeds[feed_of[next]], frames + offsets[next],
                           (int)(offsets[next + 1] - offsets[next])) < 0) {
@@ -169,7 +210,7 @@ int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order
             next++;
             result->sent_frames++;
         }
-        if (now > end || (next == count && !waiting_since && now > end - 40000000)) break;
+        if (now > end || (next == count && !waiting && now > end - 40000000)) break;
         int ready = epoll_wait(poller, events, CONNECTIONS_MAX, 0);
         for (int i = 0; i < ready; i++) {
             conn *c = events[i].data.ptr;
@@ -184,15 +225,19 @@ int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order
                 int64_t at = now_ns();
                 int is_order = !memcmp(c->buffer, "POST /order", 11);
                 if (is_order) {
+                    int key = key_of(c->buffer, length, keys, key_count);
                     result->requests++;
                     result->request_bytes = length;
                     if ((int)length < sample_bytes) {
                         memcpy(sample, c->buffer, length);
                         sample[length] = 0;
                     }
-                    if (waiting_since) {
-                        latency_ns[answered++] = at - waiting_since;
-                        waiting_since = 0;
+                    if (key >= 0 && waits[key].since) {
+                        if (latency_ns[waits[key].at] >= 0)
+                            latency_ns[waits[key].at] = at - waits[key].since;
+                        result->overtaken += waits[key].at != triggered - 1;
+                        waits[key].since = 0;
+                        waiting--;
                     } else {
                         result->unexpected++;
                     }
@@ -203,20 +248,24 @@ int wire_generate(conn **feeds, const uint8_t *feed_of, conn **orders, int order
             }
         }
     }
-    if (waiting_since) {
+    for (int i = 0; i < key_count; i++) {
+        if (!waits[i].since) continue;
         result->missed++;
-        latency_ns[answered++] = now_ns() - waiting_since;
+        if (latency_ns[waits[i].at] >= 0) latency_ns[waits[i].at] = now_ns() - waits[i].since;
     }
     close(poller);
-    return answered;
+    return triggered;
 }
 
-/* The floor: answer every frame that contains marker with request, busy. Ends on a close frame or
- * a closed socket; returns the number of requests sent. */
-int64_t wire_floor(conn *feed, conn *orders, const char *request, int request_bytes,
-                   const char *marker, int marker_bytes) {
+/* The floor: answer every frame that contains marker with request, whose token is overwritten by
+ * the frame's, busy. Ends on a close frame or a closed socket; returns the number of requests. */
+int64_t wire_floor(conn *feed, conn *orders, char *request, int request_bytes, const char *marker,
+                   int marker_bytes) {
     int64_t sent = 0;
     int waiting = 0;
+    char *slot = memmem(request, (size_t)request_bytes, TOKEN, sizeof TOKEN - 1);
+    if (!slot) return -1;
+    slot += sizeof TOKEN - 1;
     for (;;) {
         int got = wire_recv(feed, feed->buffer + feed->used, (int)(BUFFER_BYTES - feed->used));
         if (got < 0) return sent;
@@ -233,6 +282,11 @@ int64_t wire_floor(conn *feed, conn *orders, const char *request, int request_by
             if (feed->used - at < skip + size) break;
             if ((head[0] & 15) == 8) return sent;
             if (memmem(head + skip, size, marker, (size_t)marker_bytes)) {
+                const char *token = memmem(head + skip, size, ASSET, sizeof ASSET - 1);
+                const char *close = token ? strchr(token + sizeof ASSET - 1, '"') : NULL;
+                if (!close) return -1;
+                token += sizeof ASSET - 1;
+                memcpy(slot, token, (size_t)(close + 1 - token));
                 if (wire_send(orders, request, request_bytes) < 0) return sent;
                 sent++;
                 waiting = 1;
