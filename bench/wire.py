@@ -93,6 +93,7 @@ class Duel:
         self.tls = tls
         self.feed_of = [0] * MARKETS
         self.at_ms = time.time_ns() // 1_000_000
+        self.turn = 0
         self.processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Duel":
@@ -220,7 +221,7 @@ class Duel:
         at_ms = max(self.at_ms, time.time_ns() // 1_000_000)
         for i in range(count):
             step = i % every
-            crypto = (i // every) % CRYPTO
+            crypto = (self.turn + i // every) % CRYPTO
             if step in {every // 2, every // 2 + 1}:
                 cheap = step == every // 2
                 size = TRIGGER_SIZE if cheap else "0"
@@ -238,6 +239,8 @@ class Duel:
             feeds.append(self.feed_of[market])
         if advance:
             self.at_ms = at_ms
+            # The next script goes on with the next market: after a signal one rests for a while.
+            self.turn += -(-count // every)
         return FrameScript(payloads, triggers, TOKENS, feeds)
 
 
