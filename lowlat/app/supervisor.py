@@ -442,6 +442,23 @@ class Supervisor:
             )
         return found
 
+    def summary(self) -> str:
+        """Say in one line how everybody is: for a service manager's status."""
+        seats = self._seats.values()
+        ready = sum(seat.state is ChildState.READY for seat in seats)
+        words = [f"{ready} of {len(seats)} processes READY"]
+        words += [
+            f"{seat.spec.name} {seat.state.name}"
+            for seat in seats
+            if seat.state is not ChildState.READY
+        ]
+        restarts = sum(seat.restarts for seat in seats)
+        if restarts:
+            words.append(f"{restarts} restarts")
+        if self._halt is not HaltCode.NONE:
+            words.append(f"new orders halted: {self._halt.name}")
+        return ", ".join(words)
+
     def child(self, name: str) -> ChildProcess | None:
         """Return the present (or last) life of a child."""
         return self._seats[name].life

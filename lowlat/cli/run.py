@@ -10,7 +10,10 @@ import typer
 from lowlat.cli.main import EXIT_FAILED, EXIT_USAGE, app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lowlat.app.config import EngineConfig
+    from lowlat.app.supervisor import Supervisor
 
 _TURN_S = 0.05
 _DRAIN_S = 60.0
@@ -30,6 +33,9 @@ def run(
     live: Annotated[
         bool, typer.Option("--live", help="Trade real money (refused for now).")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No screen, no line a second: for service managers.")
+    ] = False,
 ) -> None:
     """Run recorder and engine for simulated or paper endpoints. Ctrl-C drains and ends.
 
@@ -44,25 +50,24 @@ def run(
             print(f"  - {what}", file=sys.stderr)
         print('use mode = "sim" or "paper" until they are in', file=sys.stderr)
         raise typer.Exit(EXIT_USAGE)
-    raise typer.Exit(_run(config, loaded))
+    raise typer.Exit(_run(config, loaded, quiet=quiet))
 
 
-def _run(path: str, config: "EngineConfig") -> int:
+def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from contextlib import closing
 
     from rich.console import Console
 
     from lowlat.app import log
-    from lowlat.app.child import SpawnError
     from lowlat.app.children import children_of, stop_order
     from lowlat.app.control import Controller
+    from lowlat.app.notify import Notifier
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
     from lowlat.cli._observer import Observer
     from lowlat.cli._screen import PlainLines, Screen, View
     from lowlat.core.clock import monotonic_ns
     from lowlat.core.config import effective_config
-    from lowlat.core.errors import ConfigError
 
     log.configure("run", level="WARNING")
     console = Console(stderr=True)
@@ -71,9 +76,10 @@ def _run(path: str, config: "EngineConfig") -> int:
     badge = "SIMULATED" if config.mode == "sim" else "PAPER ON LIVE DATA"
     view: View = (
         Screen(console, f"lowlat {config.instance}", badge)
-        if console.is_terminal
+        if console.is_terminal and not quiet
         else PlainLines(console)
     )
+    say = None if quiet else view.say
     check_cores(config.topology, os.sched_getaffinity(0))
     specs = children_of(path, config.topology)
     first, rest = stop_order(config.topology)
@@ -83,31 +89,41 @@ def _run(path: str, config: "EngineConfig") -> int:
     supervisor = Supervisor(config.instance, specs)
     roles = {name: place.engines for name, place in config.topology.items()}
     control = Controller(supervisor, path, roles)
-    supervisor.services.append(control)
+    notifier = Notifier(supervisor.summary)
+    supervisor.services += [control, notifier]
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda code, _: control.on_signal(code))
-    with view, supervisor, closing(control):
+    with view, supervisor, closing(control), closing(notifier):
         supervisor.open()
         control.begin(monotonic_ns())
         observer = Observer(config.instance, supervisor)
         supervisor.on_turn = observer.on_turn
-        try:
-            supervisor.start(view.say)
-        except SpawnError as error:
-            if not any(each.exit_code == EXIT_USAGE for each in supervisor.status()):
-                raise
-            # A child found its part of the config wrong: its last words say what.
-            raise ConfigError(str(error)) from None
+        _start(supervisor, say)
+        notifier.ready()
         due_ns = 0
         while not (stopping or supervisor.failure or control.stopping):
             supervisor.turn(_TURN_S)
-            if monotonic_ns() >= due_ns:
+            if not quiet and monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
                 view.show(observer.picture(), badge)
-        drained = supervisor.stop(first, _DRAIN_S, view.say)
+        notifier.stopping()
+        drained = supervisor.stop(first, _DRAIN_S, say)
         for name in rest:
             supervisor.stop([name], _DRAIN_S)
         failure = supervisor.failure
     if failure:
         print(f"lowlat run: {failure}", file=sys.stderr)
     return EXIT_FAILED if failure or not drained else 0
+
+
+def _start(supervisor: "Supervisor", say: "Callable[[str], None] | None") -> None:
+    """Start everybody; a child that found its part of the config wrong makes it our own error."""
+    from lowlat.app.child import SpawnError
+    from lowlat.core.errors import ConfigError
+
+    try:
+        supervisor.start(say)
+    except SpawnError as error:
+        if not any(each.exit_code == EXIT_USAGE for each in supervisor.status()):
+            raise
+        raise ConfigError(str(error)) from None

@@ -1,0 +1,96 @@
+"""Topology spread in real processes: it trades, agrees, and survives the loss of any of them."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from kill_table import (
+    FAULTS,
+    as_text,
+    assert_every_signal_has_one_decision,
+    assert_nothing_lost,
+    decides_again,
+    run_table,
+)
+from rig import Rig
+
+from lowlat.app.postmortem import read_bundles
+from lowlat.app.topology import fit_cores, load_topology
+from lowlat.core.clock import monotonic_ns
+from lowlat.shm.places import segment_names
+
+pytestmark = pytest.mark.e2e
+ENTRY = "from lowlat.cli.main import main; main()"
+
+
+@pytest.fixture
+def spread():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("spread needs two cores")
+    return fit_cores(load_topology("spread"))
+
+
+def test_spread_trades_on_two_cores_and_agrees_with_the_venue(spread, instance, home):
+    done = subprocess.run(
+        [sys.executable, "-c", ENTRY, "demo", "--topology", "spread", "--seconds", "5",
+         "--json", "--instance", instance],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
+    result = json.loads(done.stdout)
+    agreement = result["agreement"]
+    assert agreement["cash"] is agreement["positions"] is True
+    assert result["orders"] > 0
+    assert result["pairs"]["open"] == 0
+    assert result["processes"].keys() == spread.keys()
+    for name, row in result["processes"].items():
+        assert row.keys() == {"core", "wait", "restarts", "rss"}
+        assert row["core"] == str(spread[name].core)
+        assert row["restarts"] == 0
+        assert row["rss"] > 1 << 20
+    assert segment_names(instance) == []
+
+
+@pytest.mark.kill
+@pytest.mark.stress
+def test_every_process_killed_and_stopped_comes_back_and_both_sides_agree(
+    spread, instance, home, capsys
+):
+    with Rig(instance, home, seed=3, topology=spread) as rig:
+        table = run_table(rig, 1, random.Random(3), lambda _: None)
+        agreement = rig.drain()
+        assert_every_signal_has_one_decision(rig)
+        assert_nothing_lost(rig)
+    assert agreement.holds, agreement.differences()
+    assert len(read_bundles(instance)) == len(spread) * len(FAULTS)
+    with capsys.disabled():
+        sys.stdout.write("\n" + as_text(table) + "\n")
+
+
+@pytest.mark.kill
+@pytest.mark.stress
+@pytest.mark.parametrize("gone", [("risk",), ("signals", "polymarket"), ("recorder", "risk")])
+def test_halt_works_with_any_process_stopped(spread, instance, home, gone):
+    """The executor's own word is enough, whoever else stands still."""
+    patient = {
+        name: msgspec.structs.replace(place, stopped_ms=60_000, hang_ms=60_000)
+        for name, place in spread.items()
+    }
+    with Rig(instance, home, seed=4, topology=patient) as rig:
+        decides_again(rig, 40)
+        for name in gone:
+            os.kill(rig.pid(name), signal.SIGSTOP)
+        os.kill(rig.pid("executor"), signal.SIGUSR2)
+        rig.run(1.0)
+        before = rig.reading().counter("executor.orders")
+        for name in gone:
+            os.kill(rig.pid(name), signal.SIGCONT)
+        halted_ns = monotonic_ns()
+        rig.turn_until(lambda: monotonic_ns() > halted_ns + 2_000_000_000, 5)
+        assert rig.reading().counter("executor.orders") == before
+        assert rig.drain().holds
