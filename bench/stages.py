@@ -23,17 +23,19 @@ BUDGET_NS = {
     "stage-risk": 3_000,
     "stage-send": 3_000,
     "stage-after-send": None,
+    "stage-settle": None,
     "stage-tick-to-send": 11_000,
 }
-"""Design 3. ``stage-send`` is its template (1.5) with report and stamps (1.5); what the executor
-does behind the bytes delays no order but the next. The whole is the sum of the rest."""
+"""Design 3. ``stage-send`` is its template (1.5) with report and stamps (1.5); what is done behind
+the bytes delays no order but the next. The whole is the sum of the rest."""
 MEANING = {
     "stage-feed": "frame of 2 changes: decode, ladder, row, publish",
-    "stage-module": "signals turn, both modules look, nothing to do",
-    "stage-module-signal": "signals turn that emits",
-    "stage-risk": "risk turn: aggregate, check, size, intent, decision",
+    "stage-module": "signals advance, both modules look, nothing to do",
+    "stage-module-signal": "signals advance that emits",
+    "stage-risk": "risk advance: aggregate, check, size, intent",
     "stage-send": "executor turn up to the write: checks, template, row, SENDING",
     "stage-after-send": "rest of that turn: own books, stamps, rows",
+    "stage-settle": "decision and turn records, behind the order",
     "stage-tick-to-send": "frame received to transport.send, fused pump",
 }
 ROWS = tuple(BUDGET_NS)
@@ -102,10 +104,11 @@ def _hits(bench: StageBench) -> str:
 
 
 def _stages(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
-    """Time each turn by itself, in the order in which a pump runs them."""
+    """Time each step by itself, in the order in which Trading.pump runs them."""
     trading, transport, template = bench.trading, bench.transport, bench.stats.template
     found: dict[str, list[float]] = defaultdict(list)
-    signals, risk, executor = trading.signals.turn, trading.risk.turn, trading.executor.turn
+    signals, risk, executor = trading.signals.advance, trading.risk.advance, trading.executor.turn
+    settle_signals, settle_risk = trading.signals.settle, trading.risk.settle
     on_frame = bench.feed.on_frame
     for market, (cheap, dear, little) in _burst(bench):
         socket = bench.socket_of(market)
@@ -115,6 +118,7 @@ def _stages(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
         fed = monotonic_ns()
         signals(fed)
         quiet = monotonic_ns()
+        settle_signals()
         before = transport.orders
         _walk(cold=cold)
         begin_cheap = monotonic_ns()
@@ -126,11 +130,14 @@ def _stages(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
         checked = monotonic_ns()
         executor(checked)
         done = monotonic_ns()
+        settle_risk()
+        settle_signals()
+        settled = monotonic_ns()
         assert transport.orders == before + 1, "the trigger was not answered by one order"
         # Untimed, as an idle turn between two ticks: the book goes back, risk hears of its order.
-        on_frame(socket, dear, True, done)
-        signals(monotonic_ns())
-        risk(monotonic_ns())
+        on_frame(socket, dear, True, settled)
+        trading.signals.turn(monotonic_ns())
+        trading.risk.turn(monotonic_ns())
         if market >= DISCARDED:
             found["stage-feed"].append(fed - begin)
             found["stage-module"].append(quiet - fed)
@@ -138,6 +145,7 @@ def _stages(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
             found["stage-risk"].append(checked - decided)
             found["stage-send"].append(transport.entered_ns - checked)
             found["stage-after-send"].append(done - transport.left_ns)
+            found["stage-settle"].append(settled - done)
             found["template"].append(template.value_ns)
     return found
 
