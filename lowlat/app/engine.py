@@ -26,6 +26,7 @@ from lowlat.app.elsewhere import Elsewhere, HaltWatch
 from lowlat.app.ends import RealEnds, Sockets
 from lowlat.app.generations import Generation, config_in_force
 from lowlat.app.hygiene import harden
+from lowlat.app.injector import INJECT, Injector
 from lowlat.app.log import configure, say_ready
 from lowlat.app.loop import PlainLoop, Tick
 from lowlat.app.machine import Metrics
@@ -116,6 +117,9 @@ class EngineProcess:
         ]
         if self.has_sockets:
             engines.insert(0, Sockets(self._ends))
+        if "signals" in trading.roles and self.config.mode != "live":
+            reader = self.attachment.open_stream_reader(INJECT)
+            engines.append(Injector(reader, trading.signals, self.metrics, self._note))
         if "executor" in trading.roles:
             self._ends.relay.executor = trading.executor
             self._drain = Drain(trading, RealClock())

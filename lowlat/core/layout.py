@@ -1081,6 +1081,7 @@ STREAMS: Final = {
         Stream("frames", (FRAME,), 4096, Writer.POLYMARKET),
         Stream("frames_spot", (FRAME,), 1024, Writer.BINANCE),
         Stream("frames_settle", (FRAME,), 256, Writer.PRICES),
+        Stream("inject", (SIGNAL,), 16, Writer.INJECT),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
         Stream("turns", (TURN,), 512, Writer.SIGNALS),
         Stream("intents", (INTENT,), 256, Writer.RISK, ("executor",)),

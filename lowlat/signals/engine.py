@@ -187,6 +187,16 @@ class SignalsEngine:
         markets = self.instruments.markets
         return [markets[market] for market in self.path.markets() if market in markets]
 
+    def inject(self, signal: Signal, source: Source) -> bool:
+        """Publish a signal that no module made, as paper; False when risk is behind.
+
+        Raises ValueError, naming the field, for what the record cannot hold.
+        """
+        outlet = self._emitter.outlet
+        outlet.source = source
+        outlet.mode = Mode.PAPER
+        return self._emitter.emit(signal)
+
     def close(self) -> None:
         """Nothing to publish: signals are wishes, not state."""
 
