@@ -11,7 +11,7 @@ from lowlat.signals._emit cimport Outlet
 
 cdef class Look:
     cdef readonly object seat
-    cdef int _mode
+    cdef readonly int mode
     cdef int at(self, BookView book, int64_t now_ns) except -1
 
 

@@ -49,7 +49,11 @@ cdef class Look:
     def bind(self, seat, int mode):
         """Say whose look it is, and in which mode its signals go."""
         self.seat = seat
-        self._mode = mode
+        self.mode = mode
+
+    def __call__(self, BookView book not None, int64_t now_ns):
+        """Look at a book from Python, as tests and their twins do."""
+        self.at(book, now_ns)
 
     cdef int at(self, BookView book, int64_t now_ns) except -1:
         """Look at a fresh book; signals go to the outlet."""
@@ -267,7 +271,7 @@ cdef class BookPath:
         outlet.source = view
         looks = slot.looks
         for look in looks:
-            outlet.mode = look._mode
+            outlet.mode = look.mode
             self.seat = look.seat
             try:
                 look.at(view, self.now_ns)
