@@ -80,7 +80,9 @@ class ProcessEngines:
             self.metadata: MetadataEngine = metadata_stage(site, ends.gamma, ends.clob)
             self.engines.append(self.metadata)
         if "binance" in self.roles:
-            self.binance: BinanceFeed = binance_stage(site, ends.binance_ws, ends.binance_rest)
+            self.binance: BinanceFeed = binance_stage(
+                site, ends.binance_ws, ends.binance_rest, self.trading.pump_of_feed
+            )
             self.engines.append(self.binance)
         if "prices" in self.roles:
             self.prices: PricesFeed = prices_stage(site, ends.prices_ws)

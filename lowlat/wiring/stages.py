@@ -106,8 +106,10 @@ def polymarket_stage(
     )
 
 
-def binance_stage(site: Site, dial: Dial, rest: Fetch) -> BinanceFeed:
-    """Make the feed of spot prices."""
+def binance_stage(
+    site: Site, dial: Dial, rest: Fetch, pump: Callable[[], None] | None
+) -> BinanceFeed:
+    """Make the feed of spot prices; ``pump`` runs what shares its process."""
     memory = site.memory
     return BinanceFeed(
         site.config.binance,
@@ -120,6 +122,7 @@ def binance_stage(site: Site, dial: Dial, rest: Fetch) -> BinanceFeed:
         site.meters.scope("feed"),
         site.note,
         tape=_tape(site, "frames_spot", Venue.BINANCE),
+        pump=pump,
     )
 
 
