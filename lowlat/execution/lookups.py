@@ -5,6 +5,9 @@ Owned by the executor, driven by its turns. One question in flight an order, ask
     UNKNOWN   DELETE /order → GET /data/order/{id} → GET /data/trades    then again
     others                    GET /data/order/{id} → GET /data/trades    then again
 
+Trades are listed for all orders that have come so far in one go, one listing in flight: when many
+are in doubt at once, each reading the same pages would take the process away from trading.
+
 An UNKNOWN order is canceled by its id at every cycle: a POST can land seconds late, after the
 first cancel. It ends when the venue shows it, or when neither cancel nor order nor trades have
 known it for ``unknown_window_ns`` in a row. Until then it counts as exposure. Look-ups and cancels
@@ -61,6 +64,9 @@ class Lookups:
         self._params = params
         self._meters = meters
         self._asking = 0
+        self._unlisted: dict[int, Order] = {}
+        """Orders that are asked about and whose trades are to be listed next."""
+        self._listing = False
         self.cancels = RateBucket(params.cancels_per_s, params.cancels_burst, 0)
 
     # --------------------------------------------------------------------------- questions
@@ -106,22 +112,32 @@ class Lookups:
             Asked.LOOKUP_ORDER, order, self._requests.order(second, order.order_id), now_ns
         )
 
-    def _ask_trades(self, order: Order, now_ns: int, cursor: str, page: int, found: int) -> int:
-        second = self._clock.wall_ns() // _SECOND_NS
-        after_s = order.created_wall_ms // 1_000 - self._params.trades_overlap_s
-        # All tokens: as a maker in a mint our fill is listed under the taker's. Source: 5.5.
-        request = self._requests.trades(second, after_s=max(0, after_s), cursor=cursor)
-        return self._ask(Asked.LOOKUP_TRADES, order, request, now_ns, (page, found))
+    def _list_trades(self, now_ns: int) -> None:
+        """List the trades of every order that waits for it, unless a listing is in flight."""
+        if self._listing or not self._unlisted:
+            return
+        orders = tuple(self._unlisted.values())
+        self._unlisted.clear()
+        self._ask_trades(orders, now_ns, FIRST_CURSOR, 1, set())
 
-    def _ask(
-        self,
-        asked: Asked,
-        order: Order,
-        request: bytes,
-        now_ns: int,
-        detail: tuple[int, int] | None = None,
-    ) -> int:
-        key = self._in_flight.add(asked, (order,), now_ns, detail)
+    def _ask_trades(
+        self, orders: tuple[Order, ...], now_ns: int, cursor: str, page: int, found: set[bytes]
+    ) -> None:
+        second = self._clock.wall_ns() // _SECOND_NS
+        oldest_s = min(order.created_wall_ms for order in orders) // 1_000
+        after_s = max(0, oldest_s - self._params.trades_overlap_s)
+        # All tokens: as a maker in a mint our fill is listed under the taker's. Source: 5.5.
+        request = self._requests.trades(second, after_s=after_s, cursor=cursor)
+        key = self._in_flight.add(Asked.LOOKUP_TRADES, orders, now_ns, (page, found))
+        self._listing = self._left(request, key)
+        if self._listing:
+            self._asking += 1
+            return
+        for order in orders:
+            self._again(order, now_ns)
+
+    def _ask(self, asked: Asked, order: Order, request: bytes, now_ns: int) -> int:
+        key = self._in_flight.add(asked, (order,), now_ns)
         if not self._left(request, key):
             self._again(order, now_ns)
             return 0
@@ -144,17 +160,18 @@ class Lookups:
         """Take in that a question got no answer: ask again."""
         if question.detail == "wanted":
             return
-        self._asking -= 1
-        self._again(question.orders[0], now_ns)
+        self._answered(question)
+        for order in question.orders:
+            self._again(order, now_ns)
+        self._list_trades(now_ns)
 
     def answer(self, question: Question, status: int, body: bytes, now_ns: int) -> None:
         """Take in the answer to a cancel or a question."""
         if question.detail == "wanted":
             self._canceled(status, body, now_ns)
             return
-        self._asking -= 1
+        self._answered(question)
         order = question.orders[0]
-        order.asking = False
         try:
             if question.asked == Asked.CANCEL:
                 self._unknown_canceled(order, status, body, now_ns)
@@ -164,7 +181,16 @@ class Lookups:
                 self._trades_told(question, status, body, now_ns)
         except RemoteProtocolError:
             self._meters.remote_errors.add(1)
-            self._again(order, now_ns)
+            for each in question.orders:
+                self._again(each, now_ns)
+        self._list_trades(now_ns)
+
+    def _answered(self, question: Question) -> None:
+        self._asking -= 1
+        if question.asked == Asked.LOOKUP_TRADES:
+            self._listing = False
+        else:
+            question.orders[0].asking = False
 
     def _canceled(self, status: int, body: bytes, now_ns: int) -> set[bytes]:
         """Take in which orders a cancel removed; return the ids it does not know."""
@@ -205,22 +231,27 @@ class Lookups:
                 raise RemoteProtocolError("/data/order answered with another order")
             order.unknown_ns = 0
             self._listener.order_update(update, now_ns)
-        self._ask_trades(order, now_ns, FIRST_CURSOR, 1, 0)
+        order.asking = True
+        self._unlisted[order.id] = order
 
     def _trades_told(self, question: Question, status: int, body: bytes, now_ns: int) -> None:
-        order = question.orders[0]
+        orders: tuple[Order, ...] = question.orders
         page, found = question.detail
         trades = decode_trades_page(status, body, self._account)
         for row in trades.rows:
-            if any(fill.order_id == order.order_id for fill in row.fills):
-                found += 1
+            found.update(fill.order_id for fill in row.fills)
             self._listener.trade_update(row, now_ns)
         if trades.next_cursor and page < _PAGES_MAX:
-            self._ask_trades(order, now_ns, trades.next_cursor, page + 1, found)
+            self._ask_trades(orders, now_ns, trades.next_cursor, page + 1, found)
             return
-        if found:
-            order.unknown_ns = 0
-        self._cycle_done(order, now_ns, whole=not trades.next_cursor)
+        for order in orders:
+            order.asking = False
+            if self._desk.by_id.get(order.id) is not order:
+                # Done meanwhile, and its row is another's.
+                continue
+            if order.order_id in found:
+                order.unknown_ns = 0
+            self._cycle_done(order, now_ns, whole=not trades.next_cursor)
 
     def _cycle_done(self, order: Order, now_ns: int, *, whole: bool) -> None:
         """Judge an order after a whole cycle of questions."""

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 HOST: Final = "127.0.0.1:1"
+_LATENCY: Final = {"coin": {"warmup_s": 3, "volatility_floor": 5e-4}}
+"""A world is over before volatility is learned: it is told what its exchange does a second."""
 _COINS: Final = {"BTC": Coin.BTC, "ETH": Coin.ETH, "SOL": Coin.SOL}
 
 
@@ -42,10 +44,10 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neg_risk_events: int = 3
     coins: tuple[str, ...] = ("BTC",)
     windows_s: tuple[int, ...] = (300,)
-    spot_hz: int = 10
-    events_per_s: int = 40
-    edges_per_minute: float = 120.0
-    fault_every_ns: int = 2_500_000_000
+    spot_hz: int = 5
+    events_per_s: int = 25
+    edges_per_minute: float = 75.0
+    fault_every_ns: int = 2_200_000_000
     kinds: tuple[str, ...] = KINDS
     """Kinds of faults that happen; none: a fair-weather world."""
     only: tuple[int, ...] | None = None
@@ -54,7 +56,7 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No fault begins so soon after the start."""
     settle_ns_max: int = 240_000_000_000
     """How long an orderly end may take."""
-    tick_ns: int = 5_000_000
+    tick_ns: int = 10_000_000
 
 
 class ModuleSettings(msgspec.Struct, frozen=True):
@@ -124,7 +126,7 @@ def world_settings(params: WorldParams) -> WorldSettings:
     return WorldSettings(
         binance=BinanceFeedParams(coins=coins),
         prices=PricesFeedParams(coins=coins),
-        modules={"arbitrage": ModuleSettings(), "latency": ModuleSettings()},
+        modules={"arbitrage": ModuleSettings(), "latency": ModuleSettings(params=_LATENCY)},
         rows={"book": 256, "markets": 256, "positions": 512, "orders": 512, "groups": 128},
         tick_ns=params.tick_ns,
     )

@@ -74,3 +74,39 @@ def test_a_group_in_doubt_does_not_keep_questions_and_beats_from_leaving(make_de
     assert desk.order().lookups - before >= 10, "asked each second"
     later = len([1 for _, raw, _ in desk.transport.sent if b"/heartbeats" in raw])
     assert later - beats >= 2, "a beat each five seconds"
+
+
+def test_trades_are_listed_for_all_orders_in_doubt_at_once(make_desk):
+    desk = make_desk()
+    for _ in range(6):
+        desk.wish(desk.intent(price_e4=4600, size=10))
+    orders = [desk.order(index) for index in range(6)]
+    desk.venue_trades.append(listed(orders[3], "t", "10", "0.46", "TRADE_STATUS_MINED"))
+    for key, _ in desk.posts():
+        desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.run(12, MS)
+    listings = desk.transport.sent
+    asked = [request[:24] for _, request, _ in listings]
+    assert asked.count(b"DELETE /order HTTP/1.1\r\n") == 6
+    assert sum(each.startswith(b"GET /data/order/") for each in asked) == 6
+    assert 1 <= sum(b"GET /data/trades" in request[:40] for _, request, _ in listings[12:]) <= 3
+    assert orders[3].filled_e6 == 10_000_000
+    desk.run(40, SECOND)
+    assert not desk.engine.desk.unsettled.keys() - {orders[3].id}
+
+
+def test_listing_that_is_lost_is_asked_for_again(make_desk):
+    desk = make_desk()
+    for _ in range(3):
+        desk.wish(desk.intent(price_e4=4600, size=10))
+    for key, _ in desk.posts():
+        desk.engine.on_lost(key, desk.clock.now_ns)
+    for _ in range(60):
+        desk.turn(step_ns=SECOND // 2)
+        for key, _, _ in desk.take(b"GET /data/trades"):
+            desk.engine.on_lost(key, desk.clock.now_ns)
+            desk.transport.sent = [each for each in desk.transport.sent if each[0] != key]
+        desk.answer_questions()
+    assert len(desk.engine.desk.unsettled) == 3, "nothing is decided without a listing"
+    desk.run(80, SECOND // 2)
+    assert not desk.engine.desk.unsettled
