@@ -20,6 +20,7 @@ from lowlat.shm.attachment import Attachment
 from lowlat.shm.header import HEARTBEAT_AT
 from lowlat.shm.layouts import stats_shape
 from lowlat.shm.stats import StatsWriter
+from lowlat.wiring.ports import Gauge
 
 __all__ = ["Elsewhere", "HaltWatch"]
 
@@ -80,6 +81,9 @@ class Elsewhere:
 class HaltWatch:
     """Engine beside the executor: a halt that another process pulls is said and kept.
 
+    And the other way round: when the venue's answer halted the executor (banned, closed only), its
+    cell says so to risk, to the gate and to whoever asks.
+
     The gate before the write has read the same word already; here the executor stops to take
     intents and tells the ledger. Acts on the change, not on the value: who resumes must not be
     halted again by a cell that its owner is about to clear.
@@ -87,16 +91,22 @@ class HaltWatch:
 
     name: Final = "halt_watch"
 
-    def __init__(self, elsewhere: Elsewhere, executor: ExecutorEngine) -> None:
+    def __init__(
+        self, elsewhere: Elsewhere, executor: ExecutorEngine, own: Gauge, draining: Gauge
+    ) -> None:
         self._pulled = elsewhere.pulled
         self._executor = executor
+        self._own = own
+        self._draining = draining
         self._seen = 0
 
     def start(self) -> None:
         """Look at once in the first turn."""
 
     def turn(self, now_ns: int) -> int:
-        """Halt when a cell was set since the last look."""
+        """Halt when a cell was set since the last look; set ours when the executor is halted."""
+        if self._executor.halted and not (self._own.value or self._draining.value):
+            self._own.set(int(Rule.HALTED))
         code = self._pulled()
         if code == self._seen:
             return 0

@@ -123,7 +123,8 @@ class EngineProcess:
         if "executor" in trading.roles:
             self._ends.relay.executor = trading.executor
             self._drain = Drain(trading, RealClock())
-            engines += [HaltWatch(self._elsewhere, trading.executor), self._drain]
+            watch = HaltWatch(self._elsewhere, trading.executor, trading.halt, trading.draining)
+            engines += [watch, self._drain]
         self._ringer = Ringer(self._memory.bells)
         inputs = self._memory.inputs
         if self.has_sockets and self._place.wait == "park" and inputs:

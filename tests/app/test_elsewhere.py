@@ -111,7 +111,16 @@ def test_who_runs_everything_has_nobody_elsewhere(attach):
     assert engine.halted() == 0
 
 
+class Gauge:
+    value = 0
+
+    def set(self, value):
+        self.value = value
+
+
 class Executor:
+    halted = ""
+
     def __init__(self):
         self.reasons = []
 
@@ -124,7 +133,7 @@ def test_halt_pulled_elsewhere_is_said_once_and_not_again_after_a_resume(attach)
     risk, _ = process(attach, "risk")
     _, elsewhere = process(attach, "executor")
     executor = Executor()
-    watch = HaltWatch(elsewhere, executor)
+    watch = HaltWatch(elsewhere, executor, Gauge(), Gauge())
     cell = risk.gauge(HALT_GAUGE)
     watch.turn(1)
     cell.set(int(Rule.DRAWDOWN))
@@ -139,3 +148,20 @@ def test_halt_pulled_elsewhere_is_said_once_and_not_again_after_a_resume(attach)
     cell.set(12345)
     watch.turn(6)
     assert executor.reasons == ["drawdown", "halt code 12345"]
+
+
+def test_a_halt_by_the_venue_s_answer_is_seen_by_everybody_but_a_drain_is_no_halt(attach):
+    _, elsewhere = process(attach, "executor")
+    executor, own, draining = Executor(), Gauge(), Gauge()
+    watch = HaltWatch(elsewhere, executor, own, draining)
+    draining.value = 1
+    executor.halted = "drain"
+    watch.turn(1)
+    assert own.value == 0
+    draining.value = 0
+    executor.halted = "venue refused: BANNED"
+    watch.turn(2)
+    assert own.value == int(Rule.HALTED)
+    executor.halted, own.value = "", 0
+    watch.turn(3)
+    assert own.value == 0, "a person resumed"
