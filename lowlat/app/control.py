@@ -291,7 +291,7 @@ class Controller:
         """SIGHUP reloads, SIGUSR1 has every child dump, SIGUSR2 halts. Source: design 5."""
         who = Who.here()
         if number == signal.SIGHUP:
-            self.configs.want(Wanted("reload", who, lambda outcome: _LOG.info(outcome.text)))
+            self.configs.want(Wanted("reload by SIGHUP", who, lambda _: None))
         elif number == signal.SIGUSR1:
             for process in self._roles:
                 child = self._supervisor.child(process)

@@ -24,7 +24,14 @@ from lowlat.venues.polymarket.rejects import Policy
 from lowlat.venues.polymarket.replies import decode_cancel_reply
 from lowlat.venues.polymarket.requests import FIRST_CURSOR, ClobRequests
 
-__all__ = ["CancelCredentials", "Canceller", "Cleared", "canceller_of", "load_cancel_credentials"]
+__all__ = [
+    "KEY",
+    "CancelCredentials",
+    "Canceller",
+    "Cleared",
+    "canceller_of",
+    "load_cancel_credentials",
+]
 
 KEY: Final = "account.cancel_credentials_file"
 _TIMEOUT_S: Final = 3.0

@@ -21,6 +21,7 @@ _LOG: Final = logging.getLogger(__name__)
 SOCKET_NAME: Final = "control.sock"
 _CALLERS_MAX: Final = 32
 _LINE_BYTES_MAX: Final = 65_536
+_UNSENT_BYTES_MAX: Final = 4 * 2**20
 _IDLE_NS: Final = 600_000_000_000
 OnLine = Callable[[bytes, "Asker", int], None]
 
@@ -40,6 +41,9 @@ class Asker:
         """Send one line, as far as the caller takes it; the rest in later turns."""
         self._unsent += msgspec.json.encode(value) + b"\n"
         self.flush()
+        if len(self._unsent) > _UNSENT_BYTES_MAX:
+            # It asks and does not listen.
+            self.gone = True
 
     def flush(self) -> None:
         """Send what is left."""

@@ -80,6 +80,7 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
         else PlainLines(console)
     )
     say = None if quiet else view.say
+    _check_panic(config)
     check_cores(config.topology, os.sched_getaffinity(0))
     specs = children_of(path, config.topology)
     first, rest = stop_order(config.topology)
@@ -114,6 +115,17 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     if failure:
         print(f"lowlat run: {failure}", file=sys.stderr)
     return EXIT_FAILED if failure or not drained else 0
+
+
+def _check_panic(config: "EngineConfig") -> None:
+    """Find out now, not in an emergency, whether `lowlat panic` could cancel; ConfigError."""
+    from lowlat.app.panic import KEY, load_cancel_credentials
+
+    path = config.account.cancel_credentials_file
+    if path:
+        load_cancel_credentials(path)
+    else:
+        print(f"lowlat panic can halt but not cancel: {KEY} is not set", file=sys.stderr)
 
 
 def _start(supervisor: "Supervisor", say: "Callable[[str], None] | None") -> None:
