@@ -992,36 +992,6 @@ _Static_assert(offsetof(ll_exposure_row, market) == 72, "market");
 _Static_assert(offsetof(ll_exposure_row, generation) == 76, "generation");
 _Static_assert(sizeof(ll_exposure_row) == 128, "ll_exposure_row");
 
-#define LL_KIND_CONTROL_ROW 28
-typedef struct {
-    uint64_t seq;
-    uint32_t epoch;
-    uint16_t slot_kind;
-    uint16_t slot_flags;
-    uint64_t id;
-    uint64_t halted;
-    int64_t since_ns;
-    int64_t wall_ns;
-    int64_t heartbeat_ns;
-    uint32_t puller;
-    uint32_t halt_code;
-    uint8_t reason[64];
-    uint8_t tail_reserved[64];
-} ll_control_row;
-_Static_assert(offsetof(ll_control_row, seq) == 0, "seq");
-_Static_assert(offsetof(ll_control_row, epoch) == 8, "epoch");
-_Static_assert(offsetof(ll_control_row, slot_kind) == 12, "slot_kind");
-_Static_assert(offsetof(ll_control_row, slot_flags) == 14, "slot_flags");
-_Static_assert(offsetof(ll_control_row, id) == 16, "id");
-_Static_assert(offsetof(ll_control_row, halted) == 24, "halted");
-_Static_assert(offsetof(ll_control_row, since_ns) == 32, "since_ns");
-_Static_assert(offsetof(ll_control_row, wall_ns) == 40, "wall_ns");
-_Static_assert(offsetof(ll_control_row, heartbeat_ns) == 48, "heartbeat_ns");
-_Static_assert(offsetof(ll_control_row, puller) == 56, "puller");
-_Static_assert(offsetof(ll_control_row, halt_code) == 60, "halt_code");
-_Static_assert(offsetof(ll_control_row, reason) == 64, "reason");
-_Static_assert(sizeof(ll_control_row) == 192, "ll_control_row");
-
 #define LL_KIND_INTEREST_ROW 29
 typedef struct {
     uint64_t seq;

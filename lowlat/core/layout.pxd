@@ -47,7 +47,6 @@ cdef extern from "layout.h" nogil:
         LL_KIND_POSITION_ROW
         LL_KIND_CASH_ROW
         LL_KIND_EXPOSURE_ROW
-        LL_KIND_CONTROL_ROW
         LL_KIND_INTEREST_ROW
 
     ctypedef struct ll_book_top:
@@ -511,20 +510,6 @@ cdef extern from "layout.h" nogil:
         int64_t changed_ns
         uint32_t market
         uint32_t generation
-
-    ctypedef struct ll_control_row:
-        uint64_t seq
-        uint32_t epoch
-        uint16_t slot_kind
-        uint16_t slot_flags
-        uint64_t id
-        uint64_t halted
-        int64_t since_ns
-        int64_t wall_ns
-        int64_t heartbeat_ns
-        uint32_t puller
-        uint32_t halt_code
-        uint8_t reason[64]
 
     ctypedef struct ll_interest_row:
         uint64_t seq

@@ -41,7 +41,6 @@ __all__ = [
     "BOOK_TOP",
     "BOOK_TOP_LEVELS",
     "CASH_ROW",
-    "CONTROL_ROW",
     "DECISION",
     "EXPOSURE_ROW",
     "FRAME",
@@ -980,19 +979,6 @@ class InterestRow(NamedTuple):
     markets: Markets
 
 
-class ControlRow(NamedTuple):
-    """A halt cell. One row a puller, written by that puller only; any non-zero row halts."""
-
-    id: U64
-    halted: U64
-    since_ns: I64
-    wall_ns: I64
-    heartbeat_ns: I64
-    puller: U32
-    halt_code: U32
-    reason: Annotated[bytes, "64s"]
-
-
 BOOK_TOP = _record(BookTop, "BOOK_TOP", 1, "state", 256)
 MARKET_STATE = _record(MarketStateChange, "MARKET_STATE", 2, "state", 256)
 RESET = _record(Reset, "RESET", 3, "state", 256)
@@ -1013,7 +999,6 @@ GROUP_ROW = _record(GroupRow, "GROUP_ROW", 24, "state", 192)
 POSITION_ROW = _record(PositionRow, "POSITION_ROW", 25, "state", 128)
 CASH_ROW = _record(CashRow, "CASH_ROW", 26, "state", 128)
 EXPOSURE_ROW = _record(ExposureRow, "EXPOSURE_ROW", 27, "state", 128)
-CONTROL_ROW = _record(ControlRow, "CONTROL_ROW", 28, "state", 192)
 INTEREST_ROW = _record(InterestRow, "INTEREST_ROW", 29, "state", 512)
 SPOT_ROW = SPOT_TOP
 
@@ -1038,7 +1023,6 @@ RECORDS: Final[tuple[RecordType[Any], ...]] = (
     POSITION_ROW,
     CASH_ROW,
     EXPOSURE_ROW,
-    CONTROL_ROW,
     INTEREST_ROW,
 )
 
@@ -1102,7 +1086,6 @@ TABLES: Final = {
         Table("cash", CASH_ROW, 1, Writer.EXECUTOR),
         Table("exposure", EXPOSURE_ROW, 1024, Writer.RISK),
         Table("interest", INTEREST_ROW, 1, Writer.SIGNALS),
-        Table("control", CONTROL_ROW, 8, Writer.SUPERVISOR),
     )
 }
 
