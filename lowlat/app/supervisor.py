@@ -8,14 +8,11 @@ Children go on when the supervisor dies (new orders halt by its old heartbeat); 
 them. No order passes through here and no strategy is loaded: little can go wrong.
 """
 
-import contextlib
 import logging
 import random
 import select
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -23,6 +20,15 @@ from typing import Any, Final, Protocol, Self
 from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
 from lowlat.app.names import HALT_GAUGE, HOLD_GAUGE, RESUMES, SUPERVISOR, generation_word
 from lowlat.app.postmortem import PostMortem
+from lowlat.app.seat import (
+    UNDER_WAY,
+    ChildState,
+    ChildStatus,
+    HaltCode,
+    Seat,
+    how_it_ended,
+    summary,
+)
 from lowlat.app.state import (
     ChildRecord,
     forget_children,
@@ -34,7 +40,6 @@ from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import SegmentError
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.layouts import StatsShape
-from lowlat.shm.memory import Segment, open_segment
 from lowlat.shm.segments import Cleaned, SegmentSet, create_segments
 from lowlat.shm.stats import StatsWriter
 
@@ -50,15 +55,7 @@ __all__ = [
 
 NAME: Final = SUPERVISOR
 HEARTBEAT_EVERY_S: Final = 0.1
-RESTARTS_MAX: Final = 5
-"""Within RESTART_WINDOW_NS; one more is a crash loop."""
-RESTART_WINDOW_NS: Final = 60_000_000_000
-BACKOFF_FIRST_S: Final = 0.25
-BACKOFF_MAX_S: Final = 8.0
 KILL_WAIT_S: Final = 5.0
-HANG_SEEN_NS: Final = 250_000_000
-"""So long we must see a heartbeat stand still ourselves: after a pause of the whole machine every
-heartbeat is old."""
 _OWN_STATS: Final = StatsShape(counters=256, histograms=2, errors=16)
 _NS: Final = 1_000_000_000
 _log: Final = logging.getLogger(__name__)
@@ -84,66 +81,6 @@ class Service(Protocol):
         ...
 
 
-class HaltCode(IntEnum):
-    """Why the supervisor's halt cell is set."""
-
-    NONE = 0
-    STARTING = 1
-    CHILD_LOST = 2
-    CRASH_LOOP = 3
-    DRAINING = 4
-
-
-class ChildState(IntEnum):
-    """Where a child is in its life."""
-
-    WAITING = 0
-    STARTING = 1
-    READY = 2
-    BACKOFF = 3
-    STOPPING = 4
-    STOPPED = 5
-    FAILED = 6
-    """It ended and will not be started again."""
-
-
-_UNDER_WAY: Final = frozenset({ChildState.WAITING, ChildState.STARTING, ChildState.BACKOFF})
-
-
-@dataclass(frozen=True, slots=True)
-class ChildStatus:
-    """What to show about a child."""
-
-    name: str
-    state: ChildState
-    pid: int
-    restarts: int
-    heartbeat_age_ns: int
-    """-1 when it has no heartbeat."""
-    exit_code: int | None
-
-
-@dataclass(slots=True)
-class _Seat:
-    """A child's place through all its lives."""
-
-    spec: ChildSpec
-    state: ChildState = ChildState.WAITING
-    life: ChildProcess | None = None
-    restarts: int = 0
-    deaths_ns: list[int] = field(default_factory=list)
-    stats: Segment | None = None
-    """Its statistics as this life writes them."""
-    due_ns: int = 0
-    """BACKOFF: when to start again. STARTING: when to give up. READY: since when."""
-    restarts_asked: bool = False
-    """STOPPING because a person wants it anew: it starts again once it is gone."""
-    still: tuple[int, int] = (0, 0)
-    """A heartbeat that is too old, and since when we have seen it stand there."""
-    kill_due_ns: int = 0
-    """When a life that was asked to end for a restart has had its time."""
-
-
 class Supervisor:
     """Owns an instance's segments and children. Call ``turn`` at least every 100 ms."""
 
@@ -157,7 +94,7 @@ class Supervisor:
     ) -> None:
         """``segments``: more arguments of ``create_segments`` (sizes). ``seed``: of the jitter."""
         self.instance = instance
-        self._seats = {spec.name: _Seat(spec) for spec in children}
+        self._seats = {spec.name: Seat(spec) for spec in children}
         self._segment_options = dict(segments or {})
         self._random = random.Random(seed)  # noqa: S311 - jitter
         self._set: SegmentSet | None = None
@@ -243,7 +180,7 @@ class Supervisor:
         self._start([seat for seat in seats if not self._adopt(seat)], progress)
         self._write_halt(HaltCode.NONE)
 
-    def _start(self, seats: list[_Seat], progress: Progress | None = None) -> None:
+    def _start(self, seats: list[Seat], progress: Progress | None = None) -> None:
         """Start children as those they come after get READY; return when everybody is."""
         while True:
             for seat in [seat for seat in seats if self._may_start(seat)]:
@@ -252,11 +189,11 @@ class Supervisor:
                     progress(f"starting {seat.spec.name}")
                 self._spawn(seat)
             self._raise_failed()
-            if not seats and all(seat.state not in _UNDER_WAY for seat in self._seats.values()):
+            if not seats and all(seat.state not in UNDER_WAY for seat in self._seats.values()):
                 return
             self.turn(HEARTBEAT_EVERY_S)
 
-    def _may_start(self, seat: _Seat) -> bool:
+    def _may_start(self, seat: Seat) -> bool:
         """Whether everybody it comes after is READY."""
         names = list(self._seats)
         after = seat.spec.after
@@ -270,7 +207,7 @@ class Supervisor:
             words = seat.life.last_words() if seat.life else ""
             raise SpawnError(f"{self.failure}\n  {words}")
 
-    def _adopt(self, seat: _Seat) -> bool:
+    def _adopt(self, seat: Seat) -> bool:
         record = self._adoptable.pop(seat.spec.name, None)
         if record is None:
             return False
@@ -282,14 +219,14 @@ class Supervisor:
         self._on_child_ready(seat, seat.life, monotonic_ns())
         return True
 
-    def _spawn(self, seat: _Seat) -> None:
+    def _spawn(self, seat: Seat) -> None:
         seat.life = ChildProcess.spawn(seat.spec, self._log_of(seat))
         seat.state = ChildState.STARTING
         seat.due_ns = monotonic_ns() + int(seat.spec.ready_s * _NS)
         self._remember()
         _log.info("started child=%s pid=%d", seat.spec.name, seat.life.pid)
 
-    def _log_of(self, seat: _Seat) -> Path:
+    def _log_of(self, seat: Seat) -> Path:
         return self.state_dir / f"{seat.spec.name}.log"
 
     # ----------------------------------------------------------------------------- watch
@@ -322,7 +259,7 @@ class Supervisor:
                 poller.register(descriptor, select.POLLIN)
         poller.poll(wait_s * 1000)
 
-    def _look_at(self, seat: _Seat, now_ns: int) -> None:
+    def _look_at(self, seat: Seat, now_ns: int) -> None:
         life = seat.life
         if life is not None:
             life.poll()
@@ -334,32 +271,36 @@ class Supervisor:
         elif life.gone:
             self._on_gone(seat, life, now_ns)
         elif seat.state is ChildState.STARTING:
-            if life.ready is not None:
-                self._on_child_ready(seat, life, now_ns)
-            elif now_ns >= seat.due_ns:
-                _log.error("not ready child=%s after_s=%.1f", seat.spec.name, seat.spec.ready_s)
-                self._give_up_on(seat, life)
-        elif seat.state is ChildState.READY and self._is_hung(seat, life, now_ns):
+            self._look_at_start(seat, life, now_ns)
+        elif seat.state is ChildState.READY and seat.is_hung(now_ns):
             _log.error("hung child=%s pid=%d", seat.spec.name, life.pid)
             life.send(signal.SIGKILL)
 
-    def _on_child_ready(self, seat: _Seat, life: ChildProcess, now_ns: int) -> None:
+    def _look_at_start(self, seat: Seat, life: ChildProcess, now_ns: int) -> None:
+        if life.ready is not None:
+            self._on_child_ready(seat, life, now_ns)
+        elif now_ns >= seat.due_ns:
+            _log.error("not ready child=%s after_s=%.1f", seat.spec.name, seat.spec.ready_s)
+            self._give_up_on(seat, life)
+        elif seat.is_stuck(now_ns):
+            _log.error("stopped on its way child=%s pid=%d", seat.spec.name, life.pid)
+            life.send(signal.SIGKILL)
+
+    def _on_child_ready(self, seat: Seat, life: ChildProcess, now_ns: int) -> None:
         seat.state, seat.due_ns = ChildState.READY, now_ns
-        if seat.spec.segments:
-            # Mapped anew: a child that counts more than we made room for replaces its segment.
-            seat.stats = open_segment(self.instance, f"stats.{seat.spec.name}")
+        seat.map_stats(self.instance)
         _log.info("ready child=%s pid=%d", seat.spec.name, life.pid)
         if self._on_ready is not None and life.ready is not None:
             self._on_ready(seat.spec.name, life.ready)
 
-    def _give_up_on(self, seat: _Seat, life: ChildProcess) -> None:
+    def _give_up_on(self, seat: Seat, life: ChildProcess) -> None:
         """Kill a child that did not become ready; the first time ever that ends the run."""
         if not seat.restarts:
             seat.state = ChildState.FAILED
             self.failure = f"{seat.spec.name} was not ready within {seat.spec.ready_s:g} s"
         life.send(signal.SIGKILL)
 
-    def _on_gone(self, seat: _Seat, life: ChildProcess, now_ns: int) -> None:
+    def _on_gone(self, seat: Seat, life: ChildProcess, now_ns: int) -> None:
         if seat.state in {ChildState.STOPPED, ChildState.FAILED}:
             return
         if seat.state is ChildState.STOPPING:
@@ -372,12 +313,11 @@ class Supervisor:
         was_ready = seat.state is ChildState.READY
         if seat.spec.trades:
             self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
-        how = _how(life.exit_code)
+        how = how_it_ended(life.exit_code)
         _log.error("lost child=%s pid=%d %s", seat.spec.name, life.pid, how)
-        seat.deaths_ns = [at for at in seat.deaths_ns if now_ns - at < RESTART_WINDOW_NS]
-        seat.deaths_ns.append(now_ns)
+        looping = seat.died(now_ns)
         first_start = not was_ready and not seat.restarts
-        if not seat.spec.restart or first_start or len(seat.deaths_ns) > RESTARTS_MAX:
+        if not seat.spec.restart or first_start or looping:
             loop = seat.spec.restart and not first_start
             seat.state = ChildState.FAILED
             self.failure = f"{how}, {len(seat.deaths_ns)} times in a minute" if loop else how
@@ -387,37 +327,13 @@ class Supervisor:
                 self.on_crash(life, how)
             return
         seat.restarts += 1
-        seat.due_ns = now_ns + self._backoff_ns(len(seat.deaths_ns))
+        seat.due_ns = now_ns + seat.backoff_ns(self._random)
         seat.state = ChildState.BACKOFF
         if seat.due_ns == now_ns:
             self._spawn(seat)
         if self.on_crash is not None:
             # Behind the start: what it wrote is still there while its successor wakes up.
             self.on_crash(life, how)
-
-    def _backoff_ns(self, deaths: int) -> int:
-        """Nothing after the first death, then exponential with full jitter over its half."""
-        if deaths <= 1:
-            return 0
-        wait_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (deaths - 2))
-        return int(wait_s * _NS * self._random.uniform(0.5, 1.0))
-
-    def _is_hung(self, seat: _Seat, life: ChildProcess, now_ns: int) -> bool:
-        if not seat.spec.segments:
-            return False
-        latest_ns = max(self._heartbeat_ns(seat), seat.due_ns)
-        age_ns = now_ns - latest_ns
-        if age_ns > seat.spec.stopped_s * _NS and life.stopped:
-            return True
-        if age_ns <= seat.spec.hang_s * _NS:
-            return False
-        if seat.still[0] != latest_ns:
-            seat.still = (latest_ns, now_ns)
-        return now_ns - seat.still[1] >= HANG_SEEN_NS
-
-    @staticmethod
-    def _heartbeat_ns(seat: _Seat) -> int:
-        return seat.stats.heartbeat_ns if seat.stats is not None else 0
 
     def _traders_ready(self) -> bool:
         seats = [seat for seat in self._seats.values() if seat.spec.trades]
@@ -426,38 +342,11 @@ class Supervisor:
     def status(self) -> list[ChildStatus]:
         """Describe every child."""
         now_ns = monotonic_ns()
-        found = []
-        for seat in self._seats.values():
-            beat_ns = self._heartbeat_ns(seat)
-            life = seat.life
-            found.append(
-                ChildStatus(
-                    seat.spec.name,
-                    seat.state,
-                    0 if life is None or life.gone else life.pid,
-                    seat.restarts,
-                    max(0, now_ns - beat_ns) if beat_ns else -1,
-                    life.exit_code if life else None,
-                )
-            )
-        return found
+        return [seat.status(now_ns) for seat in self._seats.values()]
 
     def summary(self) -> str:
         """Say in one line how everybody is: for a service manager's status."""
-        seats = self._seats.values()
-        ready = sum(seat.state is ChildState.READY for seat in seats)
-        words = [f"{ready} of {len(seats)} processes READY"]
-        words += [
-            f"{seat.spec.name} {seat.state.name}"
-            for seat in seats
-            if seat.state is not ChildState.READY
-        ]
-        restarts = sum(seat.restarts for seat in seats)
-        if restarts:
-            words.append(f"{restarts} restarts")
-        if self._halt is not HaltCode.NONE:
-            words.append(f"new orders halted: {self._halt.name}")
-        return ", ".join(words)
+        return summary(self._seats.values(), self._halt)
 
     def child(self, name: str) -> ChildProcess | None:
         """Return the present (or last) life of a child."""
@@ -487,11 +376,11 @@ class Supervisor:
             elif seat.state is not ChildState.FAILED:
                 seat.state = ChildState.STOPPED
         deadline_ns = monotonic_ns() + int(deadline_s * _NS)
-        while any(self._runs(seat) for seat in seats) and monotonic_ns() < deadline_ns:
+        while any(seat.runs for seat in seats) and monotonic_ns() < deadline_ns:
             if progress is not None:
-                progress("draining " + ", ".join(s.spec.name for s in seats if self._runs(s)))
+                progress("draining " + ", ".join(s.spec.name for s in seats if s.runs))
             self.turn(HEARTBEAT_EVERY_S)
-        late = [seat for seat in seats if self._runs(seat)]
+        late = [seat for seat in seats if seat.runs]
         for seat in late:
             _log.error("killed child=%s after_s=%.1f", seat.spec.name, deadline_s)
             assert seat.life is not None
@@ -500,17 +389,13 @@ class Supervisor:
         self._remember()
         return not late
 
-    @staticmethod
-    def _runs(seat: _Seat) -> bool:
-        return seat.life is not None and not seat.life.gone
-
-    def _reap(self, seats: Iterable[_Seat]) -> None:
+    def _reap(self, seats: Iterable[Seat]) -> None:
         """Wait until killed children are gone. SIGKILL cannot be refused, only be late."""
         seats = list(seats)
         deadline_ns = monotonic_ns() + int(KILL_WAIT_S * _NS)
-        while any(self._runs(seat) for seat in seats):
+        while any(seat.runs for seat in seats):
             if monotonic_ns() > deadline_ns:
-                names = ", ".join(seat.spec.name for seat in seats if self._runs(seat))
+                names = ", ".join(seat.spec.name for seat in seats if seat.runs)
                 raise SpawnError(f"{names}: still there {KILL_WAIT_S:g} s after SIGKILL")
             self.turn(HEARTBEAT_EVERY_S)
 
@@ -566,7 +451,7 @@ class Supervisor:
         """Stop whatever still runs, reap it, unlink the segments (unless keep), leave office."""
         if self._set is None:
             return Cleaned()
-        running = [name for name, seat in self._seats.items() if self._runs(seat)]
+        running = [name for name, seat in self._seats.items() if seat.runs]
         if running:
             self.stop(reversed(running), deadline_s)
         for seat in self._seats.values():
@@ -604,14 +489,3 @@ class Supervisor:
     def _remember(self) -> None:
         lives = [seat.life for seat in self._seats.values()]
         save_children(self.instance, [life.record for life in lives if life and not life.gone])
-
-
-def _how(code: int | None) -> str:
-    """Say how a process ended."""
-    if code is None:
-        return "ended"
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"was killed by signal {-code}"

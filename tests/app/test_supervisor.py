@@ -1,6 +1,7 @@
 """The supervisor over real, tiny child processes: Python programs of a few lines."""
 
 import os
+import random
 import select
 import signal
 import subprocess
@@ -11,11 +12,11 @@ import pytest
 
 from lowlat.app.child import ChildSpec, SpawnError
 from lowlat.app.postmortem import read_bundles
+from lowlat.app.seat import RESTARTS_MAX, Seat
 from lowlat.app.state import living_children, state_dir
 from lowlat.app.supervisor import (
     HALT_GAUGE,
     NAME,
-    RESTARTS_MAX,
     ChildState,
     HaltCode,
     Supervisor,
@@ -183,7 +184,7 @@ def test_services_get_cells_before_a_child_starts_and_are_served_every_turn(inst
 
 
 def test_a_crash_loop_ends_and_leaves_the_halt_set(instance, monkeypatch):
-    monkeypatch.setattr("lowlat.app.supervisor.BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr("lowlat.app.seat.BACKOFF_FIRST_S", 0.01)
     code = READY + "raise SystemExit(3)\n"
     with supervisor(instance, spec("engine", code, trades=True)) as sup:
         sup.start()
@@ -194,9 +195,12 @@ def test_a_crash_loop_ends_and_leaves_the_halt_set(instance, monkeypatch):
         assert halt_cell(instance) == HaltCode.CRASH_LOOP
 
 
-def test_backoff_is_nothing_then_grows_to_its_bound(instance):
-    sup = Supervisor(instance, [], seed=1)
-    waits = [sup._backoff_ns(deaths) / 1e9 for deaths in range(1, 12)]
+def test_backoff_is_nothing_then_grows_to_its_bound():
+    draw, waits = random.Random(1), []
+    seat = Seat(spec("x", POLITE))
+    for death in range(11):
+        assert seat.died(death) is (death >= RESTARTS_MAX)
+        waits.append(seat.backoff_ns(draw) / 1e9)
     assert waits[0] == 0
     for wait, most in zip(waits[1:], (0.25, 0.5, 1, 2, 4, 8, 8, 8, 8, 8), strict=True):
         assert most / 2 <= wait <= most
@@ -409,3 +413,15 @@ def test_forgiven_deaths_are_no_crash_loop(instance):
             turn_until(sup, lambda: state_of(sup, "x").state is ChildState.READY)
             sup.forgive("x")
         assert not sup.failure
+
+
+def test_child_stopped_on_its_way_to_ready_is_replaced(instance):
+    once = state_dir(instance) / "once"
+    stop = f"import os, signal\nif os.path.exists({str(once)!r}):\n"
+    stop += f"    os.unlink({str(once)!r})\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    with supervisor(instance, spec("x", stop + POLITE, stopped_s=0.2)) as sup:
+        sup.start()
+        once.touch()
+        sup.kill(["x"])
+        turn_until(sup, lambda: state_of(sup, "x").restarts == 2, 20)
+        turn_until(sup, lambda: state_of(sup, "x").state is ChildState.READY, 20)
