@@ -573,6 +573,31 @@ _Static_assert(offsetof(ll_turn, wall_offset_ns) == 72, "wall_offset_ns");
 _Static_assert(offsetof(ll_turn, writer) == 80, "writer");
 _Static_assert(sizeof(ll_turn) == 192, "ll_turn");
 
+#define LL_KIND_LISTING 13
+typedef struct {
+    uint64_t seq;
+    uint32_t epoch;
+    uint16_t slot_kind;
+    uint16_t slot_flags;
+    int64_t at_ns;
+    uint8_t condition_id[32];
+    uint16_t reason;
+    uint16_t spare;
+    uint32_t spare_too;
+    uint8_t slug[64];
+} ll_listing;
+_Static_assert(offsetof(ll_listing, seq) == 0, "seq");
+_Static_assert(offsetof(ll_listing, epoch) == 8, "epoch");
+_Static_assert(offsetof(ll_listing, slot_kind) == 12, "slot_kind");
+_Static_assert(offsetof(ll_listing, slot_flags) == 14, "slot_flags");
+_Static_assert(offsetof(ll_listing, at_ns) == 16, "at_ns");
+_Static_assert(offsetof(ll_listing, condition_id) == 24, "condition_id");
+_Static_assert(offsetof(ll_listing, reason) == 56, "reason");
+_Static_assert(offsetof(ll_listing, spare) == 58, "spare");
+_Static_assert(offsetof(ll_listing, spare_too) == 60, "spare_too");
+_Static_assert(offsetof(ll_listing, slug) == 64, "slug");
+_Static_assert(sizeof(ll_listing) == 128, "ll_listing");
+
 #define LL_KIND_BOOK_ROW 20
 typedef struct {
     uint64_t seq;

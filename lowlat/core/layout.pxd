@@ -39,6 +39,7 @@ cdef extern from "layout.h" nogil:
         LL_KIND_DECISION
         LL_KIND_REPORT
         LL_KIND_TURN
+        LL_KIND_LISTING
         LL_KIND_BOOK_ROW
         LL_KIND_MARKET_ROW
         LL_KIND_SHARD_ROW
@@ -308,6 +309,18 @@ cdef extern from "layout.h" nogil:
         uint64_t reports_cursor
         int64_t wall_offset_ns
         uint32_t writer
+
+    ctypedef struct ll_listing:
+        uint64_t seq
+        uint32_t epoch
+        uint16_t slot_kind
+        uint16_t slot_flags
+        int64_t at_ns
+        uint8_t condition_id[32]
+        uint16_t reason
+        uint16_t spare
+        uint32_t spare_too
+        uint8_t slug[64]
 
     ctypedef struct ll_book_row:
         uint64_t seq

@@ -50,6 +50,7 @@ __all__ = [
     "INTEREST_MARKETS",
     "INTEREST_ROW",
     "LAYOUT_VERSION",
+    "LISTING",
     "MARKET_ROW",
     "MARKET_STATE",
     "NO_MARKET",
@@ -76,6 +77,8 @@ __all__ = [
     "IntentFlag",
     "InterestRow",
     "Known",
+    "Listing",
+    "ListingReason",
     "MarketStateReason",
     "MarketStatus",
     "OrderState",
@@ -281,6 +284,29 @@ class MarketStateReason(IntEnum):
     START_PRICE = 6
     LISTED = 7
     """The venue announced a market that has no row yet: ``market`` is NO_MARKET."""
+
+
+class ListingReason(IntEnum):
+    """Why a market that the venue lists is not followed. The number is published: append only."""
+
+    FOLLOWED = 0
+    """It has a row, or waits for nothing but its turn."""
+    NOT_OPEN = 1
+    NO_WANTED_TAG = 2
+    NO_WANTED_SLUG = 3
+    SLUG_EXCLUDED = 4
+    LIQUIDITY = 5
+    VOLUME = 6
+    END_UNKNOWN = 7
+    ENDS_TOO_SOON = 8
+    ENDS_TOO_LATE = 9
+    NO_ROOM = 10
+    """As many markets as the config allows are followed."""
+    NOT_ON_CLOB = 11
+    """Listed, but its trading facts are not there yet: asked again."""
+    NO_ROW_FREE = 12
+    NOT_LISTED = 13
+    """No longer in the venue's list."""
 
 
 class Rule(IntEnum):
@@ -597,6 +623,18 @@ class MarketStateChange(NamedTuple):
     reason: U16
     status: U16
     tick_e4: U32
+
+
+class Listing(NamedTuple):
+    """A market that the venue lists and why it is (not) followed. Written by metadata only."""
+
+    at_ns: I64
+    condition_id: Bytes32
+    reason: U16
+    """A ListingReason."""
+    spare: U16
+    spare_too: U32
+    slug: Annotated[bytes, "64s"]
 
 
 class Reset(NamedTuple):
@@ -991,6 +1029,7 @@ INTENT = _record(IntentRecord, "INTENT", 9, "event", 256)
 DECISION = _record(DecisionRecord, "DECISION", 10, "event", 192)
 REPORT = _record(ReportRecord, "REPORT", 11, "event", 256)
 TURN = _record(Turn, "TURN", 12, "event", 192)
+LISTING = _record(Listing, "LISTING", 13, "state", 128)
 BOOK_ROW = _record(BookRow, "BOOK_ROW", 20, "state", 896)
 MARKET_ROW = _record(MarketRow, "MARKET_ROW", 21, "state", 512)
 SHARD_ROW = _record(ShardRow, "SHARD_ROW", 22, "state", 64)
@@ -1015,6 +1054,7 @@ RECORDS: Final[tuple[RecordType[Any], ...]] = (
     DECISION,
     REPORT,
     TURN,
+    LISTING,
     BOOK_ROW,
     MARKET_ROW,
     SHARD_ROW,
@@ -1058,6 +1098,7 @@ STREAMS: Final = {
     for stream in (
         Stream("market", (BOOK_TOP, MARKET_STATE, RESET), 4096, Writer.POLYMARKET),
         Stream("metadata", (MARKET_STATE, RESET), 1024, Writer.METADATA),
+        Stream("listings", (LISTING,), 2048, Writer.METADATA),
         Stream("spot", (SPOT_TOP,), 4096, Writer.BINANCE),
         Stream("settle", (SETTLE,), 4096, Writer.PRICES),
         Stream("trades", (TRADE,), 4096, Writer.POLYMARKET),

@@ -9,12 +9,20 @@ from typing import Final
 
 import msgspec
 
-from lowlat.core.layout import MARKET_ROW, Known, MarketRow, MarketStatus, SettleRule, SettleSeries
+from lowlat.core.layout import (
+    MARKET_ROW,
+    Known,
+    ListingReason,
+    MarketRow,
+    MarketStatus,
+    SettleRule,
+    SettleSeries,
+)
 from lowlat.venues.polymarket.clob_markets import MarketFacts
 from lowlat.venues.polymarket.gamma import MarketInfo
 from lowlat.venues.polymarket.rules import RuleReading
 
-__all__ = ["EMPTY_ROW", "UniverseParams", "market_row", "refusal", "start_key"]
+__all__ = ["EMPTY_ROW", "UniverseParams", "ascii_text", "market_row", "refusal", "start_key"]
 
 _RULES_KNOWN: Final = frozenset(
     {
@@ -47,20 +55,20 @@ class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     markets_max: int = 2_000
 
 
-def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> str:
-    """Return why a market is out, in words for the operator; empty text when it is in."""
+def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> ListingReason:
+    """Return why a market is out; FOLLOWED (which is 0) when it is in."""
     slug = info.slug or ""
     closed = info.closed or info.archived or info.active is False or info.order_book is False
     reasons = (
-        (closed, "not open"),
-        (params.tags and not set(params.tags) & set(info.tags or ()), "no wanted tag"),
+        (closed, ListingReason.NOT_OPEN),
+        (params.tags and not set(params.tags) & set(info.tags or ()), ListingReason.NO_WANTED_TAG),
         (
             params.slug_prefixes and not slug.startswith(params.slug_prefixes),
-            "no wanted slug",
+            ListingReason.NO_WANTED_SLUG,
         ),
-        (slug.startswith(params.slug_prefixes_excluded), "slug excluded"),
-        ((info.liquidity_e6 or 0) < params.liquidity_e6_min, "liquidity"),
-        ((info.volume_24h_e6 or 0) < params.volume_24h_e6_min, "volume"),
+        (slug.startswith(params.slug_prefixes_excluded), ListingReason.SLUG_EXCLUDED),
+        ((info.liquidity_e6 or 0) < params.liquidity_e6_min, ListingReason.LIQUIDITY),
+        ((info.volume_24h_e6 or 0) < params.volume_24h_e6_min, ListingReason.VOLUME),
     )
     for applies, reason in reasons:
         if applies:
@@ -68,15 +76,16 @@ def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> str:
     return _end_refusal(params, info.end_ns, wall_ns)
 
 
-def _end_refusal(params: UniverseParams, end_ns: int | None, wall_ns: int) -> str:
+def _end_refusal(params: UniverseParams, end_ns: int | None, wall_ns: int) -> ListingReason:
     if end_ns is None:
-        return "end unknown" if params.end_ns_min or params.end_ns_max else ""
+        bound = params.end_ns_min or params.end_ns_max
+        return ListingReason.END_UNKNOWN if bound else ListingReason.FOLLOWED
     left_ns = end_ns - wall_ns
     if params.end_ns_min and left_ns < params.end_ns_min:
-        return "ends too soon"
+        return ListingReason.ENDS_TOO_SOON
     if params.end_ns_max and left_ns > params.end_ns_max:
-        return "ends too late"
-    return ""
+        return ListingReason.ENDS_TOO_LATE
+    return ListingReason.FOLLOWED
 
 
 def market_row(
@@ -128,8 +137,8 @@ def _describe(row: MarketRow, info: MarketInfo) -> MarketRow:
         end_ns=info.end_ns or 0,
         event_market_count=info.event_market_count or row.event_market_count,
         neg_risk_augmented=int(bool(row.neg_risk) and augmented),
-        slug=_ascii(info.slug, 64),
-        question=_ascii(info.question, 96),
+        slug=ascii_text(info.slug, 64),
+        question=ascii_text(info.question, 96),
     )
 
 
@@ -195,5 +204,6 @@ def _u256(text: str) -> bytes:
     return int(text).to_bytes(32, "big")
 
 
-def _ascii(text: str | None, size_bytes: int) -> bytes:
+def ascii_text(text: str | None, size_bytes: int) -> bytes:
+    """Return text as NUL-padded ASCII of that size; what does not fit is cut."""
     return (text or "").encode("ascii", "replace")[:size_bytes].ljust(size_bytes, b"\0")

@@ -23,12 +23,14 @@ from lowlat.core.layout import (
     MARKET_STATE,
     SETTLE,
     Known,
+    ListingReason,
     MarketRow,
     MarketStateReason,
     MarketStatus,
 )
-from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader
+from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader, StreamWriter
 from lowlat.feeds._counters import FaultNotes, MetadataCells
+from lowlat.feeds._listed import ListedNews
 from lowlat.feeds._listings import Listings, MetadataParams
 from lowlat.feeds._rows import MarketRows
 from lowlat.feeds._start_prices import Key, StartPrices
@@ -99,6 +101,7 @@ class MetadataEngine:
         *,
         settle: StreamReader | None = None,
         market: StreamReader | None = None,
+        listings: StreamWriter | None = None,
     ) -> None:
         self._params = params
         self._universe = universe
@@ -123,8 +126,8 @@ class MetadataEngine:
             self._take_listing,
             self._end_sweep,
         )
-        self.refused: dict[str, str] = {}
-        """Why a listed market is out, by condition id (pruned by each sweep)."""
+        self.news = ListedNews(listings)
+        """Why listed markets are out."""
 
     @property
     def ready(self) -> bool:
@@ -151,7 +154,7 @@ class MetadataEngine:
 
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
-        work = self._read_settle() + self._read_market(now_ns)
+        work = self._read_settle() + self._read_market(now_ns) + self.news.turn(now_ns)
         return work + self._listings.turn(now_ns) + self._ask_due(now_ns)
 
     def close(self) -> None:
@@ -169,11 +172,11 @@ class MetadataEngine:
             return
         reason = refusal(self._universe, info, self._clock.wall_ns())
         if not reason and len(self._followed) >= self._universe.markets_max:
-            reason = "no room"
+            reason = ListingReason.NO_ROOM
         if reason:
-            self.refused[condition_id] = reason
+            self.news.refuse(condition_id, info.slug, reason)
             return
-        self.refused.pop(condition_id, None)
+        self.news.follow(condition_id)
         followed = _Followed(condition_id, info, now_ns)
         self._followed[condition_id] = followed
         self._schedule(followed, now_ns)
@@ -184,7 +187,11 @@ class MetadataEngine:
         for followed in self._followed.values():
             if followed.condition_id not in listed:
                 self._hasten(followed, now_ns)
-        self.refused = {one: why for one, why in self.refused.items() if one in listed}
+        self.news.end_sweep(listed)
+
+    def _refuse(self, followed: _Followed, reason: ListingReason) -> None:
+        slug = followed.info.slug if followed.info is not None else None
+        self.news.refuse(followed.condition_id, slug, reason)
 
     # ------------------------------------------------------------------ one market
     def _schedule(self, followed: _Followed, due_ns: int) -> None:
@@ -242,6 +249,7 @@ class MetadataEngine:
     ) -> None:
         if status == HTTP_NOT_FOUND and followed.market < 0:
             self._cells.not_yet.add(1)
+            self._refuse(followed, ListingReason.NOT_ON_CLOB)
             if followed.condition_id not in self._listings.seen:
                 del self._followed[followed.condition_id]
             return
@@ -269,8 +277,10 @@ class MetadataEngine:
             market = self._rows.allocate(now_ns)
             if market is None:
                 self._cells.full.add(1)
+                self._refuse(followed, ListingReason.NO_ROW_FREE)
                 return
             followed.market = market
+            self.news.follow(followed.condition_id)
         generation = self._rows.generation(followed.market)
         reading = read_rule(info) if info is not None else None
         row = market_row(before, followed.market, generation, facts, info, reading)

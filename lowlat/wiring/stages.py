@@ -76,6 +76,7 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> MetadataEngine:
         site.note,
         settle=memory.open_stream_reader("settle"),
         market=memory.open_stream_reader("market"),
+        listings=memory.open_stream_writer("listings"),
     )
 
 

@@ -36,7 +36,7 @@ from lowlat.shm.attachment import Attachment
 from lowlat.shm.header import State
 from lowlat.shm.segments import create_segments
 
-STREAMS = ("signals", "decisions", "reports", "settle")
+STREAMS = ("signals", "decisions", "reports", "settle", "listings")
 TABLES = (
     "book", "markets", "shard", "spot_top", "orders", "groups", "positions", "cash", "exposure",
 )  # fmt: skip

@@ -20,6 +20,7 @@ from lowlat.core.layout import (
     Coin,
     Exchange,
     Known,
+    ListingReason,
     MarketStateChange,
     MarketStateReason,
     MarketStatus,
@@ -154,6 +155,7 @@ class Rig:
         self.stream = tools.MemoryStream("metadata", 1024)
         self.settle = tools.MemoryStream("settle", 1024)
         self.market = tools.MemoryStream("market", 1024)
+        self.listings = tools.MemoryStream("listings", 1024)
         self.universe = universe or UniverseParams()
         self.held = held
         self.params = MetadataParams(page_events=2, **params)
@@ -175,6 +177,7 @@ class Rig:
             lambda kind, sample: self.notes.append((kind, sample)),
             settle=self.settle.new_reader(),
             market=self.market.new_reader(),
+            listings=self.listings.writer,
         )
 
     def fetch(self, path, done):
@@ -195,6 +198,10 @@ class Rig:
         self.engine.start()
         self.run(for_ns)
         return self
+
+    def told(self):
+        """The newest published word on each market."""
+        return {"0x" + each.condition_id.hex(): each.reason for each in self.listings.take()}
 
     def row(self, market=0):
         return self.table.row(market)
@@ -284,8 +291,17 @@ def test_filters_keep_markets_out_and_say_why(make):
     rig.venue.add(5, slug="a-5", tags=("crypto",), liquidityNum=499.99)
     rig.start(4 * SECOND)
     assert rig.counts["metadata.markets"] == 1
-    assert {rig.venue.cid(3): "slug excluded", rig.venue.cid(4): "no wanted slug",
-            rig.venue.cid(5): "liquidity"}.items() <= rig.engine.refused.items()  # fmt: skip
+    expected = {
+        rig.venue.cid(2): ListingReason.NO_WANTED_TAG,
+        rig.venue.cid(3): ListingReason.SLUG_EXCLUDED,
+        rig.venue.cid(4): ListingReason.NO_WANTED_SLUG,
+        rig.venue.cid(5): ListingReason.LIQUIDITY,
+    }
+    # The sweep asks for the wanted tag only; without it the newest listings show the others.
+    expected = {one: why for one, why in expected.items() if one in rig.engine.news.refused}
+    assert len(expected) >= 3
+    assert expected == rig.engine.news.refused
+    assert rig.told() == expected
 
 
 def test_cap_on_markets_holds(make):
@@ -294,7 +310,34 @@ def test_cap_on_markets_holds(make):
         rig.venue.add(market)
     rig.start(4 * SECOND)
     assert rig.counts["metadata.markets"] == 2
-    assert "no room" in rig.engine.refused.values()
+    assert ListingReason.NO_ROOM in rig.engine.news.refused.values()
+
+
+def test_a_reason_is_published_once_and_again_after_each_sweep(make):
+    universe = UniverseParams(slug_prefixes=("a",))
+    rig = make(universe=universe, sweep_ns=10 * SECOND)
+    rig.venue.add(1, slug="b-1")
+    rig.start(5 * SECOND)
+    told = rig.listings.take()
+    assert {each.condition_id.hex() for each in told} == {rig.venue.cid(1)[2:]}
+    assert [each.reason for each in told[-1:]] == [ListingReason.NO_WANTED_SLUG]
+    assert told[-1].slug.rstrip(b"\0") == b"b-1"
+    rig.run(2 * SECOND)
+    assert rig.listings.take() == [], "polls of the newest listings repeat nothing"
+    rig.run(10 * SECOND)
+    assert [each.reason for each in rig.listings.take()] == [ListingReason.NO_WANTED_SLUG]
+
+
+def test_a_market_that_waits_for_its_trading_facts_is_out_until_they_come(make):
+    rig = make()
+    rig.venue.add(1)
+    facts = rig.venue.clob.pop(rig.venue.cid(1))
+    rig.start(3 * SECOND)
+    assert rig.told() == {rig.venue.cid(1): ListingReason.NOT_ON_CLOB}
+    rig.venue.clob[rig.venue.cid(1)] = facts
+    rig.run(60 * SECOND)
+    assert rig.told() == {rig.venue.cid(1): ListingReason.FOLLOWED}
+    assert rig.engine.news.refused == {}
 
 
 def test_sources_that_differ_leave_the_fact_unknown(make):
