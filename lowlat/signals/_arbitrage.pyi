@@ -5,7 +5,7 @@ from typing import Protocol, final
 
 from lowlat.book._view import BookView
 from lowlat.core.layout import MarketRow
-from lowlat.signals._path import Look
+from lowlat.signals._look import Look
 
 __all__ = ["Event", "Leg"]
 

@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from lowlat.book._slots cimport LL_BOOKFLAG_CROSSED, ll_row8
 from lowlat.book._view cimport BookView
-from lowlat.signals._path cimport Look
+from lowlat.signals._look cimport Look
 
 from lowlat.venues.polymarket.amounts import TICKS
 

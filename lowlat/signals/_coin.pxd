@@ -47,6 +47,9 @@ cdef class CoinModel:
     cdef int64_t _basis_prints_min
     cdef second_t _mids[RING]
     cdef second_t _prints[RING]
+    cdef bint note_mid(
+        self, double mid, int64_t wall_ns, int64_t connection_generation
+    ) noexcept
     cdef void _cross(self, int64_t before, int64_t second) noexcept
     cdef bint found_mid(self, int64_t second, double *mid) noexcept
     cdef bint found_print(self, int64_t second, double *price) noexcept

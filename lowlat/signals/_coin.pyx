@@ -52,6 +52,11 @@ cdef class CoinModel:
     # ------------------------------------------------------------------------------- inputs
     def take_mid(self, double mid, int64_t wall_ns, int64_t connection_generation):
         """Take the exchange's mid; True when it moved. Each second crossed adds a return."""
+        return self.note_mid(mid, wall_ns, connection_generation)
+
+    cdef bint note_mid(
+        self, double mid, int64_t wall_ns, int64_t connection_generation
+    ) noexcept:
         cdef int64_t second = seconds_of(wall_ns - self._spot_lag_ns)
         cdef int64_t before = self._second
         cdef int64_t gap = second - before

@@ -3,7 +3,8 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from lowlat.core.layout cimport ll_signal
+from lowlat.book._slots cimport ll_row8
+from lowlat.core.layout cimport ll_signal, ll_spot_top
 
 ctypedef struct wish_t:
     const uint8_t *market_id
@@ -26,6 +27,15 @@ ctypedef struct wish_t:
     uint32_t instrument
     uint32_t generation
 
+ctypedef struct stamps_t:
+    uint64_t id
+    int64_t event_ns
+    int64_t recv_ns
+    int64_t decoded_ns
+    int64_t published_ns
+
+cdef char *put_field(char *at, const char *name, int64_t value) noexcept
+
 cdef enum:
     SENT = 1
     DROPPED = 0
@@ -46,10 +56,12 @@ cdef class Outlet:
     cdef object _one
     cdef uint64_t _name
     cdef uint64_t _seq
-    cdef public object source
+    cdef stamps_t stamps
+    cdef bint called
     cdef public int mode
     cdef uint64_t next(self) noexcept
     cdef int send(self, const wish_t *wish) except -2
     cdef bint _read(self, object signal, bytes metadata, wish_t *wish) except -1
-    cdef int64_t _stamp(self, uint64_t cause) except? -1
-    cdef bint _sent(self, int64_t decided_ns, int64_t published_ns) except -1
+    cdef void about_book(self, const ll_row8 *row) noexcept
+    cdef void about_spot(self, const ll_spot_top *top) noexcept
+    cdef bint _sent(self, int64_t decided_ns) except -1

@@ -16,8 +16,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from lowlat.book._slots cimport ll_row8
-from lowlat.book._view cimport BookView
-from lowlat.core.layout cimport LL_KIND_SIGNAL, LL_SIGNAL_METADATA_BYTES, ll_signal
+from lowlat.core.layout cimport (
+    LL_KIND_SIGNAL,
+    LL_SIGNAL_METADATA_BYTES,
+    ll_signal,
+    ll_spot_top,
+)
 
 __all__ = ["Outlet"]
 
@@ -123,13 +127,17 @@ cdef class Outlet:
     cdef int send(self, const wish_t *wish) except -2:
         """Publish one wish: SENT, DROPPED (counted) by a full gate, or NOT_PLAIN and untouched."""
         cdef ll_signal *raw = self._raw
-        cdef int64_t decided_ns, published_ns
+        cdef int64_t decided_ns
         if not _plain(wish):
             return NOT_PLAIN
-        assert self.source is not None, "a signal was emitted outside a callback"
+        assert self.called, "a signal was emitted outside a callback"
         decided_ns = self._monotonic_ns()
-        published_ns = self._stamp(wish.cause)
         raw.id = self.next()
+        raw.cause = wish.cause if wish.cause else self.stamps.id
+        raw.event_ns = self.stamps.event_ns
+        raw.recv_ns = self.stamps.recv_ns
+        raw.decoded_ns = self.stamps.decoded_ns
+        raw.published_ns = self.stamps.published_ns
         raw.decided_ns = decided_ns
         raw.expires_ns = wish.expires_ns
         raw.confidence = wish.confidence
@@ -153,38 +161,55 @@ cdef class Outlet:
         memset(
             &raw.metadata[wish.metadata_bytes], 0, LL_SIGNAL_METADATA_BYTES - wish.metadata_bytes
         )
-        return SENT if self._sent(decided_ns, published_ns) else DROPPED
+        return SENT if self._sent(decided_ns) else DROPPED
 
-    cdef int64_t _stamp(self, uint64_t cause) except? -1:
-        """Copy the stamps of the source, and its name unless a cause is given."""
-        cdef ll_signal *raw = self._raw
-        cdef const ll_row8 *row
-        cdef object source = self.source
-        if type(source) is BookView:
-            row = (<BookView>source).live()
-            raw.cause = cause if cause else row.id
-            raw.event_ns = row.event_ns
-            raw.recv_ns = row.recv_ns
-            raw.decoded_ns = row.decoded_ns
-            raw.published_ns = row.published_ns
-        else:
-            raw.cause = cause if cause else <uint64_t>source.id
-            raw.event_ns = source.event_ns
-            raw.recv_ns = source.recv_ns
-            raw.decoded_ns = source.decoded_ns
-            raw.published_ns = source.published_ns
-        return raw.published_ns
+    def about(self, source):
+        """Say which record the callback is about: signals name it as their cause."""
+        self.called = True
+        self.stamps.id = source.id
+        self.stamps.event_ns = source.event_ns
+        self.stamps.recv_ns = source.recv_ns
+        self.stamps.decoded_ns = source.decoded_ns
+        self.stamps.published_ns = source.published_ns
 
-    def sent(self, int64_t decided_ns, int64_t published_ns):
+    cdef void about_book(self, const ll_row8 *row) noexcept:
+        self.called = True
+        self.stamps.id = row.id
+        self.stamps.event_ns = row.event_ns
+        self.stamps.recv_ns = row.recv_ns
+        self.stamps.decoded_ns = row.decoded_ns
+        self.stamps.published_ns = row.published_ns
+
+    cdef void about_spot(self, const ll_spot_top *top) noexcept:
+        self.called = True
+        self.stamps.id = top.id
+        self.stamps.event_ns = top.event_ns
+        self.stamps.recv_ns = top.recv_ns
+        self.stamps.decoded_ns = top.decoded_ns
+        self.stamps.published_ns = top.published_ns
+
+    @property
+    def cause(self):
+        """Record the callback is about: id, event_ns, recv_ns, decoded_ns, published_ns."""
+        assert self.called, "a signal was emitted outside a callback"
+        return (
+            self.stamps.id,
+            self.stamps.event_ns,
+            self.stamps.recv_ns,
+            self.stamps.decoded_ns,
+            self.stamps.published_ns,
+        )
+
+    def sent(self, int64_t decided_ns):
         """Publish what the slot holds and count it; False when the gate is full."""
-        return self._sent(decided_ns, published_ns)
+        return self._sent(decided_ns)
 
-    cdef bint _sent(self, int64_t decided_ns, int64_t published_ns) except -1:
+    cdef bint _sent(self, int64_t decided_ns) except -1:
         if not self._publish(self._kind):
             self._count_dropped(self._one)
             return False
         self._count_emitted(self._one)
-        self._record_latency(decided_ns - published_ns)
+        self._record_latency(decided_ns - self.stamps.published_ns)
         return True
 
 
@@ -216,3 +241,28 @@ cdef inline uint64_t _name(object value) except? 0:
     if not PyLong_Check(value):
         raise TypeError("expected an int")
     return value
+
+
+cdef char *put_field(char *at, const char *name, int64_t value) noexcept:
+    """Write what introduces a number and the number, as JSON has it; return the end."""
+    cdef char digits[20]
+    cdef int count = 0
+    cdef uint64_t rest = <uint64_t>value if value >= 0 else -<uint64_t>value
+    while name[0]:
+        at[0] = name[0]
+        at += 1
+        name += 1
+    if value < 0:
+        at[0] = c'-'
+        at += 1
+    while True:
+        digits[count] = <char>(c'0' + rest % 10)
+        rest //= 10
+        count += 1
+        if not rest:
+            break
+    while count:
+        count -= 1
+        at[0] = digits[count]
+        at += 1
+    return at

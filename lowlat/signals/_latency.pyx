@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: auto_pickle=False
-"""How ``latency`` looks at one market, compiled: fair value, two limits, size, signal.
+"""How ``latency`` looks at books and exchange prices: fair value, two limits, size, signal.
 
-Called by the engine for each book and by the module when prices move; no I/O. A book tick while
+Called by the engine for each book and each price; no I/O. A book tick while
 prices stand still costs two comparisons. ``tests/signals/latency_reference.py`` says the same in
 Python, and a test compares the records of both.
 """
@@ -14,21 +14,22 @@ from libc.string cimport memcpy
 
 from lowlat.book._slots cimport ll_row8
 from lowlat.book._view cimport BookView, Walk
-from lowlat.core.layout cimport LL_ACTION_BUY
+from lowlat.core.layout cimport LL_ACTION_BUY, ll_spot_top
 from lowlat.signals._coin cimport CoinModel, locked_t, seconds_of
-from lowlat.signals._emit cimport NOT_PLAIN, SENT, wish_t
+from lowlat.signals._emit cimport NOT_PLAIN, SENT, put_field, wish_t
 from lowlat.signals._fair cimport (
     average_variance_s,
     fat_probability,
     limit_price_e4,
     normal_density,
 )
-from lowlat.signals._path cimport BookPath, Look
+from lowlat.signals._look cimport Look, SpotLook
+from lowlat.signals._path cimport BookPath
 
 from lowlat.core.layout import Urgency
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
-__all__ = ["Quote", "Terms", "look_at"]
+__all__ = ["CoinQuotes", "Mids", "Quote", "Terms"]
 
 cdef enum:
     S_NS = 1000000000
@@ -36,6 +37,7 @@ cdef enum:
     US_NS = 1000
     E4 = 10000
     E6 = 1000000
+    E8 = 100000000
     ID_BYTES = 32
     METADATA_MAX = 192
 
@@ -335,16 +337,68 @@ cdef class Quote(Look):
         )
 
 
-def look_at(dict quotes not None, BookPath path not None, int64_t now_ns):
-    """Look at the newest book of each of these quotes that is open now."""
-    cdef int64_t wall_ns = now_ns + path.offset_ns
-    cdef Quote quote
-    cdef BookView book
-    for quote in quotes.values():
-        if quote._struck and quote._start_ns <= wall_ns < quote._stop_ns:
-            book = path.fresh_book(quote.market)
-            if book is not None:
-                quote.at(book, now_ns)
+@cython.final
+cdef class CoinQuotes:
+    """One coin: its estimates, and the quotes that rest on them."""
+
+    cdef readonly CoinModel model
+    cdef readonly dict quotes
+    cdef BookPath _path
+    cdef double _looked_mid
+
+    def __init__(self, CoinModel model not None, BookPath path not None):
+        """Start without quotes."""
+        self.model = model
+        self.quotes = {}
+        self._path = path
+
+    def look(self, int64_t now_ns):
+        """Look at the newest book of each quote that is open now."""
+        self._look(now_ns)
+
+    cdef int _look(self, int64_t now_ns) except -1:
+        cdef int64_t wall_ns = now_ns + self._path.offset_ns
+        cdef Quote quote
+        cdef BookView book
+        for quote in self.quotes.values():
+            if quote._struck and quote._start_ns <= wall_ns < quote._stop_ns:
+                book = self._path.fresh_book(quote.market)
+                if book is not None:
+                    quote.at(book, now_ns)
+        return 0
+
+
+@cython.final
+cdef class Mids(SpotLook):
+    """Takes each mid; when it moved enough, looks at every open book of the coin."""
+
+    cdef object _module
+    cdef BookPath _path
+    cdef double _move_ppm
+
+    def __init__(self, module, BookPath path not None, double move_ppm):
+        """Ask ``module.coin`` for a coin's quotes; moves below move_ppm wait for a book."""
+        self._module = module
+        self._path = path
+        self._move_ppm = move_ppm
+
+    cdef int at(self, const ll_spot_top *top, int64_t now_ns) except -1:
+        """Take the mid of a touch."""
+        cdef CoinQuotes coin
+        cdef double mid, before
+        if not 0 < top.bid_price_e8 <= top.ask_price_e8:
+            self._module.ctx.count("spot_without_mid")
+            return 0
+        coin = self._module.coin(top.coin)
+        mid = (<double>top.bid_price_e8 + <double>top.ask_price_e8) / (2.0 * E8)
+        if coin.model.note_mid(
+            mid, top.recv_ns + self._path.offset_ns, top.connection_generation
+        ):
+            before = coin._looked_mid
+            if fabs(mid - before) * E6 >= before * self._move_ppm:
+                coin._looked_mid = mid
+                coin._look(now_ns)
+        return 0
 
 
 cdef int _copy_id(uint8_t *to, bytes raw) except -1:
@@ -357,34 +411,10 @@ cdef int _copy_id(uint8_t *to, bytes raw) except -1:
 cdef Py_ssize_t _write_metadata(char *to, const fair_t *fair) noexcept:
     """Write the JSON of the fair value; five numbers of 20 digits and their names fit."""
     cdef char *at = to
-    at = _put_field(at, b'{"up_e4":', <int64_t>(fair.probability * E4))
-    at = _put_field(at, b',"z_e2":', <int64_t>(fair.z * 100.0))
-    at = _put_field(at, b',"mean_e2":', <int64_t>(fair.mean * 100.0))
-    at = _put_field(at, b',"locked_s":', fair.locked_s)
-    at = _put_field(at, b',"left_ms":', <int64_t>(fair.left_s * 1000.0))
+    at = put_field(at, b'{"up_e4":', <int64_t>(fair.probability * E4))
+    at = put_field(at, b',"z_e2":', <int64_t>(fair.z * 100.0))
+    at = put_field(at, b',"mean_e2":', <int64_t>(fair.mean * 100.0))
+    at = put_field(at, b',"locked_s":', fair.locked_s)
+    at = put_field(at, b',"left_ms":', <int64_t>(fair.left_s * 1000.0))
     at[0] = c'}'
     return at + 1 - to
-
-
-cdef char *_put_field(char *at, const char *name, int64_t value) noexcept:
-    cdef char digits[20]
-    cdef int count = 0
-    cdef uint64_t rest = <uint64_t>value if value >= 0 else -<uint64_t>value
-    while name[0]:
-        at[0] = name[0]
-        at += 1
-        name += 1
-    if value < 0:
-        at[0] = c'-'
-        at += 1
-    while True:
-        digits[count] = <char>(c'0' + rest % 10)
-        rest //= 10
-        count += 1
-        if not rest:
-            break
-    while count:
-        count -= 1
-        at[0] = digits[count]
-        at += 1
-    return at

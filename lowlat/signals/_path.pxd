@@ -5,19 +5,20 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from lowlat.book._view cimport BookView
 from lowlat.core._freshness cimport Shards
-from lowlat.core.layout cimport ll_book_row, ll_book_top, ll_market_state, ll_turn
+from lowlat.core.layout cimport (
+    ll_book_row,
+    ll_book_top,
+    ll_market_state,
+    ll_spot_top,
+    ll_turn,
+)
 from lowlat.signals._emit cimport Outlet
 
 
-cdef class Look:
-    cdef readonly object seat
-    cdef readonly int mode
-    cdef int at(self, BookView book, int64_t now_ns) except -1
-
-
-@cython.final
-cdef class PythonLook(Look):
-    cdef object _on_book
+ctypedef struct spot_t:
+    ll_spot_top top
+    bint known
+    bint changed
 
 
 @cython.final
@@ -39,6 +40,7 @@ cdef class BookPath:
     cdef readonly int64_t now_ns
     cdef readonly int64_t offset_ns
     cdef public bint calls_turns
+    cdef public tuple spot_looks
     cdef object _rare
     cdef object _clock
     cdef object _market
@@ -57,6 +59,15 @@ cdef class BookPath:
     cdef object _stale
     cdef object _busy
     cdef object _overruns
+    cdef object _spots
+    cdef const uint8_t[::1] _spot_buffer
+    cdef const uint8_t[::1] _spot_row_buffer
+    cdef const ll_spot_top *_spot_top
+    cdef const ll_spot_top *_spot_row
+    cdef spot_t *_newest
+    cdef uint32_t *_moved
+    cdef uint32_t _coins
+    cdef uint32_t _moved_count
     cdef dict _rows_due
     cdef list _slots
     cdef list _spare
@@ -75,6 +86,10 @@ cdef class BookPath:
     cdef int64_t _most
     cdef bint _turn_due
     cdef int64_t _advance(self, int64_t now_ns) except -1
+    cdef int64_t _take_spots(self, int kind) except -1
+    cdef int _note_spot(self, const ll_spot_top *top, bint tell) except -1
+    cdef int _sweep_spots(self, bint tell) except -1
+    cdef int _show_spot(self, const ll_spot_top *top) except -1
     cdef int64_t _take_markets(self, int kind) except -1
     cdef int _drain(self) except -1
     cdef int _show(self, Slot slot) except -1

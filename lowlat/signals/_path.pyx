@@ -3,14 +3,14 @@
 """The way of a book tick through the signals engine, compiled: poll, conflate, copy, fresh, look.
 
 Owned and fed by ``lowlat.signals.engine``, which does all that is rare: rows, settlement prints,
-spot prices, modules that raise. No I/O of its own: ports are called. Slots are private copies of
-book rows, one a watched market, each with its looks: ``PythonLook`` calls a module's ``on_book``,
-a compiled module brings its own ``Look``.
+modules that raise. No I/O of its own: ports are called. Slots are private copies of book rows, one
+a watched market, each with its looks (``_look``); exchange prices take the same way, newest of each
+coin.
 """
 
 cimport cython
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from lowlat.book._slots cimport ll_row8
@@ -20,18 +20,21 @@ from lowlat.core.layout cimport (
     LL_BOOKFLAG_STALE,
     LL_KIND_BOOK_TOP,
     LL_KIND_MARKET_STATE,
+    LL_KIND_SPOT_TOP,
     LL_KIND_TURN,
     ll_book_row,
     ll_book_top,
     ll_market_state,
+    ll_spot_top,
     ll_turn,
 )
 from lowlat.signals._emit cimport Outlet
+from lowlat.signals._look cimport Look, SpotLook, check_slot
 
 from lowlat.core.layout import Writer
 from lowlat.core.ports import EMPTY, OVERRUN, READ_BUSY
 
-__all__ = ["BookPath", "Look", "PythonLook"]
+__all__ = ["BookPath"]
 
 cdef enum:
     S_NS = 1000000000
@@ -41,36 +44,6 @@ cdef int _EMPTY = EMPTY
 cdef int _OVERRUN = OVERRUN
 cdef int64_t _READ_BUSY = READ_BUSY
 cdef uint32_t _WRITER = Writer.SIGNALS
-
-
-cdef class Look:
-    """How one module looks at one market's books. Subclass it in Cython, override ``at``."""
-
-    def bind(self, seat, int mode):
-        """Say whose look it is, and in which mode its signals go."""
-        self.seat = seat
-        self.mode = mode
-
-    def __call__(self, BookView book not None, int64_t now_ns):
-        """Look at a book from Python, as tests and their twins do."""
-        self.at(book, now_ns)
-
-    cdef int at(self, BookView book, int64_t now_ns) except -1:
-        """Look at a fresh book; signals go to the outlet."""
-        raise NotImplementedError
-
-
-@cython.final
-cdef class PythonLook(Look):
-    """Calls a module's on_book."""
-
-    def __init__(self, on_book):
-        """Call ``on_book(view, now_ns)``."""
-        self._on_book = on_book
-
-    cdef int at(self, BookView book, int64_t now_ns) except -1:
-        self._on_book(book, now_ns)
-        return 0
 
 
 @cython.final
@@ -86,10 +59,20 @@ cdef class BookPath:
         self._rows = ports.books.rows
         self._dirty = <uint32_t *>PyMem_Malloc(<size_t>self._rows * sizeof(uint32_t))
         self._drained = <uint32_t *>PyMem_Malloc(<size_t>self._rows * sizeof(uint32_t))
-        if self._dirty == NULL or self._drained == NULL:
-            raise MemoryError(f"no memory for the queues of {self._rows} books")
+        self._coins = ports.spots.rows
+        self._newest = <spot_t *>PyMem_Calloc(<size_t>self._coins, sizeof(spot_t))
+        self._moved = <uint32_t *>PyMem_Malloc(<size_t>self._coins * sizeof(uint32_t))
+        if (
+            self._dirty == NULL
+            or self._drained == NULL
+            or self._newest == NULL
+            or self._moved == NULL
+        ):
+            raise MemoryError(f"no memory for {self._rows} books and {self._coins} coins")
 
     def __dealloc__(self):
+        PyMem_Free(self._newest)
+        PyMem_Free(self._moved)
         PyMem_Free(self._dirty)
         PyMem_Free(self._drained)
 
@@ -114,12 +97,20 @@ cdef class BookPath:
         self._stale = cell("signals.stale_book").add
         self._busy = cell("signals.book_busy").add
         self._overruns = cell("signals.overruns").add
+        self._spots = ports.spots
+        self.spot_looks = ()
+        self._spot_buffer = ports.spot.buffer
+        self._spot_row_buffer = ports.spots.buffer
         self._row_buffer = ports.books.buffer
         self._record_buffer = ports.market.buffer
         self._turn_buffer = ports.turns.buffer
-        _fits("book row", self._row_buffer, sizeof(ll_book_row))
-        _fits("market record", self._record_buffer, sizeof(ll_book_top))
-        _fits("turn", self._turn_buffer, sizeof(ll_turn))
+        check_slot("book row", self._row_buffer, sizeof(ll_book_row))
+        check_slot("market record", self._record_buffer, sizeof(ll_book_top))
+        check_slot("turn", self._turn_buffer, sizeof(ll_turn))
+        check_slot("spot record", self._spot_buffer, sizeof(ll_spot_top))
+        check_slot("spot row", self._spot_row_buffer, sizeof(ll_spot_top))
+        self._spot_top = <const ll_spot_top *>&self._spot_buffer[0]
+        self._spot_row = <const ll_spot_top *>&self._spot_row_buffer[0]
         self._row = <const ll_book_row *>&self._row_buffer[0]
         self._top = <const ll_book_top *>&self._record_buffer[0]
         self._state = <const ll_market_state *>&self._record_buffer[0]
@@ -127,9 +118,10 @@ cdef class BookPath:
 
     # ------------------------------------------------------------------------------- turns
     def begin(self, int64_t now_ns):
-        """Take the time, and the venue's."""
+        """Take the time, the venue's, and the exchange prices that stand: nobody is told."""
         self.now_ns = now_ns
         self._take_offset(now_ns)
+        self._sweep_spots(False)
 
     def turn(self, int64_t now_ns):
         """Take what is new, show it, say what was read; return how much was done."""
@@ -168,7 +160,7 @@ cdef class BookPath:
             done += <int64_t>self._rare.take_settles(kind, now_ns)
         kind = self._poll_spot()
         if kind != _EMPTY:
-            done += <int64_t>self._rare.take_spots(kind, now_ns)
+            done += self._take_spots(kind)
         kind = self._poll_market()
         if kind != _EMPTY:
             done += self._take_markets(kind)
@@ -199,6 +191,70 @@ cdef class BookPath:
         turn.wall_offset_ns = self.offset_ns
         turn.writer = _WRITER
         self._publish_turn(self._turn_kind)
+        return 0
+
+    # ------------------------------------------------------------------------------- spot
+    def spot(self, uint32_t coin):
+        """Return the newest SPOT_TOP record of a coin, or None."""
+        if coin >= self._coins or not self._newest[coin].known:
+            return None
+        return (<const char *>&self._newest[coin].top)[:sizeof(ll_spot_top)]
+
+    cdef int64_t _take_spots(self, int kind) except -1:
+        """Take every spot record but tell only the newest of each coin: older ones are gone."""
+        cdef int64_t done = 0
+        cdef uint32_t at, moved
+        cdef spot_t *spot
+        while kind != _EMPTY:
+            done += 1
+            if kind == LL_KIND_SPOT_TOP:
+                self._note_spot(self._spot_top, True)
+            elif kind == _OVERRUN:
+                self._overruns(1)
+                self._sweep_spots(True)
+            if done == self._most:
+                break
+            kind = self._poll_spot()
+        moved = self._moved_count
+        self._moved_count = 0
+        for at in range(moved):
+            spot = &self._newest[self._moved[at]]
+            spot.changed = False
+            self._show_spot(&spot.top)
+        return done
+
+    cdef int _note_spot(self, const ll_spot_top *top, bint tell) except -1:
+        cdef spot_t *spot
+        assert top.coin < self._coins, f"coin was {top.coin}, expected one of {self._coins}"
+        spot = &self._newest[top.coin]
+        spot.top = top[0]
+        spot.known = True
+        if tell and not spot.changed:
+            spot.changed = True
+            self._moved[self._moved_count] = top.coin
+            self._moved_count += 1
+        return 0
+
+    cdef int _sweep_spots(self, bint tell) except -1:
+        """Take the newest row of every coin that has one."""
+        cdef uint32_t row
+        for row in range(self._coins):
+            if <int64_t>self._spots.read(row) > 0:
+                self._note_spot(self._spot_row, tell)
+        return 0
+
+    cdef int _show_spot(self, const ll_spot_top *top) except -1:
+        cdef Outlet outlet = self.outlet
+        cdef tuple looks = self.spot_looks
+        cdef SpotLook look
+        outlet.about_spot(top)
+        for look in looks:
+            outlet.mode = look.mode
+            self.seat = look.seat
+            try:
+                look.at(top, self.now_ns)
+            except Exception as error:
+                self._rare.switch_off(look.seat, error)
         return 0
 
     # ------------------------------------------------------------------------------- markets
@@ -268,7 +324,7 @@ cdef class BookPath:
         ):
             self._stale(1)
             return 0
-        outlet.source = view
+        outlet.about_book(row)
         looks = slot.looks
         for look in looks:
             outlet.mode = look.mode
@@ -385,11 +441,3 @@ cdef class BookPath:
         memset(view._buffer.buf, 0, <size_t>size)
         view._poisoned = False
         return view
-
-
-cdef _fits(str what, const uint8_t[::1] buffer, size_t size_bytes):
-    if <size_t>buffer.shape[0] < size_bytes or <size_t>&buffer[0] & 7:
-        raise ValueError(
-            f"{what} buffer was {buffer.shape[0]} bytes, expected {size_bytes} or more on an "
-            f"8-byte boundary"
-        )

@@ -152,19 +152,18 @@ class Emitter:
         return metadata
 
     def _publish(self, signal: Signal, metadata: bytes) -> bool:
-        source = self.outlet.source
-        assert source is not None, "a signal was emitted outside a callback"
+        cause, event_ns, recv_ns, decoded_ns, published_ns = self.outlet.cause
         identity = self._by_token[signal.token_id].identity
         decided_ns = self._monotonic_ns()
         self._pack(
             self._signals.buffer,
             SLOT_HEAD_BYTES,
             self.next_id(),
-            signal.cause or source.id,
-            source.event_ns,
-            source.recv_ns,
-            source.decoded_ns,
-            source.published_ns,
+            signal.cause or cause,
+            event_ns,
+            recv_ns,
+            decoded_ns,
+            published_ns,
             decided_ns,
             signal.expires_ns,
             signal.confidence,
@@ -185,7 +184,7 @@ class Emitter:
             self.outlet.mode,
             metadata,
         )
-        return self.outlet.sent(decided_ns, source.published_ns)
+        return self.outlet.sent(decided_ns)
 
     def _module_name(self, module: str) -> bytes:
         raw = module.encode()

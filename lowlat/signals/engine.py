@@ -19,8 +19,6 @@ from lowlat.core.layout import SETTLE, SPOT_TOP, MarketRow, Settle, SpotTop
 from lowlat.core.ports import (
     EMPTY,
     OVERRUN,
-    READ_BUSY,
-    READ_NEVER,
     Cell,
     Clock,
     Recorder,
@@ -29,7 +27,8 @@ from lowlat.core.ports import (
     TableReader,
 )
 from lowlat.core.signal import Signal
-from lowlat.signals._path import BookPath, Look, PythonLook
+from lowlat.signals._look import Look, PythonLook, PythonSpotLook, SpotLook
+from lowlat.signals._path import BookPath
 from lowlat.signals.emit import Emitter, Source
 from lowlat.signals.module import Mode, Module
 
@@ -78,19 +77,25 @@ class _Seat:
         self.mode = Mode.OFF
         self.markets: dict[int, int] = {}
         """Interesting markets and the generation it was told of."""
-        self.on_spot = kind.on_spot is not Module.on_spot
         self.on_settle = kind.on_settle is not Module.on_settle
         self.on_turn = kind.on_turn is not Module.on_turn
         self.on_book: Look | None = None
         """Calls the module's on_book, whatever the market; None when it has none."""
         if kind.on_book is not Module.on_book:
             self.on_book = PythonLook(module.on_book)
+        self.on_spot: SpotLook | None = None
+        """The module's look at exchange prices, or what calls its on_spot."""
+        if kind.look_at_spot is not Module.look_at_spot:
+            self.on_spot = module.look_at_spot()
+        elif kind.on_spot is not Module.on_spot:
+            self.on_spot = PythonSpotLook(module.on_spot)
 
     def set_mode(self, mode: Mode) -> None:
         """Say how far the module's signals go; its looks learn it when they are next bound."""
         self.mode = mode
-        if self.on_book is not None:
-            self.on_book.bind(self, mode)
+        for look in (self.on_book, self.on_spot):
+            if look is not None:
+                look.bind(self, mode)
 
 
 class SignalsEngine:
@@ -109,7 +114,6 @@ class SignalsEngine:
         """Rows to look at again, which the path sees."""
         self.touch = self._directory.touch
         self._clock = ports.clock
-        self._spots: dict[int, SpotTop] = {}
         self._prints: dict[tuple[int, int], deque[Settle]] = {}
         self.errors: dict[str, str] = {}
         """Modules that raised, by name, with what; they are off until the next start."""
@@ -147,15 +151,17 @@ class SignalsEngine:
         for module, mode in modules:
             if mode is Mode.OFF:
                 continue
+            module.ctx = self
             seat = before.get(id(module)) or _Seat(module)
             seat.set_mode(mode)
-            module.ctx = self
             self._seats.append(seat)
         self._bind()
 
     def _bind(self) -> None:
         """Keep who overrides what as tuples: a callback nobody has costs nothing."""
-        self._spot_seats = tuple(seat for seat in self._seats if seat.on_spot)
+        self.path.spot_looks = tuple(
+            seat.on_spot for seat in self._seats if seat.on_spot is not None
+        )
         self._settle_seats = tuple(seat for seat in self._seats if seat.on_settle)
         self._turn_seats = tuple(seat for seat in self._seats if seat.on_turn)
         self.path.calls_turns = bool(self._turn_seats)
@@ -166,7 +172,6 @@ class SignalsEngine:
         self.path.begin(self._clock.monotonic_ns())
         for row in self._directory.start():
             self._take_market(row)
-        self._sweep_spots()
         self.path.drain()
 
     @property
@@ -192,9 +197,8 @@ class SignalsEngine:
 
         Raises ValueError, naming the field, for what the record cannot hold.
         """
-        outlet = self._emitter.outlet
-        outlet.source = source
-        outlet.mode = Mode.PAPER
+        self._outlet.about(source)
+        self._outlet.mode = Mode.PAPER
         return self._emitter.emit(signal)
 
     def close(self) -> None:
@@ -207,7 +211,8 @@ class SignalsEngine:
 
     def spot(self, coin: int) -> SpotTop | None:
         """Return the newest exchange touch of a coin."""
-        return self._spots.get(coin)
+        raw = self.path.spot(coin)
+        return SPOT_TOP.unpack(raw) if raw is not None else None
 
     def settle_history(self, coin: int, series: int) -> Sequence[Settle]:
         """Return the last prints of a settlement series, oldest first."""
@@ -317,40 +322,6 @@ class SignalsEngine:
         for seat in self._settle_seats:
             self._call(seat, seat.module.on_settle, print_, now_ns, source=source)
 
-    def take_spots(self, kind: int, now_ns: int) -> int:
-        """Take every spot record but tell only the newest of each coin: older ones are gone."""
-        reader = self._ports.spot
-        done = 0
-        changed: dict[int, SpotTop] = {}
-        while kind != EMPTY:
-            done += 1
-            if kind == OVERRUN:
-                self._overruns.add(1)
-                self._sweep_spots(changed)
-            elif kind == SPOT_TOP.kind:
-                top = SPOT_TOP.unpack(reader.buffer)
-                changed[top.coin] = top
-            if done == self._params.records_a_turn:
-                break
-            kind = reader.poll()
-        for top in changed.values():
-            self._spots[top.coin] = top
-            for seat in self._spot_seats:
-                self._call(seat, seat.module.on_spot, top, now_ns, source=top)
-        return done
-
-    def _sweep_spots(self, changed: dict[int, SpotTop] | None = None) -> None:
-        table = self._ports.spots
-        for row in range(table.rows):
-            version = table.read(row)
-            if version in (READ_NEVER, READ_BUSY):
-                continue
-            top = SPOT_TOP.unpack(table.buffer)
-            if changed is None:
-                self._spots[top.coin] = top
-            else:
-                changed[top.coin] = top
-
     # ------------------------------------------------------------------------------- calls
     def on_turns(self, now_ns: int) -> None:
         """Call the modules that want every working turn."""
@@ -366,7 +337,7 @@ class SignalsEngine:
     ) -> _Answer | None:
         """Call a module; one that raises is switched off, counted and named, the rest go on."""
         outlet = self._outlet
-        outlet.source = source if source is not None else self._idle_source()
+        outlet.about(source if source is not None else self._idle_source())
         outlet.mode = seat.mode
         self.path.seat = seat
         try:

@@ -10,7 +10,8 @@ the average in the last minute. Three rules, read from the market, never guessed
 Per market and price change two limits are worked out: the highest YES and NO price that still
 leaves the margin after the market's fee. A book tick then costs two comparisons. Unknown start
 price, fee, tick, volatility, basis or too many missing prints: no signal. Source: feeds.md 6.2.
-The arithmetic is ``_latency.Quote``, one a market, and ``_coin.CoinModel``, one a coin.
+The arithmetic is ``_latency.Quote``, one a market, and ``_coin.CoinModel``, one a coin; exchange
+prices come through ``_latency.Mids``.
 """
 
 from typing import Any, ClassVar, Final, NamedTuple
@@ -26,11 +27,10 @@ from lowlat.core.layout import (
     Settle,
     SettleRule,
     SettleSeries,
-    SpotTop,
 )
 from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
-from lowlat.signals._latency import Quote, Terms, look_at
+from lowlat.signals._latency import CoinQuotes, Mids, Quote, Terms
 from lowlat.signals.coins import CoinParams
 from lowlat.signals.module import Module
 from lowlat.venues.polymarket.amounts import TICKS
@@ -104,11 +104,8 @@ class Latency(Module):
     def __init__(self, params: Any) -> None:
         super().__init__(params)
         self._terms = Terms(self.name, params)
-        self._coins: dict[int, CoinModel] = {}
+        self._coins: dict[int, CoinQuotes] = {}
         self._quotes: dict[int, Quote] = {}
-        self._by_coin: dict[int, dict[int, Quote]] = {}
-        self._looked: dict[int, float] = {}
-        """Mid at which a coin's books were last looked at."""
 
     # ------------------------------------------------------------------------------- callbacks
     def interest(self, row: MarketRow) -> bool:
@@ -126,21 +123,19 @@ class Latency(Module):
     def on_market(self, row: MarketRow) -> None:
         """Take the rule; a start price that became known makes the market priceable."""
         average_s = _AVERAGE_S if row.settle_rule == SettleRule.TWAP_60_UP else 0
-        quote = Quote(
-            row, _strike(row), average_s, self._terms, self._coin(row.coin), self.ctx.path
-        )
+        coin = self.coin(row.coin)
+        quote = Quote(row, _strike(row), average_s, self._terms, coin.model, self.ctx.path)
         before = self._quotes.get(row.market)
         if before is not None:
             quote.keep_pauses(before)
             self.on_gone(row.market)
-        self._quotes[row.market] = quote
-        self._by_coin.setdefault(row.coin, {})[row.market] = quote
+        self._quotes[row.market] = coin.quotes[row.market] = quote
 
     def on_gone(self, market: int) -> None:
         """Forget the market; the coin's estimates stay."""
         self._quotes.pop(market, None)
-        for quotes in self._by_coin.values():
-            quotes.pop(market, None)
+        for coin in self._coins.values():
+            coin.quotes.pop(market, None)
 
     def look(self, market: int) -> Quote:
         """Return the market's quote: it compares the touch with its limits."""
@@ -151,19 +146,9 @@ class Latency(Module):
         found = self._quotes[market].fair
         return FairValue(*found) if found is not None else None
 
-    def on_spot(self, spot: SpotTop, now_ns: int) -> None:
-        """Take the mid; when it moved enough, look at every open book of the coin."""
-        bid, ask = spot.bid_price_e8, spot.ask_price_e8
-        if not 0 < bid <= ask:
-            self.ctx.count("spot_without_mid")
-            return
-        coin = self._coin(spot.coin)
-        mid = (bid + ask) / (2 * E8)
-        if coin.take_mid(mid, self.ctx.wall_ns(spot.recv_ns), spot.connection_generation):
-            before = self._looked.get(spot.coin, 0.0)
-            if abs(mid - before) * E6 >= before * self.params.spot_move_ppm:
-                self._looked[spot.coin] = mid
-                self._look_at_coin(spot.coin, now_ns)
+    def look_at_spot(self) -> Mids:
+        """Return what takes a coin's mid and, when it moved enough, looks at its open books."""
+        return Mids(self, self.ctx.path, self.params.spot_move_ppm)
 
     def on_settle(self, print_: Settle, now_ns: int) -> None:
         """Take a settlement spot print; live ones lock another second of the average."""
@@ -172,18 +157,19 @@ class Latency(Module):
         if print_.price_e8 <= 0:
             self.ctx.count("print_without_price")
             return
-        self._coin(print_.coin).take_print(print_.stamp_ns, print_.price_e8 / E8)
+        coin = self.coin(print_.coin)
+        coin.model.take_print(print_.stamp_ns, print_.price_e8 / E8)
         if not print_.history:
-            self._look_at_coin(print_.coin, now_ns)
+            coin.look(now_ns)
 
-    def _look_at_coin(self, coin: int, now_ns: int) -> None:
-        look_at(self._by_coin.get(coin, {}), self.ctx.path, now_ns)
-
-    def _coin(self, coin: int) -> CoinModel:
-        model = self._coins.get(coin)
-        if model is None:
-            model = self._coins[coin] = CoinModel(self.params.coin)
-        return model
+    # ------------------------------------------------------------------------------- coins
+    def coin(self, coin: int) -> CoinQuotes:
+        """Return a coin's estimates and quotes, empty when it is new."""
+        found = self._coins.get(coin)
+        if found is None:
+            model = CoinModel(self.params.coin)
+            found = self._coins[coin] = CoinQuotes(model, self.ctx.path)
+        return found
 
 
 def _strike(row: MarketRow) -> float | None:

@@ -29,7 +29,8 @@ from lowlat.core.errors import ConfigError
 from lowlat.core.instruments import Instruments
 from lowlat.core.layout import MarketRow, Settle, SpotTop
 from lowlat.core.signal import Signal
-from lowlat.signals._path import BookPath, Look
+from lowlat.signals._look import Look, SpotLook
+from lowlat.signals._path import BookPath
 
 __all__ = ["Context", "EntryPoint", "Mode", "Module", "NoParams", "load_modules", "make_module"]
 
@@ -122,6 +123,10 @@ class Module:
 
     def look(self, market: int) -> Look | None:  # noqa: ARG002  what it looks like if overridden
         """Return a compiled look at a market's books instead of on_book; asked after on_market."""
+        return None
+
+    def look_at_spot(self) -> SpotLook | None:
+        """Return a compiled look at exchange prices instead of on_spot; asked when ctx is set."""
         return None
 
     def on_book(self, book: BookView, now_ns: int) -> None:

@@ -6,6 +6,7 @@ from lowlat.core.layout import (
     BOOK_TOP,
     MARKET_STATE,
     SLOT_HEAD_BYTES,
+    SPOT_TOP,
     TURN,
     BookFlag,
     Writer,
@@ -39,13 +40,20 @@ class PathReference:
         self.now_ns = self.offset_ns = self.second_ns = 0
         self.seat = None
         self.calls_turns = self.turn_due = False
+        self.spot_looks = ()
+        self.newest = {}
         self.count = {
             name: ports.cell(f"signals.{name}")
             for name in ("conflated", "stale_book", "book_busy", "overruns")
         }
 
     def begin(self, now_ns):
-        self.now_ns = self.second_ns = now_ns
+        self.now_ns = now_ns
+        self.take_offset(now_ns)
+        self.sweep_spots({})
+
+    def take_offset(self, now_ns):
+        self.second_ns = now_ns
         self.offset_ns = self.ports.clock.wall_ns() - self.ports.clock.monotonic_ns()
 
     def turn(self, now_ns):
@@ -59,7 +67,7 @@ class PathReference:
         ports, rare = self.ports, self.rare
         done = 0
         if now_ns - self.second_ns >= S_NS:
-            self.begin(now_ns)
+            self.take_offset(now_ns)
             done = 1
         kind = ports.metadata.poll()
         if kind or rare.rows_due:
@@ -67,9 +75,7 @@ class PathReference:
         kind = ports.settle.poll()
         if kind:
             done += rare.take_settles(kind, now_ns)
-        kind = ports.spot.poll()
-        if kind:
-            done += rare.take_spots(kind, now_ns)
+        done += self.take_spots()
         done += self.take_markets()
         if not done and not self.dirty:
             return 0
@@ -98,6 +104,34 @@ class PathReference:
             int(Writer.SIGNALS),
         )
         ports.turns.publish(TURN.kind)
+
+    def spot(self, coin):
+        return self.newest.get(coin)
+
+    def take_spots(self):
+        reader, changed = self.ports.spot, {}
+        done = 0
+        while done < self.most and (kind := reader.poll()) != EMPTY:
+            done += 1
+            if kind == OVERRUN:
+                self.count["overruns"].add(1)
+                self.sweep_spots(changed)
+            elif kind == SPOT_TOP.kind:
+                raw = bytes(reader.buffer[: SPOT_TOP.size_bytes])
+                self.newest[SPOT_TOP.unpack(raw).coin] = raw
+                changed[SPOT_TOP.unpack(raw).coin] = None
+        for coin in changed:
+            self.outlet.about(SPOT_TOP.unpack(self.newest[coin]))
+            for look in self.spot_looks:
+                self.call(look, self.newest[coin])
+        return done
+
+    def sweep_spots(self, changed):
+        table = self.ports.spots
+        for row in range(table.rows):
+            if table.read(row) > 0:
+                self.newest[row] = bytes(table.buffer)
+                changed[row] = None
 
     def take_markets(self):
         reader = self.ports.market
@@ -135,14 +169,17 @@ class PathReference:
         if not self.is_fresh(slot):
             self.count["stale_book"].add(1)
             return
-        self.outlet.source = slot.view
+        self.outlet.about(slot.view)
         for look in slot.looks:
-            self.outlet.mode = look.mode
-            self.seat = look.seat
-            try:
-                look(slot.view, self.now_ns)
-            except Exception as error:  # noqa: BLE001
-                self.rare.switch_off(look.seat, error)
+            self.call(look, slot.view)
+
+    def call(self, look, about):
+        self.outlet.mode = look.mode
+        self.seat = look.seat
+        try:
+            look(about, self.now_ns)
+        except Exception as error:  # noqa: BLE001
+            self.rare.switch_off(look.seat, error)
 
     def is_fresh(self, slot):
         view = slot.view

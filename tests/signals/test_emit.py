@@ -48,7 +48,8 @@ def outlet(slot, counts, source=SOURCE):
         counts.cell("dropped"),
         counts.recorder("decide_ns"),
     )
-    made.source = source
+    if source is not None:
+        made.about(source)
     made.mode = 2
     return made
 

@@ -164,7 +164,7 @@ def test_what_the_record_cannot_hold_is_an_error_where_it_is_emitted(world, chan
     probe = Probe()
     probe.emits = False
     engine = make(world, probe)
-    engine._outlet.source = engine._idle_source()
+    engine._outlet.about(engine._idle_source())
     with pytest.raises(ValueError, match=r"expected|fit"):
         engine.emit(probe.signal(0, world.now, **changes))
     assert world.signals.records == []

@@ -184,7 +184,7 @@ def test_the_basis_is_taken_out_before_comparing():
     rig.run(100, K, basis=60.0)
     rig.book(4900, 5100)
     assert rig.signals == []
-    assert rig.module._coins[BTC].basis == pytest.approx(60 / K, rel=0.2)
+    assert rig.module.coin(BTC).model.basis == pytest.approx(60 / K, rel=0.2)
 
 
 def test_the_locked_part_of_the_average_outweighs_the_spot():

@@ -19,7 +19,8 @@ from lowlat.core.layout import BOOK_ROW, MARKET_ROW, Action, BookFlag, Outcome, 
 from lowlat.core.signal import Signal
 from lowlat.core.units import E6
 from lowlat.signals import engine as engine_module
-from lowlat.signals._path import BookPath, Look, PythonLook
+from lowlat.signals._look import Look, PythonLook
+from lowlat.signals._path import BookPath
 from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module
 
@@ -83,7 +84,12 @@ class Watcher(Module):
             raise ValueError("no such book")
 
     def on_turn(self, now_ns):
-        self.seen.append(now_ns)
+        self.seen.append((now_ns, self.ctx.spot(2)))
+
+    def on_spot(self, spot, now_ns):
+        self.seen.append((spot, self.ctx.spot(spot.coin), self.ctx.spot(1), now_ns))
+        if spot.bid_price_e8 < 100:
+            raise ValueError("no such price")
 
 
 class Life:
@@ -156,7 +162,11 @@ class Life:
         elif what < 0.92:
             self.gate.at = len(world.signals.records)
             self.gate.release()
-        elif what < 0.94:
+        elif what < 0.96:
+            world.put_spot(chance.randrange(1, 4), chance.choice([1e-7, 100.0, 101.0]))
+        elif what < 0.97:
+            self.engine._ports.spot.overrun = True
+        elif what < 0.99:
             self.engine.reload([(module, chance.choice(list(Mode))) for module in self.modules])
 
     def state(self):
