@@ -24,6 +24,8 @@ class Drain:
         self._clock = clock
         self._deadline_ns = 0
         self._cancel_due_ns = 0
+        self.late = False
+        """The deadline passed with something open: the process must not end as if all was well."""
         self.done: Callable[[], None] = lambda: None
         """Called once everything is at rest, or the deadline passed."""
 
@@ -52,10 +54,12 @@ class Drain:
             _LOG.info("drained")
             self.done()
         elif now_ns >= self._deadline_ns:
-            _LOG.warning(
-                "drain deadline passed open=%d unsettled=%d",
+            self.late = True
+            _LOG.error(
+                "drain deadline passed open=%d unsettled=%d groups=%d",
                 self._trading.open_orders(),
                 len(executor.desk.unsettled),
+                len(executor.groups.active),
             )
             self.done()
         return 0

@@ -2,7 +2,8 @@
 
 ``python -m lowlat.app.engine --config FILE --process NAME``. Says ``{"ready": true}`` on stdout
 once every role of it works; logs on stderr. SIGTERM and SIGINT drain (where the executor is: no
-new orders, open ones canceled, groups finished), exit 0. SIGUSR1 logs latencies, SIGUSR2 halts.
+new orders, open ones canceled, groups finished), exit 0; 1 when something was
+still open at the drain's deadline. SIGUSR1 logs latencies, SIGUSR2 halts.
 """
 
 import argparse
@@ -166,7 +167,7 @@ class EngineProcess:
             loop.run()
         finally:
             self._leave()
-        return 0
+        return self._exit_code()
 
     async def run_sockets(self) -> int:
         """Run in the event loop until drained; return the exit code."""
@@ -186,7 +187,11 @@ class EngineProcess:
             await runtime.run()
         finally:
             self._leave()
-        return 0
+        return self._exit_code()
+
+    def _exit_code(self) -> int:
+        """Return 1 when the drain gave up: what is open then is for a person to look at."""
+        return int(self._drain is not None and self._drain.late)
 
     def _on_stop(self, stop: Callable[[], None]) -> None:
         self._stop = stop

@@ -188,6 +188,8 @@ class _Demo:
             self._supervisor.reboot(observer.forget_memory)
         else:
             self._view.say(f"chaos: {self._killed} killed")
+            # Our own doing is no crash loop.
+            self._supervisor.forgive(self._killed)
             self._supervisor.kill([self._killed])
 
     def _show(self, observer: Observer, phase: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from lowlat.cli.main import EXIT_FAILED, EXIT_USAGE, app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lowlat.app.config import EngineConfig
     from lowlat.app.supervisor import Supervisor
@@ -39,7 +39,8 @@ def run(
 ) -> None:
     """Run recorder and engine for simulated or paper endpoints. Ctrl-C drains and ends.
 
-    Exit 0: ended in order. Exit 1: a process could not be kept running. Exit 2: wrong config.
+    Exit 0: ended in order. Exit 1: a process could not be kept running, or orders, fills or
+    groups were still open when the end could wait no longer. Exit 2: wrong config.
     """
     from lowlat.app.config import load_config
 
@@ -111,21 +112,23 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
         drained = supervisor.stop(first, _DRAIN_S, say)
         for name in rest:
             supervisor.stop([name], _DRAIN_S)
-        failure = supervisor.failure
-    if failure:
-        print(f"lowlat run: {failure}", file=sys.stderr)
-    return EXIT_FAILED if failure or not drained else 0
+        problems = _problems(supervisor, first, drained=drained)
+    for each in problems:
+        print(f"lowlat run: {each}", file=sys.stderr)
+    return EXIT_FAILED if problems else 0
 
 
-def _check_panic(config: "EngineConfig") -> None:
-    """Find out now, not in an emergency, whether `lowlat panic` could cancel; ConfigError."""
-    from lowlat.app.panic import KEY, load_cancel_credentials
-
-    path = config.account.cancel_credentials_file
-    if path:
-        load_cancel_credentials(path)
-    else:
-        print(f"lowlat panic can halt but not cancel: {KEY} is not set", file=sys.stderr)
+def _problems(supervisor: "Supervisor", first: "Sequence[str]", *, drained: bool) -> list[str]:
+    """Say what was not in order about the end; ``first`` are the children that drain."""
+    found = [supervisor.failure] if supervisor.failure else []
+    found += [
+        f"{each.name} ended with exit code {each.exit_code}, see its log"
+        for each in supervisor.status()
+        if each.name in first and each.exit_code
+    ]
+    if not drained:
+        found.append(f"{', '.join(first)} did not end within {_DRAIN_S:.0f} s")
+    return found
 
 
 def _start(supervisor: "Supervisor", say: "Callable[[str], None] | None") -> None:
