@@ -107,7 +107,7 @@ class RiskEngine:
             ports.decisions.free,
             ports.decisions_reserve,
         )
-        self._account = Account(
+        self.account = Account(
             self.state,
             AccountPorts(
                 reports=ports.reports,
@@ -142,7 +142,7 @@ class RiskEngine:
             names=self._names,
             intents=self._intents,
             decisions=self._decisions,
-            reports=self._account.reports,
+            reports=self.account.reports,
             reader=self._reader,
             latency=self._latency,
             intents_sent=self._intents_sent,
@@ -169,8 +169,8 @@ class RiskEngine:
             self._take_market(row)
         # Intents of an older life may still be on their way: hear of them before adding to them.
         self._restarted = self._ports.intents.epoch > 1
-        self._account.restore(now_ns)
-        while self._account.reports.take(now_ns):
+        self.account.restore(now_ns)
+        while self.account.reports.take(now_ns):
             pass
         self._drop_left_overs()
         self._watch(now_ns, whole=True)
@@ -178,7 +178,7 @@ class RiskEngine:
     def close(self) -> None:
         """Publish the exposure as it stands."""
         self.settle()
-        while self._account.publish_exposure(self.state.now_ns, self.equity):
+        while self.account.publish_exposure(self.state.now_ns, self.equity):
             pass
 
     def reload(self, limits: LimitsParams, config_generation: int) -> None:
@@ -207,7 +207,7 @@ class RiskEngine:
     def _take_market(self, row: MarketRow) -> None:
         facts = MarketFacts(row)
         self.state.facts[row.market] = facts
-        self._account.take_market(facts)
+        self.account.take_market(facts)
 
     def _take_more(self, kind: int, done: int, room: int, now_ns: int) -> int:
         """Take the rest of the batch, decide on all of it, give back slots that are decided."""
@@ -411,7 +411,7 @@ class RiskEngine:
         if case.buys:
             cash_e6 = spend_e6 or -(-price_e4 * size_e6 // E4)
             held_e6 = cash_e6 + fee_bound_e6(cash_e6, case.facts.rate_e6)
-        self._account.fly(
+        self.account.fly(
             OwnOrder(
                 intent,
                 case.instrument,
@@ -433,7 +433,7 @@ class RiskEngine:
         Returns when there is more of it to do, though nothing changed.
         """
         state = self.state
-        account = self._account
+        account = self.account
         equity = self.equity
         if state.waiting and account.reconciled:
             self._open_gate(now_ns)
@@ -457,7 +457,7 @@ class RiskEngine:
 
     def _open_gate(self, now_ns: int) -> None:
         """Open the gate once the account is known and old intents can no longer be sent."""
-        heard = self._account.epoch_seen
+        heard = self.account.epoch_seen
         over = now_ns - self._started_ns > self._limits.intent_life_ns_max
         if not self._restarted or heard or over:
             self.state.waiting = False

@@ -34,6 +34,11 @@ CASH_ONLY = LimitsParams(
     total_loss_max_ppm=1_000_000,
     cash_locked_max_ppm=1_000_000,
 )
+LIVE_REPORTS = {
+    "sending": (ReportKind.SENDING, OrderState.SENDING),
+    "ack": (ReportKind.ACK, OrderState.LIVE),
+    "unknown": (ReportKind.UNKNOWN, OrderState.UNKNOWN),
+}
 signal_step = st.tuples(
     st.just("signal"),
     st.integers(0, 2 * MARKETS - 1),
@@ -55,7 +60,7 @@ book_step = st.tuples(
     st.just("book"), st.integers(0, MARKETS - 1), st.integers(4, 96), st.integers(1, 500)
 )
 report_step = st.tuples(
-    st.just("report"), st.integers(0, 50), st.sampled_from(["fill", "part", "kill", "unknown"])
+    st.just("report"), st.integers(0, 50), st.sampled_from(["fill", "part", "kill", *LIVE_REPORTS])
 )
 time_step = st.tuples(st.just("time"), st.sampled_from([1, MS, 50 * MS, S]))
 steps = st.lists(
@@ -89,6 +94,7 @@ class Oracle:
 def rig_of(limits, *, slow):
     rig = Rig(markets=8, limits=limits, cash=400.0)
     rig.engine.plain.plain = not slow
+    rig.engine.account.reports.plain = not slow
     return rig
 
 
@@ -161,8 +167,9 @@ def wish_group(rig, step, limit, group):
 def answer(rig, oracle, step):
     _, pick, what = step
     intent, held = list(oracle.open.values())[pick % len(oracle.open)]
-    if what == "unknown":
-        rig.report(ReportKind.UNKNOWN, intent, OrderState.UNKNOWN, reserved_e6=held)
+    if what in LIVE_REPORTS:
+        kind, state = LIVE_REPORTS[what]
+        rig.report(kind, intent, state, reserved_e6=held, size_e6=intent.size_e6)
         return
     del oracle.open[intent.id]
     if what == "kill" or intent.action:
@@ -241,9 +248,37 @@ def test_groups_are_sent_whole_and_equal_or_not_at_all(plan):
         assert all(leg.unwind_reserve_e6 > 0 for leg in legs)
 
 
+def account_of(rig):
+    """All that risk counts, field by field."""
+    exposure, own = rig.engine.state.exposure, rig.engine.state.own
+    return {
+        "sums": (exposure.total_e6, exposure.cost_e6, exposure.in_flight_e6, own.reserve_e6),
+        "holdings": [
+            (market, each.generation, each.cost_e6, each.held_loss_e6, each.in_flight_e6)
+            for market, each in exposure.holdings.items()
+        ],
+        "shares": [
+            (list(each.shares_e6), list(each.selling_e6), list(each.costs_e6))
+            for _, each in exposure.holdings.items()
+        ],
+        "buckets": [
+            (key, each.held_loss_e6, each.in_flight_e6) for key, each in exposure.buckets.items()
+        ],
+        "bets": [(key, each.loss_e6) for key, each in exposure.bets.items()],
+        "orders": [
+            (each.intent, each.price_e4, each.size_e6, each.held_e6, each.sent, each.filled)
+            for each in own
+        ],
+        "groups": {key: (each.legs_open, each.filled) for key, each in own.groups.items()},
+        "counts": rig.counts,
+    }
+
+
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(steps, st.sampled_from([TIGHT, CASH_ONLY, RUNGS]))
-def test_the_compiled_fast_path_decides_as_the_checks_do(plan, limits):
+def test_the_plain_path_does_what_the_checks_and_the_account_do(plan, limits):
     for fast, slow in zip(drive(plan, limits), drive(plan, limits, slow=True), strict=True):
         assert fast[0].intents.records == slow[0].intents.records
         assert fast[0].decisions.records == slow[0].decisions.records
+        assert fast[0].exposure.images == slow[0].exposure.images
+        assert account_of(fast[0]) == account_of(slow[0])
