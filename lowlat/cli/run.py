@@ -131,6 +131,17 @@ def _problems(supervisor: "Supervisor", first: "Sequence[str]", *, drained: bool
     return found
 
 
+def _check_panic(config: "EngineConfig") -> None:
+    """Find out now, not in an emergency, whether `lowlat panic` could cancel; ConfigError."""
+    from lowlat.app.panic import KEY, load_cancel_credentials
+
+    path = config.account.cancel_credentials_file
+    if path:
+        load_cancel_credentials(path)
+    else:
+        print(f"lowlat panic can halt but not cancel: {KEY} is not set", file=sys.stderr)
+
+
 def _start(supervisor: "Supervisor", say: "Callable[[str], None] | None") -> None:
     """Start everybody; a child that found its part of the config wrong makes it our own error."""
     from lowlat.app.child import SpawnError
