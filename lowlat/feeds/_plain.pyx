@@ -29,8 +29,10 @@ cdef extern from *:
 
 cdef enum:
     CHANGES_MAX = 8
-    HINT_AT_MAX = 160
     TOKEN_DIGITS_MAX = 78
+    TOKEN_DIGITS_USUAL = 75
+    # Behind `{"market":"0x` 64 digits `","price_changes":[{"asset_id":"`.
+    TOKEN_AT = 109
 
 # Sizes up to the one never overflow a side whose total is up to the other.
 cdef int64_t SIZE_E6_MAX = 10**15
@@ -184,16 +186,18 @@ cdef class PlainFrames:
         return True
 
     cdef void _hint(self, const unsigned char *text, Py_ssize_t size) noexcept:
-        """Have the market's memory loaded while the frame is scanned: its token comes early."""
-        cdef Py_ssize_t at, start
-        for at in range(14, min(size - TOKEN_DIGITS_MAX - 2, HINT_AT_MAX)):
-            # The end of `"asset_id":"`.
-            if text[at] == c'_' and memcmp(text + at, b'_id":"', 6) == 0:
-                start = at + 6
-                at = start
-                while at < size and c'0' <= text[at] <= c'9':
-                    at += 1
-                self._tokens.prefetch(text + start, at - start)
+        """Have the market's memory loaded while the frame is scanned.
+
+        The venue's frames have their first token at one place. No other place, no hint.
+        """
+        cdef Py_ssize_t at
+        if size < TOKEN_AT + TOKEN_DIGITS_MAX + 1 or memcmp(
+            text + TOKEN_AT - 12, b'"asset_id":"', 12
+        ) != 0:
+            return
+        for at in range(TOKEN_AT + TOKEN_DIGITS_MAX, TOKEN_AT + TOKEN_DIGITS_USUAL - 1, -1):
+            if text[at] == c'"':
+                self._tokens.prefetch(text + TOKEN_AT, at - TOKEN_AT)
                 return
 
     cdef int _market(self, const FrameSpans *frame, void **state) except? -1:
