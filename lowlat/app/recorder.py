@@ -24,6 +24,7 @@ from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import FRAME, STREAMS
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
+from lowlat.store.explain import ExplainEngine, ExplainMeters
 from lowlat.store.journal import JournalEngine, JournalMeters
 from lowlat.store.tape import TapeCells, TapeWriter
 
@@ -104,15 +105,29 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
         ),
         config.journal,
     )
+    engines: list[Engine] = [journal]
+    if config.journal.decisions_bytes_max:
+        meters = ExplainMeters(
+            *(metrics.cell(f"explain.{name}") for name in ExplainMeters.__struct_fields__)
+        )
+        engines.append(
+            ExplainEngine(
+                directory,
+                attachment.open_stream_reader("signals"),
+                attachment.open_table_reader("markets"),
+                meters,
+                config.journal.decisions_bytes_max,
+            )
+        )
     if not config.tape.enabled:
-        return [journal]
+        return engines
     tape = TapeWriter(
         [attachment.open_stream_reader(name) for name in FRAME_STREAMS],
         state_dir(config.instance) / "tape",
         TapeCells(*(metrics.cell(f"tape.{name}") for name in TapeCells._fields)),
         config.tape.params,
     )
-    return [journal, tape]
+    return [*engines, tape]
 
 
 if __name__ == "__main__":

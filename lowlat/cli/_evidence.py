@@ -25,8 +25,8 @@ from lowlat.core.layout import (
     SignalRecord,
 )
 from lowlat.shm.attach import Attached, attach
-from lowlat.store.decision_log import read_decisions
 from lowlat.store.journal_file import EntryKind, newest_batches
+from lowlat.store.record_log import DECISIONS, MARKETS, SIGNALS, read_records
 
 __all__ = ["Evidence", "gather"]
 
@@ -44,7 +44,7 @@ class Evidence:
     """By order id, as last written."""
     reports: list[ReportRecord] = field(default_factory=list)
     signals: dict[int, SignalRecord] = field(default_factory=dict)
-    """By record id; the ring is short."""
+    """By record id."""
     markets: dict[int, MarketRow] = field(default_factory=dict)
 
     def market_name(self, instrument: int) -> str:
@@ -102,7 +102,9 @@ def _from_disk(found: Evidence, folder: Path) -> bool:
                 found.orders[order.order_id] = order
             elif kind == EntryKind.REPORT:
                 found.reports.append(ReportRecord._make(REPORT.codec.unpack(data)))
-    found.decisions = list(read_decisions(str(folder)))
+    found.decisions = list(read_records(str(folder), DECISIONS))
+    found.signals = {each.id: each for each in read_records(str(folder), SIGNALS)}
+    found.markets = {each.market: each for each in read_records(str(folder), MARKETS)}
     return bool(batches or found.decisions)
 
 

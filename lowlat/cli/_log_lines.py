@@ -20,8 +20,8 @@ __all__ = ["Follower", "LogFilter", "LogLine", "log_files", "merged", "parse"]
 _LINE: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)Z ([A-Z]+) (\S+) (\S+) (.*)", re.DOTALL
 )
-_NOT_LOGS: Final = ("journal-", "decisions", "signals", "markets")
-"""Binary files of the same folder that are called logs too."""
+_NOT_LOGS: Final = "journal-"
+"""The journal of the same folder is binary."""
 _LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _UNKNOWN_LEVEL: Final = 40
 """What has no level is shown rather than hidden."""

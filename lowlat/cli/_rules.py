@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from lowlat.app.activity import rule_name
 from lowlat.cli._words import count, dollars, duration, price, shares
 from lowlat.core.layout import DecisionRecord, Rule
 from lowlat.core.units import NO_PRICE_E4
 
-__all__ = ["explain", "nearness"]
+__all__ = ["FACTS", "explain", "nearness"]
 
 Words = Callable[[int], str]
 
@@ -44,21 +43,19 @@ _UNITS: Final[dict[int, Words]] = {
 }
 _TIMES: Final = frozenset({Rule.EXPIRED, Rule.STALE_BOOK})
 """Their limit and value are two moments: only the difference means something."""
-_YES_NO: Final = frozenset(
-    {
-        Rule.HALTED,
-        Rule.NOT_TRADEABLE,
-        Rule.START_PRICE_UNKNOWN,
-        Rule.NOT_RECONCILED,
-        Rule.GENERATION_GONE,
-        Rule.BOOK_UNHEALTHY,
-        Rule.GROUP_INCOMPLETE,
-        Rule.MODULE_OFF,
-        Rule.CONFLICT,
-        Rule.DROPPED_EPOCH,
-    }
-)
-"""Facts without a distance."""
+FACTS: Final[dict[int, str]] = {
+    Rule.HALTED: "new orders are halted",
+    Rule.NOT_TRADEABLE: "a fact that trading needs is unknown, or it takes no orders",
+    Rule.START_PRICE_UNKNOWN: "the start price of its window is not known exactly",
+    Rule.NOT_RECONCILED: "the account was not yet compared with the venue",
+    Rule.GENERATION_GONE: "the market ended; its row is another one's",
+    Rule.BOOK_UNHEALTHY: "its book is crossed, locked or diverged",
+    Rule.GROUP_INCOMPLETE: "another leg of its group was refused or missing",
+    Rule.MODULE_OFF: "its module may not send",
+    Rule.CONFLICT: "it contradicts another signal",
+    Rule.DROPPED_EPOCH: "the engine was restarted before it was decided",
+}
+"""Facts without a distance, in words."""
 
 
 def explain(decision: DecisionRecord) -> str:
@@ -66,8 +63,8 @@ def explain(decision: DecisionRecord) -> str:
     rule, limit, was = decision.rule, decision.limit, decision.was
     if rule in _TIMES:
         return f"late by {duration(was - limit)}" if rule == Rule.EXPIRED else "book too old"
-    if rule in _YES_NO:
-        return rule_name(rule).replace("_", " ")
+    if rule in FACTS:
+        return FACTS[rule]
     words = _words_of(decision)
     return f"limit {words(limit)}, was {words(was)}"
 
@@ -75,7 +72,7 @@ def explain(decision: DecisionRecord) -> str:
 def nearness(decision: DecisionRecord) -> float | None:
     """Return how far off a refusal was as a share of its limit; None where that means nothing."""
     rule = decision.rule
-    if decision.approved or rule in _YES_NO or rule in _TIMES or not decision.limit:
+    if decision.approved or rule in FACTS or rule in _TIMES or not decision.limit:
         return None
     return abs(decision.was - decision.limit) / abs(decision.limit)
 

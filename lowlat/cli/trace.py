@@ -105,7 +105,8 @@ def _name(kind: Any, value: int) -> str:
 
 def _signal(evidence: "Evidence", row: "OrderRow") -> dict[str, Any] | None:
     signal = evidence.signals.get(row.signal)
-    if signal is None:
+    # Ids begin anew after a reboot; the time tells lives apart.
+    if signal is None or signal.decided_ns != row.decided_ns:
         return None
     return {
         "confidence": signal.confidence,
@@ -174,7 +175,7 @@ def _print(result: dict[str, Any]) -> None:
     if result["group"]:
         print(f"        leg {result['leg'] + 1} of {result['legs']} of group {result['group']:#x}")
     signal = result["signal"]
-    print(f"signal  {result['module']}" + ("" if signal else " (no longer in its stream)"))
+    print(f"signal  {result['module']}" + ("" if signal else " (not kept)"))
     if signal:
         print(
             f"        worth ${signal['expected_value']:.4f}, confidence {signal['confidence']:.2f},"

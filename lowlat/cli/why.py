@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from lowlat.core.layout import DecisionRecord
 
 _MISSES = 10
+_NO_GATES = frozenset({"signals.emitted"})
+_EXECUTOR_GATES = ("executor.dropped", "executor.rejects", "executor.breaker_trips")
+"""What stops an approved signal."""
 
 
 @app.command(epilog="Examples: lowlat why | lowlat why latency | lowlat why btc-updown --json")
@@ -32,17 +35,24 @@ def why(
 
     evidence = gather(instance)
     decisions = [each for each in evidence.decisions if _is_about(evidence, each, subject)]
-    result = _summary(evidence, decisions)
+    result = _summary(evidence, decisions) | {"gates": _gates(instance, subject)}
     if as_json:
         print(json.dumps(result, indent=1))
         return
     about = f" about {subject!r}" if subject else ""
     print(f"{result['count']:,} decisions{about}, from {evidence.source}")
+    if result["gates"]:
+        print("\nStopped before a decision or after it (since the first start)")
+    for gate, number in result["gates"].items():
+        print(f"  {gate:<42}{number:>12,}")
     if not decisions:
         return
     print("\nBy rule")
     for rule, number in result["rules"].items():
-        print(f"  {rule:<22}{number:>10,}  {100 * number / result['count']:5.1f} %")
+        share = 100 * number / result["count"]
+        print(
+            f"  {rule:<22}{number:>10,}  {share:5.1f} %  {result['words'].get(rule, '')}".rstrip()
+        )
     print("\nClosest misses (refused, nearest to their limit)")
     for miss in result["misses"]:
         print(
@@ -52,6 +62,20 @@ def why(
         )
     if not result["misses"]:
         print("  none: no refusal has a distance to its limit")
+
+
+def _gates(instance: str, subject: str | None) -> dict[str, int]:
+    """Return what modules and executor counted as not done; of one module when it is named."""
+    from lowlat.app.telemetry import Telemetry
+
+    counters = Telemetry(instance).read().counters
+    wanted = (f"signals.{subject}.",) if subject else ("signals.", *_EXECUTOR_GATES)
+    found = {
+        name: number
+        for name, number in counters.items()
+        if number and name.startswith(wanted) and name not in _NO_GATES
+    }
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _module(decision: "DecisionRecord") -> str:
@@ -76,7 +100,7 @@ def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[st
     from collections import Counter
 
     from lowlat.app.activity import rule_name
-    from lowlat.cli._rules import explain, nearness
+    from lowlat.cli._rules import FACTS, explain, nearness
     from lowlat.cli._words import price
     from lowlat.core.layout import Action, Rule
 
@@ -89,6 +113,7 @@ def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[st
         "instance_source": evidence.source,
         "count": len(decisions),
         "rules": dict(rules.most_common()),
+        "words": {rule_name(number): words for number, words in FACTS.items()},
         "misses": [
             {
                 "module": _module(each),

@@ -33,8 +33,8 @@ from lowlat.core.layout import (
 from lowlat.core.ports import EMPTY, OVERRUN, Cell, Clock, StreamReader, TableReader
 from lowlat.execution.orders import REST_DUST_E6, TERMINAL
 from lowlat.execution.recovered import Recovered
-from lowlat.store.decision_log import DecisionLog
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
+from lowlat.store.record_log import DECISIONS, RecordLog
 
 __all__ = ["JournalEngine", "JournalMeters", "JournalParams", "JournalState", "read_journal"]
 
@@ -197,7 +197,7 @@ class JournalEngine:
         self._meters = meters
         self._file = JournalFile(directory)
         self._log = (
-            DecisionLog(directory, self._params.decisions_bytes_max)
+            RecordLog(directory, DECISIONS, self._params.decisions_bytes_max)
             if decisions is not None and self._params.decisions_bytes_max
             else None
         )

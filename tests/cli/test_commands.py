@@ -7,12 +7,14 @@ import sys
 import pytest
 
 from lowlat.app.state import ChildRecord, living_children, save_children
-from lowlat.core.layout import DECISION, ORDER_ROW, OrderState, Rule
+from lowlat.core.layout import DECISION, MARKET_ROW, ORDER_ROW, SIGNAL, OrderState, Rule
+from lowlat.shm.attachment import Attachment
+from lowlat.shm.layouts import StatsShape
 from lowlat.shm.locks import boot_id, start_ticks
 from lowlat.shm.places import segment_names
 from lowlat.shm.segments import create_segments
-from lowlat.store.decision_log import DecisionLog
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile
+from lowlat.store.record_log import DECISIONS, MARKETS, SIGNALS, RecordLog
 
 COMMANDS = ("demo", "run", "why", "trace", "clean")
 CONFIG = """
@@ -152,7 +154,7 @@ def journal(home, instance):
     """A journal with three decisions and one order, as a run leaves it."""
     folder = home / "state" / "lowlat" / instance
     folder.mkdir(parents=True, mode=0o700)
-    log = DecisionLog(str(folder), 1 << 20)
+    log = RecordLog(str(folder), DECISIONS, 1 << 20)
     base = blank(DECISION)._replace(module=b"latency", limit_price_e4=4600, signal=5, decided_ns=30)
     for at, changes in enumerate(
         (
@@ -164,6 +166,16 @@ def journal(home, instance):
     ):
         log.add(DECISION.codec.pack(*base._replace(id=at, checked_ns=at, **changes)))
     log.close()
+    wish = blank(SIGNAL)._replace(
+        id=5, decided_ns=30, confidence=0.8, metadata=b'{"edge_e4":120}', metadata_bytes=15
+    )
+    signals = RecordLog(str(folder), SIGNALS, 1 << 20)
+    signals.add(SIGNAL.codec.pack(*wish))
+    signals.close()
+    market = blank(MARKET_ROW)._replace(market=0, slug=b"a-market-of-yesterday")
+    markets = RecordLog(str(folder), MARKETS, 1 << 20)
+    markets.add(MARKET_ROW.codec.pack(*market))
+    markets.close()
     order = blank(ORDER_ROW)._replace(
         id=77,
         signal=5,
@@ -205,6 +217,8 @@ def test_trace_shows_each_stage_and_the_decision_behind_it(lowlat, instance, jou
         ("order written to the socket", 1_000),
     ]
     assert result["decision"]["rule"] == "approved"
+    assert result["signal"]["metadata"] == {"edge_e4": 120}
+    assert result["market"] == "a-market-of-yesterday"
     assert result["state"] == "MATCHED"
     text = lowlat("trace", "0xabab", "--instance", instance)
     assert "BUY 10 YES at 0.46" in text.stdout
@@ -224,3 +238,23 @@ def test_demo_never_clears_the_journal_of_a_real_run(lowlat, instance, journal):
     assert "trace" not in done.stderr
     assert lowlat("trace", "last", "--instance", instance).returncode == 0
     assert segment_names(instance) == []
+
+
+def test_trace_takes_no_signal_of_another_boot_for_its_own(lowlat, home, instance, journal):
+    path = home / "state" / "lowlat" / instance / "signals.records"
+    wish = SIGNAL.row._make(SIGNAL.codec.unpack(path.read_bytes()))._replace(decided_ns=31)
+    path.write_bytes(SIGNAL.codec.pack(*wish))
+    result = json.loads(lowlat("trace", "last", "--instance", instance, "--json").stdout)
+    assert result["signal"] is None
+
+
+def test_why_counts_what_modules_and_executor_stopped(lowlat, instance, journal):
+    with Attachment(instance, "engine") as attachment:
+        stats = attachment.open_stats(StatsShape(counters=8, histograms=1, errors=1))
+        stats.counter("signals.latency.spot_without_mid").add(7)
+        stats.counter("executor.rejects").add(2)
+        stats.counter("signals.emitted").add(100)
+        result = json.loads(lowlat("why", "--instance", instance, "--json").stdout)
+        assert result["gates"] == {"signals.latency.spot_without_mid": 7, "executor.rejects": 2}
+        result = json.loads(lowlat("why", "latency", "--instance", instance, "--json").stdout)
+        assert result["gates"] == {"signals.latency.spot_without_mid": 7}

@@ -35,7 +35,6 @@ def two(folder):
     (folder / "recorder.log").write_text(
         line(2, "recorder", "b=2") + line(5.5, "recorder", "b=5", "WARNING")
     )
-    (folder / "decisions.log").write_bytes(bytes(range(256)))
     (folder / "journal-0000000001.log").write_bytes(bytes(range(256)))
     return folder
 

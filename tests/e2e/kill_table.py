@@ -24,7 +24,7 @@ from lowlat.app.state import state_dir
 from lowlat.app.topology import fit_cores, load_topology, process_of
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm.attach import attach
-from lowlat.store.decision_log import read_decisions
+from lowlat.store.record_log import DECISIONS, read_records
 
 FAULTS = {"SIGKILL": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
 
@@ -55,7 +55,7 @@ def assert_every_signal_has_one_decision(rig):
     published = signals.reader.cursor - 1
 
     def decided():
-        found = Counter(each.signal for each in read_decisions(str(state_dir(rig.instance))))
+        found = Counter(each.signal for each in read_records(str(state_dir(rig.instance)), DECISIONS))
         assert not [each for each, count in found.items() if count > 1], "decided twice"
         return len(found)
 

@@ -1,0 +1,99 @@
+"""Signals, and the markets they are about, kept on disk so that an order can be explained later.
+
+Run by the recorder, off the order path. It gates nobody: what its ring overwrote before it was
+read is counted, and its orders are explained without their signal.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.core.layout import MARKET_ROW, SIGNAL, SLOT_HEAD_BYTES, RecordType
+from lowlat.core.ports import EMPTY, Cell, StreamReader, TableReader
+from lowlat.store.record_log import MARKETS, SIGNALS, RecordLog
+
+__all__ = ["ExplainEngine", "ExplainMeters"]
+
+_A_TURN: Final = 256
+_MARKETS_BYTES_MAX: Final = 32 << 20
+
+
+class ExplainMeters(msgspec.Struct):
+    """Counters of what explains."""
+
+    signals: Cell
+    signals_lost: Cell
+    disk_errors: Cell
+
+
+class ExplainEngine:
+    """Copies each signal, and each market the first time one of its signals comes."""
+
+    name: Final = "explain"
+
+    def __init__(
+        self,
+        directory: str,
+        signals: StreamReader,
+        markets: TableReader,
+        meters: ExplainMeters,
+        bytes_max: int,
+    ) -> None:
+        self._signals = signals
+        self._markets = markets
+        self._meters = meters
+        self._signal_log = RecordLog(directory, SIGNALS, bytes_max)
+        self._market_log = RecordLog(directory, MARKETS, _MARKETS_BYTES_MAX)
+        self._written: dict[int, int] = {}
+        """Version of each market's row that the log has."""
+
+    def start(self) -> None:
+        """Nothing to do: the reader stands where it was opened."""
+
+    def turn(self, now_ns: int) -> int:
+        """Write what came; return how many signals."""
+        del now_ns
+        taken = 0
+        while taken < _A_TURN and (kind := self._signals.poll()) != EMPTY:
+            taken += 1
+            if kind == SIGNAL.kind:
+                self._take()
+        self._meters.signals_lost.set(self._signals.lost)
+        if taken:
+            self._flush()
+        return taken
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._signal_log.close()
+        self._market_log.close()
+
+    def _take(self) -> None:
+        self._signal_log.add(_fields(self._signals.buffer, SIGNAL))
+        self._meters.signals.add(1)
+        self._keep_market(SIGNAL.unpack(self._signals.buffer).instrument >> 1)
+
+    def _keep_market(self, market: int) -> None:
+        if market >= self._markets.rows:
+            return
+        version = self._markets.version(market)
+        if not version or self._written.get(market) == version:
+            return
+        if self._markets.read(market) > 0:
+            self._written[market] = version
+            self._market_log.add(_fields(self._markets.buffer, MARKET_ROW))
+
+    def _flush(self) -> None:
+        try:
+            self._signal_log.flush()
+            if self._market_log.flush():
+                # A file was begun that knows no market yet.
+                self._written.clear()
+        except OSError:
+            # A full disk costs explanations, nothing else.
+            self._meters.disk_errors.add(1)
+
+
+def _fields(buffer: memoryview, record: RecordType[Any]) -> bytes:
+    """Return the fields of the record that a slot-sized buffer holds."""
+    return bytes(buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + record.codec.size])
