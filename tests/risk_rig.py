@@ -48,7 +48,7 @@ class Rig:
         self.orders = Table(ORDER_ROW, 32)
         self.groups = Table(GROUP_ROW, 16)
         self.exposure = Table(EXPOSURE_ROW, 32)
-        self.decided_before = None
+        self.decided_before = self.intended_before = None
         self.halt = 0
         self.pulled = []
         self.limits = limits or LimitsParams(duplicate_window_ns=0, orders_per_s=1_000)
@@ -84,6 +84,7 @@ class Rig:
                 cell=self.counts.cell,
                 recorder=self.counts.recorder,
                 decided=self.decided_before,
+                intended=self.intended_before,
                 decisions_reserve=8,
             ),
             self.limits,

@@ -7,18 +7,20 @@ waits; while the ledger is too far behind to take decisions, signals stay where 
 
 from collections.abc import Callable
 from math import lcm
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import (
     DECISION,
+    INTENT,
     SIGNAL,
     STREAMS,
     IntentFlag,
     MarketRow,
     OrderType,
+    RecordType,
     Rule,
 )
 from lowlat.core.ports import (
@@ -46,6 +48,8 @@ from lowlat.risk.reservations import OwnOrder
 from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
 
 __all__ = ["RiskEngine", "RiskPorts"]
+
+R = TypeVar("R", bound=tuple[Any, ...])
 
 _SIGNALS_A_TURN: Final = 32
 _CENT_E6: Final = 10_000
@@ -84,6 +88,8 @@ class RiskPorts(msgspec.Struct, frozen=True, kw_only=True):
     recorder: Callable[[str], Recorder]
     decided: StreamReader | None = None
     """The end of our own decisions, as an earlier life left them; read once, at the start."""
+    intended: StreamReader | None = None
+    """The end of our own intents, likewise."""
     decisions_reserve: int = STREAMS["decisions"].slots // 2
 
 
@@ -250,28 +256,22 @@ class RiskEngine:
         """End every signal that came before this life of risk, and that it had not ended."""
         signals = self._ports.signals
         now_ns = self.state.now_ns
-        decided = self._already_decided()
+        decided = {each.signal for each in _records(self._ports.decided, DECISION)}
+        intended = {each.signal: each for each in _records(self._ports.intended, INTENT)}
         while self._decisions.free(2) > 1 and signals.poll() == _SIGNAL_KIND:
             case = self._reader.case()
             if case.id in decided:
                 # Its decision was published, then death came before the slot was given back.
                 continue
-            case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
-            self._decisions.refuse(case, now_ns, self._generation)
+            intent = intended.get(case.id)
+            if intent is None:
+                case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
+                self._decisions.refuse(case, now_ns, self._generation)
+                continue
+            # Death came between the intent and its decision: its order may have left.
+            case.size_e6 = intent.size_e6
+            self._decisions.approve(case, intent.id, intent.checked_ns, intent.config_generation)
         signals.release()
-
-    def _already_decided(self) -> set[int]:
-        """Return the signals of the last decisions of an earlier life."""
-        found: set[int] = set()
-        reader = self._ports.decided
-        if reader is None:
-            return found
-        kind = reader.poll()
-        while kind != EMPTY:
-            if kind == DECISION.kind:
-                found.add(DECISION.unpack(reader.buffer).signal)
-            kind = reader.poll()
-        return found
 
     # ------------------------------------------------------------------------------- deciding
     def _decide(self, unit: Unit, now_ns: int) -> None:
@@ -461,6 +461,17 @@ class RiskEngine:
         over = now_ns - self._started_ns > self._limits.intent_life_ns_max
         if not self._restarted or heard or over:
             self.state.waiting = False
+
+
+def _records(reader: StreamReader | None, record: RecordType[R]) -> list[R]:
+    """Return the records of one kind that a stream holds from where its reader stands."""
+    found: list[R] = []
+    kind = EMPTY if reader is None else reader.poll()
+    while reader is not None and kind != EMPTY:
+        if kind == record.kind:
+            found.append(record.unpack(reader.buffer))
+        kind = reader.poll()
+    return found
 
 
 def _spend_e6(case: Case) -> int:

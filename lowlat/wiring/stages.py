@@ -202,6 +202,9 @@ def risk_stage(
             decided=memory.open_stream_reader(
                 "decisions", position=max(1, decisions.cursor - _DECISIONS_BACK)
             ),
+            intended=memory.open_stream_reader(
+                "intents", position=max(1, intents.cursor - STREAMS["intents"].slots)
+            ),
         ),
         limits_on_rungs(site.config),
     )

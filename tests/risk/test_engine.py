@@ -663,6 +663,58 @@ def test_a_signal_decided_just_before_a_death_is_not_decided_again():
     assert rig.rules == [("APPROVED", 1)]
 
 
+def die(rig):
+    """Start another life of risk over what the last one left in the streams."""
+    reader_at_zero = rig.signals.reader
+    rig.signals.reader = lambda gate: _rewound(reader_at_zero(gate=gate))
+    rig.decided_before = _rewound(rig.decisions.reader())
+    rig.intended_before = _rewound(rig.intents.reader())
+    rig.intents.epoch = rig.decisions.epoch = rig.intents.epoch + 1
+    rig.start()
+
+
+@pytest.mark.parametrize("size", [10, 12.5])
+def test_an_intent_that_left_before_its_decision_is_told_as_approved(size):
+    rig = Rig()
+    rig.market()
+    rig.market(1)
+    rig.decide(2, 10, 4000)
+    signal = rig.signal(0, size, 4000)
+    rig.engine.advance(rig.world.now)
+    die(rig)
+    assert len(rig.intended) == 2
+    intent, decision = rig.intended[-1], rig.decided[-1]
+    assert len(rig.decided) == 2
+    assert (decision.signal, decision.intent, decision.approved) == (signal.id, intent.id, 1)
+    assert decision.size_e6 == intent.size_e6 == int(size) * E6
+    assert (decision.checked_ns, decision.config_generation) == (intent.checked_ns, 3)
+    assert rule(decision) == (Rule.APPROVED if size == 10 else Rule.CUT)
+    die(rig)
+    assert len(rig.decided) == 2
+
+
+def test_of_a_group_cut_short_by_death_the_legs_that_left_are_approved():
+    rig = Rig()
+    rig.market(0)
+    rig.market(1)
+    publish = rig.intents.publish
+
+    def die_after_one(kind):
+        position = publish(kind)
+        raise SystemExit(position)
+
+    rig.intents.publish = die_after_one
+    rig.start()
+    rig.group((0, 10, 4000), (2, 10, 4000))
+    with pytest.raises(SystemExit):
+        rig.engine.advance(rig.world.now)
+    rig.intents.publish = publish
+    assert rig.decided == []
+    die(rig)
+    assert rig.rules == [("APPROVED", 1), ("DROPPED_EPOCH", 0)]
+    assert rig.decided[0].intent == rig.intended[0].id
+
+
 def _rewound(reader):
     reader.at = 0
     return reader
