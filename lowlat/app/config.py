@@ -180,10 +180,14 @@ def load_config(path: str) -> EngineConfig:
 
 
 def check_modules(config: EngineConfig) -> None:
-    """Make every signal module once; raises ConfigError for unknown names and bad parameters."""
-    from lowlat.wiring.modules import build_modules  # noqa: PLC0415 - only the engine needs them
+    """Make every signal module once; raises ConfigError for unknown names and bad parameters.
 
-    build_modules(config)
+    Those that are off too: who switches one on in a hurry shall not find its parameters wrong.
+    """
+    from lowlat.wiring.modules import build_module  # noqa: PLC0415 - only the engine needs them
+
+    for name in config.modules:
+        build_module(config, name)
 
 
 def load_credentials(path: str) -> Credentials:

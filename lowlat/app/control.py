@@ -24,7 +24,7 @@ from lowlat.app.halts import HaltCells, Puller, lift_halts, pull_halt
 from lowlat.app.reload import Configs, Outcome, Wanted
 from lowlat.app.reload_rules import Change
 from lowlat.app.socket_server import Asker, SocketServer
-from lowlat.app.supervisor import ChildState, Supervisor
+from lowlat.app.supervisor import ChildState, ChildStatus, Supervisor
 from lowlat.core.layout import Rule
 from lowlat.shm.stats import StatsWriter
 
@@ -167,8 +167,8 @@ class Controller:
             }
         )
 
-    def _process(self, status: Any) -> dict[str, Any]:
-        found = {
+    def _process(self, status: ChildStatus) -> dict[str, Any]:
+        found: dict[str, Any] = {
             "name": status.name,
             "state": status.state.name.lower(),
             "pid": status.pid,
@@ -260,7 +260,7 @@ class Controller:
 
         self._pending.append(_Pending(asker, look))
 
-    def _seat(self, name: str) -> Any:
+    def _seat(self, name: str) -> ChildStatus:
         return next(each for each in self._supervisor.status() if each.name == name)
 
     # ----------------------------------------------------------------------------- config

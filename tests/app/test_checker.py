@@ -40,6 +40,9 @@ def test_good_and_bad_configs_get_their_answers_from_one_process(running):
     pid = running._process.pid
     running.ask(BAD, monotonic_ns())
     assert "no_such" in answer(running)
+    off = {"mode": "off", "params": {"no_such": 1}}
+    running.ask(RAW | {"modules": RAW["modules"] | {"latency": off}}, monotonic_ns())
+    assert "no_such" in answer(running), "also what is off is checked"
     running.ask(RAW | {"mode": "reel"}, monotonic_ns())
     assert "mode" in answer(running)
     running.ask(RAW | {"extra": "x" * 300_000}, monotonic_ns())

@@ -178,6 +178,7 @@ def test_a_key_is_set_everywhere_acknowledged_and_audited(rig):
         ("modules.arbitrage.mode", "on", "config", "modules.arbitrage.mode"),
         ("modules.nobody.mode", "paper", "config", "'nobody' is provided 0 times"),
         ("modules.arbitrage.params.no_such", "1", "config", "modules.arbitrage"),
+        ("modules.latency.params.no_such", "1", "config", "modules.latency"),
         ("instance", "other", "refused", "instance"),
         ("execution.hot_max", "3", "refused", "execution.hot_max"),
         ("limits.shard_silent_ns_max", "3", "refused", "limits.shard_silent_ns_max"),
