@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: auto_pickle=False
-"""The last instant before an order leaves: halt cells, watchdogs and the write in one call.
+"""The last instant before an order leaves: connection, halt cells, watchdogs, write, in one call.
 
 Between the check and ``send(2)`` there is no interpreter, no allocation and no lock, so nothing
 can be halted "while the order was being sent" by anything slower than the hardware. Knows words
@@ -28,7 +28,11 @@ cdef extern from *:
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
 
-__all__ = ["SendGate", "send_now"]
+from collections import deque
+
+from lowlat.core.clock import monotonic_ns
+
+__all__ = ["HotConnection", "HotSender", "SendGate", "send_now"]
 
 cdef enum:
     SENT = 1
@@ -36,6 +40,9 @@ cdef enum:
     SEND_PARTIAL = -1
     SEND_HALTED = -2
     WORDS_MAX = 32
+    STATE_DOWN = 0
+    STATE_IDLE = 1
+    STATE_BUSY = 2
 
 
 @cython.final
@@ -141,3 +148,103 @@ cdef class SendGate:
         if self._blocked(now_ns):
             return SEND_HALTED
         return write(request)
+
+
+@cython.final
+cdef class HotConnection:
+    """One socket: DOWN until dialled, IDLE, BUSY while a request is out."""
+
+    DOWN = STATE_DOWN
+    IDLE = STATE_IDLE
+    BUSY = STATE_BUSY
+
+    cdef public object sock
+    cdef public object reader
+    cdef public object backoff
+    cdef public object task
+    cdef public int fd
+    cdef public int state
+    cdef public int64_t key
+    cdef public int64_t requests
+    cdef public int64_t sent_ns
+    cdef public int64_t ping_due_ns
+    cdef public int64_t dial_due_ns
+
+    def __init__(self, reader, backoff):
+        self.reader = reader
+        self.backoff = backoff
+        self.fd = -1
+
+
+cdef class HotSender:
+    """The sending end of HotConnections: which sockets are idle, which owe an answer.
+
+    ``gate`` stands before urgent requests. ``write_tls(connection, request, gate, now_ns)`` stands
+    for the system call where there is TLS. ``retire(connection)`` closes one.
+    """
+
+    cdef readonly list _idle
+    cdef readonly dict _busy
+    cdef readonly object _lost
+    cdef readonly SendGate _gate
+    cdef object _write_tls
+    cdef object _retire
+
+    def __cinit__(self, *_args, **_kwargs):
+        self._idle = []
+        self._busy = {}
+        self._lost = deque()
+
+    def bind(self, SendGate gate, write_tls, retire not None):
+        """Set what sending needs; ``gate`` and ``write_tls`` may be None."""
+        self._gate = gate
+        self._write_tls = write_tls
+        self._retire = retire
+
+    def idle(self):
+        """Return how many connections could take a request now."""
+        return len(self._idle)
+
+    def send(self, request, int64_t key, *, bint urgent):
+        """Write one request in one call; see Transport. Keys are not negative."""
+        cdef HotConnection connection
+        cdef int result
+        while self._idle:
+            connection = self._idle.pop()
+            result = self._write(connection, request, urgent)
+            if result == SENT:
+                connection.key = key
+                return SENT
+            if result == SEND_HALTED:
+                self._idle.append(connection)
+                return SEND_HALTED
+            if result == SEND_PARTIAL:
+                # The rest is never sent: closing keeps the peer from acting on a late tail.
+                self._lost.append(key)
+                self._retire(connection)
+                return SEND_PARTIAL
+            self._retire(connection)
+        return SEND_NONE
+
+    def write(self, HotConnection connection not None, request, *, bint urgent):
+        """Write one request on a connection that is idle, and make it busy when all of it left."""
+        return self._write(connection, request, urgent)
+
+    cdef int _write(self, HotConnection connection, object request, bint urgent) except -3:
+        cdef int64_t now_ns = monotonic_ns()
+        cdef SendGate gate = self._gate if urgent else None
+        cdef int result, error = 0
+        if self._write_tls is not None:
+            result = self._write_tls(connection, request, gate, now_ns)
+        elif gate is None:
+            result = _send(connection.fd, request, &error)
+        elif gate._blocked(now_ns):
+            result = SEND_HALTED
+        else:
+            result = _send(connection.fd, request, &gate.error)
+        if result == SENT:
+            connection.state = STATE_BUSY
+            connection.sent_ns = now_ns
+            connection.requests += 1
+            self._busy[connection.fd] = connection
+        return result

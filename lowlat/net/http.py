@@ -9,11 +9,8 @@ never sent again here. Source: polymarket.md 12.4 (keep warm, rotate), design 9.
 import asyncio
 import errno
 import logging
-import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Final, Protocol
 
 import msgspec
@@ -22,7 +19,7 @@ from lowlat.core.clock import monotonic_ns
 from lowlat.core.ports import SEND_HALTED, SEND_NONE, SEND_PARTIAL, SENT
 from lowlat.net._answers import AnswerError, AnswerReader
 from lowlat.net._dial import open_socket
-from lowlat.net._gate import SendGate, send_now
+from lowlat.net._gate import HotConnection, HotSender, SendGate
 from lowlat.net.backoff import Backoff
 
 __all__ = ["AnswerSink", "HotConnections", "HotParams"]
@@ -65,44 +62,7 @@ class AnswerSink(Protocol):
         ...
 
 
-class _State(IntEnum):
-    DOWN = 0
-    IDLE = 1
-    BUSY = 2
-
-
-class _Connection:
-    """One socket: DOWN until dialled, IDLE, BUSY while a request is out."""
-
-    __slots__ = (
-        "backoff",
-        "dial_due_ns",
-        "fd",
-        "key",
-        "ping_due_ns",
-        "reader",
-        "requests",
-        "sent_ns",
-        "sock",
-        "state",
-        "task",
-    )
-
-    def __init__(self, body_bytes_max: int, backoff: Backoff) -> None:
-        self.sock: socket.socket | None = None
-        self.fd = -1
-        self.state = _State.DOWN
-        self.reader = AnswerReader(body_bytes_max)
-        self.backoff = backoff
-        self.task: asyncio.Task[None] | None = None
-        self.key = 0
-        self.requests = 0
-        self.sent_ns = 0
-        self.ping_due_ns = 0
-        self.dial_due_ns = 0
-
-
-class HotConnections:
+class HotConnections(HotSender):
     """The pool. Runs on the running loop; ``turn`` at least every few milliseconds.
 
     ``ping`` is a whole light GET request. ``gate`` stands before urgent requests. ``poll`` reads
@@ -129,63 +89,20 @@ class HotConnections:
         self._sink = sink
         self._ping = ping
         self._tls = tls
-        self._gate = gate
-        self._idle: list[_Connection] = []
-        self._lost: deque[int] = deque()
-        self._busy: dict[int, _Connection] = {}
+        self.bind(gate, None if tls is None else self._send_tls, self._retire)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn_due_ns = 0
         self._all = [
-            _Connection(
-                self.params.body_bytes_max,
+            HotConnection(
+                AnswerReader(self.params.body_bytes_max),
                 Backoff(self.params.backoff_ns_min, self.params.backoff_ns_max, draw),
             )
             for _ in range(self.params.connections)
         ]
 
     # ------------------------------------------------------------------ transport
-    def idle(self) -> int:
-        """Return how many connections could take a request now."""
-        return len(self._idle)
-
-    def send(self, request: Request, key: int, *, urgent: bool) -> int:
-        """Write one request in one call; see Transport. Keys are not negative."""
-        idle = self._idle
-        while idle:
-            connection = idle.pop()
-            result = self._write(connection, request, urgent)
-            if result == SENT:
-                connection.key = key
-                return SENT
-            if result == SEND_HALTED:
-                idle.append(connection)
-                return SEND_HALTED
-            if result == SEND_PARTIAL:
-                # The rest is never sent: closing keeps the peer from acting on a late tail.
-                self._lost.append(key)
-                self._retire(connection)
-                return SEND_PARTIAL
-            self._retire(connection)
-        return SEND_NONE
-
-    def _write(self, connection: _Connection, request: Request, urgent: bool) -> int:
-        now_ns = monotonic_ns()
-        gate = self._gate if urgent else None
-        if self._tls is not None:
-            result = self._write_tls(connection, request, gate, now_ns)
-        elif gate is not None:
-            result = gate.send(connection.fd, request, now_ns)
-        else:
-            result = send_now(connection.fd, request)
-        if result == SENT:
-            connection.state = _State.BUSY
-            connection.sent_ns = now_ns
-            connection.requests += 1
-            self._busy[connection.fd] = connection
-        return result
-
-    def _write_tls(
-        self, connection: _Connection, request: Request, gate: SendGate | None, now_ns: int
+    def _send_tls(
+        self, connection: HotConnection, request: Request, gate: SendGate | None, now_ns: int
     ) -> int:
         """Write through TLS. A refused write may have left part of a record: never none."""
         sock = connection.sock
@@ -232,11 +149,11 @@ class HotConnections:
         self._turn_due_ns = now_ns + 1_000_000
         params = self.params
         for connection in self._all:
-            if connection.state == _State.BUSY:
+            if connection.state == HotConnection.BUSY:
                 if now_ns - connection.sent_ns > params.answer_timeout_ns:
                     self._retire(connection)
                     work += 1
-            elif connection.state == _State.DOWN:
+            elif connection.state == HotConnection.DOWN:
                 if connection.task is None and now_ns >= connection.dial_due_ns:
                     self._dial(connection)
                     work += 1
@@ -256,16 +173,16 @@ class HotConnections:
                 connection.task.cancel()
             self._retire(connection)
             # Never again.
-            connection.dial_due_ns = 2**63
+            connection.dial_due_ns = 2**63 - 1
 
     def _is_pinging(self) -> bool:
         """Whether a ping is out: one at a time, so that pings never empty the pool."""
         return any(connection.key == _PING_KEY for connection in self._busy.values())
 
-    def _send_ping(self, connection: _Connection, now_ns: int) -> int:
+    def _send_ping(self, connection: HotConnection, now_ns: int) -> int:
         """Keep one idle connection warm; the others stay free for orders."""
         self._idle.remove(connection)
-        if self._write(connection, self._ping, urgent=False) != SENT:
+        if self.write(connection, self._ping, urgent=False) != SENT:
             self._retire(connection)
             return 1
         connection.key = _PING_KEY
@@ -273,12 +190,12 @@ class HotConnections:
         return 1
 
     # ------------------------------------------------------------------ sockets
-    def _dial(self, connection: _Connection) -> None:
+    def _dial(self, connection: HotConnection) -> None:
         assert self._loop is not None, "dialled before start"
         self.dials += 1
         connection.task = self._loop.create_task(self._connect(connection))
 
-    async def _connect(self, connection: _Connection) -> None:
+    async def _connect(self, connection: HotConnection) -> None:
         params = self.params
         try:
             sock = await open_socket(
@@ -300,13 +217,13 @@ class HotConnections:
         connection.reader.reset()
         assert self._loop is not None, "dialled before start"
         self._loop.add_reader(connection.fd, self._receive, connection)
-        connection.state = _State.IDLE
+        connection.state = HotConnection.IDLE
         # Spread the pings, so that they never take the whole pool at once.
         place = self._all.index(connection) + 1
         connection.ping_due_ns = monotonic_ns() + self.params.ping_ns * place // len(self._all)
         self._idle.append(connection)
 
-    def _receive(self, connection: _Connection) -> int:
+    def _receive(self, connection: HotConnection) -> int:
         """Read what is there and deliver a finished answer; return 1 when there were bytes."""
         sock = connection.sock
         if sock is None:
@@ -318,7 +235,7 @@ class HotConnections:
         except OSError:
             data = b""
         recv_ns = monotonic_ns()
-        if not data or connection.state != _State.BUSY:
+        if not data or connection.state != HotConnection.BUSY:
             # End of the stream, or bytes that nobody asked for.
             self._forget_idle(connection)
             self._retire(connection)
@@ -337,7 +254,7 @@ class HotConnections:
 
     def _deliver(
         self,
-        connection: _Connection,
+        connection: HotConnection,
         status: int,
         headers: list[tuple[bytes, bytes]],
         body: bytes,
@@ -348,7 +265,7 @@ class HotConnections:
         del self._busy[connection.fd]
         connection.backoff.reset()
         connection.ping_due_ns = recv_ns + self.params.ping_ns
-        connection.state = _State.IDLE
+        connection.state = HotConnection.IDLE
         if keep and connection.requests < self.params.requests_max:
             self._idle.append(connection)
         else:
@@ -356,13 +273,13 @@ class HotConnections:
         if key != _PING_KEY:
             self._sink.on_answer(key, status, headers, body, recv_ns)
 
-    def _forget_idle(self, connection: _Connection) -> None:
-        if connection.state == _State.IDLE and connection in self._idle:
+    def _forget_idle(self, connection: HotConnection) -> None:
+        if connection.state == HotConnection.IDLE and connection in self._idle:
             self._idle.remove(connection)
 
-    def _retire(self, connection: _Connection) -> None:
+    def _retire(self, connection: HotConnection) -> None:
         """Close a connection; an answer that it owed is lost. The next turn dials again."""
-        if connection.state == _State.BUSY and connection.key != _PING_KEY:
+        if connection.state == HotConnection.BUSY and connection.key != _PING_KEY:
             self._lost.append(connection.key)
         if connection.sock is not None:
             self._busy.pop(connection.fd, None)
@@ -374,4 +291,4 @@ class HotConnections:
             connection.dial_due_ns = (
                 0 if connection.requests else monotonic_ns() + connection.backoff.next_ns()
             )
-        connection.state = _State.DOWN
+        connection.state = HotConnection.DOWN
