@@ -444,6 +444,10 @@ class Supervisor:
         for seat in seats:
             seat.restarts += 1
             seat.state = ChildState.WAITING
+            if seat.life is not None:
+                # Else a turn on the way finds it dead and starts it beside its successor.
+                seat.life.close()
+                seat.life = None
         self._start(seats)
         self._write_halt(HaltCode.NONE if self._traders_ready() else HaltCode.CHILD_LOST)
 

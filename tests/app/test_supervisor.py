@@ -317,6 +317,26 @@ def test_reboot_makes_new_segments_and_new_lives_but_spares_the_outside_world(in
         assert halt_cell(instance) == HaltCode.NONE
 
 
+def test_reboot_starts_each_child_once_though_one_waits_for_another(instance):
+    """Those that wait for their turn are not taken for children that died meanwhile."""
+    slow = "import time\ntime.sleep(0.4)\n" + POLITE
+    first = spec("first", slow, segments=True)
+    second = spec("second", "import os\nprint(os.getpid(), file=open({0!r}, 'a'))\n" + POLITE)
+    lives = state_dir(instance) / "lives"
+    second = ChildSpec(
+        "second", tuple(each.replace("{0!r}", repr(str(lives))) for each in second.argv),
+        segments=True, trades=True, ready_s=10.0,
+    )  # fmt: skip
+    with supervisor(instance, first, second) as sup:
+        sup.start()
+        sup.reboot()
+        sup.turn(0.1)
+        pids = [int(line) for line in lives.read_text().split()]
+        assert len(pids) == 2
+        assert pids[-1] == state_of(sup, "second").pid
+        assert sup.failure == ""
+
+
 def test_state_directory_is_private(instance):
     path = state_dir(instance)
     assert path.stat().st_mode & 0o777 == 0o700
