@@ -87,6 +87,16 @@ class TapeConfig(Section, frozen=True):
     params: TapeParams = TapeParams()
 
 
+class LedgerConfig(Section, frozen=True):
+    """Where orders, fills, lots and decisions are kept for good."""
+
+    enabled: bool = True
+    url: str = ""
+    """``sqlite:////path`` or ``postgresql+psycopg://user@host/name``; empty: beside the journal."""
+    password_file: str = ""
+    """0600; read by the recorder only."""
+
+
 class EngineConfig(Section, frozen=True):
     """Everything. ``mode`` is what the endpoints are: sim, paper or live."""
 
@@ -100,6 +110,7 @@ class EngineConfig(Section, frozen=True):
     binance: BinanceFeedParams = BinanceFeedParams()
     prices: PricesFeedParams = PricesFeedParams()
     journal: JournalParams = JournalParams()
+    ledger: LedgerConfig = LedgerConfig()
     feed: PolymarketFeedParams = PolymarketFeedParams()
     signals: EngineParams = EngineParams()
     modules: dict[str, ModuleConfig] = {}

@@ -24,8 +24,12 @@ from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import FRAME, STREAMS
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
+from lowlat.shm.locks import boot_id
+from lowlat.shm.places import segment_file
 from lowlat.store.explain import ExplainEngine, ExplainMeters
 from lowlat.store.journal import JournalEngine, JournalMeters
+from lowlat.store.ledger.database import open_database
+from lowlat.store.ledger.writer import Ledger
 from lowlat.store.tape import TapeCells, TapeWriter
 
 __all__ = ["main"]
@@ -104,6 +108,8 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
             *(metrics.cell(f"journal.{name}") for name in JournalMeters.__struct_fields__)
         ),
         config.journal,
+        open_ledger(config),
+        life_of(config.instance),
     )
     engines: list[Engine] = [journal]
     if config.journal.decisions_bytes_max:
@@ -128,6 +134,19 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
         config.tape.params,
     )
     return [*engines, tape]
+
+
+def open_ledger(config: EngineConfig) -> Ledger | None:
+    """Open the ledger's database, by default a file beside the journal; None when it is off."""
+    if not config.ledger.enabled:
+        return None
+    url = config.ledger.url or f"sqlite:///{state_dir(config.instance)}/ledger.db"
+    return Ledger(open_database(url, config.ledger.password_file))
+
+
+def life_of(instance: str) -> str:
+    """Name this incarnation of the shared memory: its boot and the file of its reports."""
+    return f"{boot_id()}:{os.stat(segment_file(instance, 'stream.reports')).st_ino}"
 
 
 if __name__ == "__main__":

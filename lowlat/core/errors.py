@@ -11,6 +11,7 @@
     │   └── RemoteProtocolError    the venue broke them: drop, count, sample
     ├── VenueReject            the venue said no, with its words
     ├── OutcomeUnknown         sent, and nobody knows what became of it
+    ├── LedgerError            the ledger's database: which, what it said
     ├── RiskBlocked            a limit, its value, what was asked
     └── StaleData              a row whose connection is gone
 
@@ -20,6 +21,7 @@ Programming faults are ``assert`` or built-in exceptions and end the process.
 __all__ = [
     "ConfigError",
     "LayoutError",
+    "LedgerError",
     "LocalProtocolError",
     "LowlatError",
     "OutcomeUnknown",
@@ -66,6 +68,10 @@ class VenueReject(LowlatError):
 
 class OutcomeUnknown(LowlatError):
     """An order left and no answer says what became of it. Never a reject."""
+
+
+class LedgerError(LowlatError):
+    """The ledger's database cannot be used or did not take a batch; says which and why."""
 
 
 class RiskBlocked(LowlatError):

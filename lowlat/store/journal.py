@@ -12,10 +12,12 @@ between two equal versions of the cash row are complete once its redo is applied
 
 import logging
 from collections import deque
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from lowlat.core.errors import LedgerError
 from lowlat.core.layout import (
     CASH_ROW,
     DECISION,
@@ -36,12 +38,20 @@ from lowlat.execution.recovered import Recovered
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
 from lowlat.store.record_log import DECISIONS, RecordLog
 
-__all__ = ["JournalEngine", "JournalMeters", "JournalParams", "JournalState", "read_journal"]
+__all__ = [
+    "Decided",
+    "JournalEngine",
+    "JournalMeters",
+    "JournalParams",
+    "JournalState",
+    "read_journal",
+]
 
 _LOG: Final = logging.getLogger(__name__)
 _KNOWN_MAX: Final = 20_000
 _IDS_PER_ENTRY: Final = 2_000
 _SNAPSHOT_TRIES: Final = 100
+_LEDGER_RETRY_NS: Final = 200_000_000
 _MOVES_MONEY: Final = frozenset(
     {
         ReportKind.FILL,
@@ -70,6 +80,27 @@ class JournalMeters(msgspec.Struct):
     disk_errors: Cell
     lost: Cell
     """Reports overwritten before they were read: nobody held the gate."""
+    ledger_errors: Cell
+    """Batches that the ledger's database did not take at once."""
+
+
+class Decided(NamedTuple):
+    """One decision record and where it stood in its stream."""
+
+    position: int
+    data: bytes
+
+
+class LedgerPort(Protocol):
+    """Where batches go behind the journal; raises LedgerError when it does not take one."""
+
+    def take(self, life: str, batch: Batch) -> bool:
+        """Commit a batch of reports; False when it was committed before."""
+        ...
+
+    def decide(self, life: str, wall_ms: int, epoch: int, decided: Sequence[Decided]) -> int:
+        """Commit decisions; return how many were new."""
+        ...
 
 
 class JournalState:
@@ -187,8 +218,14 @@ class JournalEngine:
         clock: Clock,
         meters: JournalMeters,
         params: JournalParams | None = None,
+        ledger: LedgerPort | None = None,
+        life: str = "",
     ) -> None:
-        """``tables``: orders, positions, cash. ``decisions`` None: another holds that gate."""
+        """``tables``: orders, positions, cash. ``decisions`` None: another holds that gate.
+
+        ``life`` names this incarnation of the shared memory. What the journal holds and the
+        ledger does not is caught up with here.
+        """
         self._params = params or JournalParams()
         self._reports = reports
         self._decisions = decisions
@@ -201,11 +238,19 @@ class JournalEngine:
             if decisions is not None and self._params.decisions_bytes_max
             else None
         )
+        self._ledger, self._life = ledger, life
+        self._ledger_due_ns = 0
         self.state = JournalState()
         for batch in self._file.batches:
             self.state.apply(batch)
+            if ledger is not None and (of_life := _life_of(batch)):
+                ledger.take(of_life, batch)
         self._file.batches = []
         self._unwritten: list[bytes] = []
+        self._written: Batch | None = None
+        """In the journal, not yet in the ledger."""
+        self._undecided: list[Decided] = []
+        """In the decision log, not yet in the ledger."""
         if self._file.cut_bytes:
             _LOG.warning("journal tail cut bytes=%d", self._file.cut_bytes)
 
@@ -216,10 +261,18 @@ class JournalEngine:
 
     def turn(self, now_ns: int) -> int:
         """Write down what came since the last turn; return how many records."""
-        del now_ns
-        worked = self._take_reports()
-        if self._decisions is not None:
-            worked += self._take_decisions(self._decisions)
+        if now_ns < self._ledger_due_ns:
+            return 0
+        try:
+            worked = self._take_reports()
+            if self._decisions is not None:
+                worked += self._take_decisions(self._decisions)
+        except LedgerError:
+            # The gates stay: the executor stops new orders before anything is lost.
+            self._ledger_due_ns = now_ns + _LEDGER_RETRY_NS
+            self._meters.ledger_errors.add(1)
+            _LOG.exception("ledger write failed gates held retry_ns=%d", _LEDGER_RETRY_NS)
+            return 0
         return worked
 
     def close(self) -> None:
@@ -238,6 +291,28 @@ class JournalEngine:
 
     # --------------------------------------------------------------------------- reports
     def _take_reports(self) -> int:
+        if self._written is None:
+            self._poll_reports()
+            if not self._unwritten:
+                return 0
+            batch = self._batch(self._unwritten)
+            if batch is None or not self._append(batch):
+                return 0
+            self._written = batch
+        batch, count = self._written, len(self._unwritten)
+        if self._ledger is not None:
+            self._ledger.take(self._life, batch)
+        # Only now: a checkpoint has no reports, and until here the ledger may need them.
+        if self._file.size_bytes > self._params.rotate_bytes and not self._rotate(batch):
+            return 0
+        self._reports.release()
+        self._written = None
+        self._unwritten.clear()
+        self._meters.batches.add(1)
+        self._meters.bytes_written.set(self._file.size_bytes)
+        return count
+
+    def _poll_reports(self) -> None:
         reader, waiting = self._reports, self._unwritten
         while len(waiting) < self._params.batch_reports_max:
             kind = reader.poll()
@@ -248,26 +323,26 @@ class JournalEngine:
                 continue
             if kind == REPORT.kind:
                 waiting.append(bytes(reader.buffer[SLOT_HEAD_BYTES:]))
-        if not waiting:
-            return 0
-        batch = self._batch(waiting)
-        if batch is None:
-            return 0
+
+    def _append(self, batch: Batch) -> bool:
         try:
             self._file.append(batch)
-            if self._file.size_bytes > self._params.rotate_bytes:
-                self._file.rotate(self.state.checkpoint(batch.wall_ms, batch.position, batch.epoch))
         except OSError:
-            # The gate stays: the executor stops new orders before reports are lost.
-            self._meters.disk_errors.add(1)
-            _LOG.exception("journal write failed directory gate held")
-            return 0
-        reader.release()
-        self._meters.batches.add(1)
-        self._meters.bytes_written.set(self._file.size_bytes)
-        count = len(waiting)
-        waiting.clear()
-        return count
+            return self._disk_failed()
+        return True
+
+    def _rotate(self, batch: Batch) -> bool:
+        try:
+            self._file.rotate(self.state.checkpoint(batch.wall_ms, batch.position, batch.epoch))
+        except OSError:
+            return self._disk_failed()
+        return True
+
+    def _disk_failed(self) -> bool:
+        # The gate stays: the executor stops new orders before reports are lost.
+        self._meters.disk_errors.add(1)
+        _LOG.exception("journal write failed directory gate held")
+        return False
 
     def _batch(self, raws: list[bytes]) -> Batch | None:
         """Put reports and the rows they touched together; None while rows cannot be read."""
@@ -279,6 +354,8 @@ class JournalEngine:
         if rows is None:
             return None
         wall_ms = self._wall_ms()
+        if self._life:
+            entries.append(Entry(EntryKind.LIFE, self._life.encode()))
         batch = Batch(wall_ms, self._reports.position - 1, self._reports.epoch, (*entries, *rows))
         self.state.apply(batch)
         return batch
@@ -310,21 +387,36 @@ class JournalEngine:
 
     # --------------------------------------------------------------------------- decisions
     def _take_decisions(self, reader: StreamReader) -> int:
+        taken = 0 if self._undecided else self._poll_decisions(reader)
+        if self._undecided and self._ledger is not None:
+            self._ledger.decide(self._life, self._wall_ms(), reader.epoch, self._undecided)
+            taken = max(taken, len(self._undecided))
+        self._undecided.clear()
+        if taken:
+            reader.release()
+        return taken
+
+    def _poll_decisions(self, reader: StreamReader) -> int:
         taken = 0
         while taken < self._params.batch_reports_max:
             kind = reader.poll()
             if kind == EMPTY:
                 break
             taken += 1
-            if kind == DECISION.kind and self._log is not None:
-                self._log.add(
-                    bytes(reader.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + DECISION.codec.size])
-                )
-        if taken:
+            if kind != DECISION.kind:
+                continue
+            data = bytes(reader.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + DECISION.codec.size])
             if self._log is not None:
-                self._log.flush()
-            reader.release()
+                self._log.add(data)
+            if self._ledger is not None:
+                self._undecided.append(Decided(reader.position - 1, data))
+        if taken and self._log is not None:
+            self._log.flush()
         return taken
+
+
+def _life_of(batch: Batch) -> str:
+    return next((data.decode() for kind, data in batch.entries if kind == EntryKind.LIFE), "")
 
 
 def _finished(row: OrderRow) -> bool:

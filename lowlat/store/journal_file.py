@@ -41,6 +41,8 @@ class EntryKind(IntEnum):
     """Ids of finished orders, 32 bytes each."""
     HALTED = 6
     """Why trading is halted, UTF-8; empty when it is not. Only in checkpoints."""
+    LIFE = 7
+    """Name of the shared memory that the reports come from: their ids repeat in the next one."""
 
 
 class Entry(NamedTuple):

@@ -28,7 +28,7 @@ FAKES = executor_fakes()
 
 
 def meters():
-    return JournalMeters(FAKES.Cell(), FAKES.Cell(), FAKES.Cell(), FAKES.Cell())
+    return JournalMeters(*(FAKES.Cell() for _ in JournalMeters.__struct_fields__))
 
 
 def journal_of(desk, directory, **params):

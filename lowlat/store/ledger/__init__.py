@@ -1,0 +1,1 @@
+"""The ledger: every order, fill, lot, decision and halt in a database, as evidence."""

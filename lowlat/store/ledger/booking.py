@@ -1,0 +1,297 @@
+"""Fills and lots from what reports say, inside the transaction of their batch."""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lowlat.core.layout import Action
+from lowlat.store.ledger.lots import FAILED, RECONCILED, SOLD, Closing, Lot, TokenLots
+from lowlat.store.ledger.schema import CLOSINGS, FILLS, LOTS
+
+__all__ = ["Booking", "FillChange"]
+
+_STATES: Final = ("MATCHED", "MINED", "CONFIRMED", "FAILED")
+_TOKENS_MAX: Final = 10_000
+"""Tokens whose open lots are kept in memory; beyond it they are read again."""
+_ADVANCE: Final = {
+    state: update(FILLS)
+    .where(
+        FILLS.c.order_id == bindparam("order"),
+        FILLS.c.trade_id == bindparam("trade"),
+        or_(*(FILLS.c.state == lower for lower in _STATES[:rank])),
+    )
+    .values(state=state, changed_wall_ms=bindparam("at"))
+    for rank, state in enumerate(_STATES)
+    if rank
+}
+"""A fill's state only rises, so a batch's changes may be written state by state."""
+_NEW_LOTS: Final = LOTS.insert().returning(LOTS.c.lot, sort_by_parameter_order=True)
+_CHANGE_LOT: Final = (
+    update(LOTS)
+    .where(LOTS.c.lot == bindparam("key"))
+    .values(
+        size_e6=bindparam("size"),
+        cost_e6=bindparam("cost"),
+        left_e6=bindparam("left"),
+        left_cost_e6=bindparam("left_cost"),
+    )
+)
+
+
+class FillChange(NamedTuple):
+    """What one report says of a fill. ``state`` RECONCILED: shares came or went without one."""
+
+    order_id: str
+    trade_id: str
+    token_id: str
+    module: str
+    state: str
+    action: Action
+    group_id: int
+    price_e4: int
+    size_e6: int
+    cash_e6: int
+    fee_e6: int
+
+
+class Booking:
+    """Keeps the open lots of the tokens in use; writes a batch's changes together."""
+
+    def __init__(self, engine: Engine) -> None:
+        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        statement = insert(FILLS)
+        added = {
+            name: FILLS.c[name] + statement.excluded[name]
+            for name in ("size_e6", "cash_e6", "fee_e6")
+        }
+        added["changed_wall_ms"] = statement.excluded.changed_wall_ms
+        self._add_fills = statement.on_conflict_do_update(
+            index_elements=["order_id", "trade_id"], set_=added
+        )
+        self._tokens: dict[str, TokenLots] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self._fills: list[dict[str, Any]] = []
+        self._states: dict[str, list[dict[str, Any]]] = {}
+        self._new: list[tuple[str, Lot]] = []
+        self._changed: dict[int, Lot] = {}
+        self._closings: list[Closing] = []
+
+    def forget(self) -> None:
+        """Drop what is in memory: the transaction that it followed was undone."""
+        self._tokens.clear()
+        self._clear()
+
+    def take(self, connection: Connection, changes: Iterable[FillChange], wall_ms: int) -> None:
+        """Write fills, lots and closings."""
+        if len(self._tokens) >= _TOKENS_MAX:
+            self._tokens.clear()
+        for change in changes:
+            if change.state == "RECONCILED":
+                self._reconcile(connection, change, wall_ms)
+            elif change.state == "MATCHED":
+                row = change._asdict() | {"wall_ms": wall_ms, "changed_wall_ms": wall_ms}
+                row["action"] = int(change.action)
+                self._fills.append(row)
+                if change.action == Action.BUY:
+                    self._bought(connection, change, wall_ms)
+                else:
+                    self._sold(connection, change, wall_ms)
+            else:
+                self._advance(connection, change, wall_ms)
+        self._flush(connection)
+
+    def _flush(self, connection: Connection) -> None:
+        """Write what is pending: fills before their states, lots before what closed them."""
+        if self._fills:
+            connection.execute(self._add_fills, self._fills)
+        for state, statement in _ADVANCE.items():
+            if rows := self._states.get(state):
+                connection.execute(statement, rows)
+        if self._new:
+            keys = connection.execute(_NEW_LOTS, [_lot_row(*each) for each in self._new])
+            for (_, lot), key in zip(self._new, keys.scalars().all(), strict=True):
+                lot.key = key
+        if self._changed:
+            connection.execute(_CHANGE_LOT, [_lot_change(lot) for lot in self._changed.values()])
+        if self._closings:
+            connection.execute(CLOSINGS.insert(), [_closing(each) for each in self._closings])
+        self._clear()
+
+    # --------------------------------------------------------------------------- fills
+    def _bought(self, connection: Connection, change: FillChange, wall_ms: int) -> None:
+        cost_e6 = change.cash_e6 + change.fee_e6
+        if change.size_e6 > 0:
+            self._open(connection, change, wall_ms, change.size_e6, cost_e6)
+        elif change.size_e6 < 0:
+            self._close(connection, change, FAILED, wall_ms, -change.size_e6, -cost_e6)
+        elif cost_e6:
+            self._adjust(connection, change, wall_ms, cost_e6, 0)
+
+    def _sold(self, connection: Connection, change: FillChange, wall_ms: int) -> None:
+        proceeds_e6 = change.cash_e6 - change.fee_e6
+        if change.size_e6 > 0:
+            self._close(connection, change, SOLD, wall_ms, change.size_e6, proceeds_e6)
+        elif change.size_e6 < 0:
+            self._open(connection, change, wall_ms, -change.size_e6, -proceeds_e6)
+        elif proceeds_e6:
+            self._adjust(connection, change, wall_ms, 0, proceeds_e6)
+
+    def _advance(self, connection: Connection, change: FillChange, wall_ms: int) -> None:
+        """Note a fill's settlement; one that failed is reversed."""
+        row = {"order": change.order_id, "trade": change.trade_id, "at": wall_ms}
+        self._states.setdefault(change.state, []).append(row)
+        if change.state != "FAILED":
+            return
+        if change.action == Action.BUY:
+            cost_e6 = change.cash_e6 + change.fee_e6
+            self._close(connection, change, FAILED, wall_ms, change.size_e6, cost_e6)
+            return
+        self._flush(connection)
+        sold = connection.execute(
+            select(CLOSINGS.c.cost_e6).where(
+                CLOSINGS.c.order_id == change.order_id,
+                CLOSINGS.c.trade_id == change.trade_id,
+                CLOSINGS.c.why == SOLD,
+            )
+        )
+        self._open(connection, change, wall_ms, change.size_e6, sum(sold.scalars()))
+
+    def _adjust(
+        self,
+        connection: Connection,
+        change: FillChange,
+        wall_ms: int,
+        cost_e6: int,
+        brought_e6: int,
+    ) -> None:
+        """Correct the money of a fill whose shares were right, also when its lot is closed."""
+        fill = (change.order_id, change.trade_id)
+        for lot in self._lots(connection, change.token_id).open:
+            if change.action == Action.BUY and (lot.order_id, lot.trade_id) == fill:
+                lot.cost_e6 += cost_e6
+                lot.left_cost_e6 += cost_e6
+                self._note(lot)
+                return
+        self._flush(connection)
+        table = LOTS if change.action == Action.BUY else CLOSINGS
+        number = connection.execute(
+            select(table.c.lot).where(table.c.order_id == fill[0], table.c.trade_id == fill[1])
+        ).scalar()
+        if number is None:
+            # Shares sold that no lot held (they were there before the ledger): nothing to correct.
+            return
+        row = {"lot": number, "why": RECONCILED, "order_id": fill[0], "trade_id": fill[1]}
+        row |= {"wall_ms": wall_ms, "size_e6": 0, "cost_e6": cost_e6, "proceeds_e6": brought_e6}
+        connection.execute(CLOSINGS.insert(), row)
+
+    def _reconcile(self, connection: Connection, change: FillChange, wall_ms: int) -> None:
+        """Follow the venue's word on shares: what came cost us nothing that we know of."""
+        if change.size_e6 > 0:
+            self._open(connection, change, wall_ms, change.size_e6, 0)
+        else:
+            self._close(connection, change, RECONCILED, wall_ms, -change.size_e6, 0)
+
+    # --------------------------------------------------------------------------- lots
+    def _open(
+        self, connection: Connection, change: FillChange, wall_ms: int, size_e6: int, cost_e6: int
+    ) -> None:
+        fill = (change.order_id, change.trade_id)
+        wanted = Lot(
+            change.module, *fill, change.group_id, wall_ms, size_e6, cost_e6, size_e6, cost_e6
+        )
+        lot = self._lots(connection, change.token_id).buy(wanted)
+        if lot is wanted:
+            self._new.append((change.token_id, lot))
+        else:
+            self._note(lot)
+
+    def _close(
+        self,
+        connection: Connection,
+        change: FillChange,
+        why: str,
+        wall_ms: int,
+        size_e6: int,
+        proceeds_e6: int,
+    ) -> None:
+        lots = self._lots(connection, change.token_id)
+        fill = (change.order_id, change.trade_id)
+        closings = lots.close(why, fill, change.module, wall_ms, size_e6, proceeds_e6)
+        for closing in closings:
+            self._note(closing.lot)
+        self._closings += closings
+
+    def _note(self, lot: Lot) -> None:
+        """Write a lot back with this batch; a new one is written whole anyway."""
+        if lot.key:
+            self._changed[lot.key] = lot
+
+    def _lots(self, connection: Connection, token_id: str) -> TokenLots:
+        found = self._tokens.get(token_id)
+        if found is None:
+            rows = connection.execute(
+                select(LOTS)
+                .where(LOTS.c.token_id == token_id, LOTS.c.left_e6 > 0)
+                .order_by(LOTS.c.lot)
+            )
+            found = self._tokens[token_id] = TokenLots([_lot(row) for row in rows])
+        return found
+
+
+def _lot_row(token_id: str, lot: Lot) -> dict[str, Any]:
+    return {
+        "token_id": token_id,
+        "owner": lot.owner,
+        "exit_plan": lot.exit_plan,
+        "order_id": lot.order_id,
+        "trade_id": lot.trade_id,
+        "group_id": lot.group_id,
+        "opened_wall_ms": lot.opened_wall_ms,
+        "size_e6": lot.size_e6,
+        "cost_e6": lot.cost_e6,
+        "left_e6": lot.left_e6,
+        "left_cost_e6": lot.left_cost_e6,
+    }
+
+
+def _lot_change(lot: Lot) -> dict[str, Any]:
+    return {
+        "key": lot.key,
+        "size": lot.size_e6,
+        "cost": lot.cost_e6,
+        "left": lot.left_e6,
+        "left_cost": lot.left_cost_e6,
+    }
+
+
+def _lot(row: Any) -> Lot:
+    return Lot(
+        row.owner,
+        row.order_id,
+        row.trade_id,
+        row.group_id,
+        row.opened_wall_ms,
+        row.size_e6,
+        row.cost_e6,
+        row.left_e6,
+        row.left_cost_e6,
+        row.exit_plan,
+        row.lot,
+    )
+
+
+def _closing(closing: Closing) -> dict[str, Any]:
+    return {
+        "lot": closing.lot.key,
+        "why": closing.why,
+        "order_id": closing.order_id,
+        "trade_id": closing.trade_id,
+        "wall_ms": closing.wall_ms,
+        "size_e6": closing.size_e6,
+        "cost_e6": closing.cost_e6,
+        "proceeds_e6": closing.proceeds_e6,
+    }

@@ -1,0 +1,389 @@
+"""Write journal batches and decisions into the ledger, each with its stream position.
+
+Run by the recorder behind the journal: one transaction a batch, and only after its commit are the
+slots given back. What was committed before a crash is known by its position and skipped; what the
+journal holds and the ledger does not is caught up with at the start.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.dml import Insert
+
+from lowlat.core.errors import LedgerError
+from lowlat.core.layout import (
+    CASH_ROW,
+    DECISION,
+    ORDER_ROW,
+    POSITION_ROW,
+    REPORT,
+    Action,
+    CashRow,
+    DecisionRecord,
+    GroupState,
+    OrderRow,
+    OrderState,
+    PositionRow,
+    ReportKind,
+    ReportRecord,
+    Rule,
+)
+from lowlat.store.journal import Decided
+from lowlat.store.journal_file import Batch, EntryKind
+from lowlat.store.ledger import schema
+from lowlat.store.ledger.booking import Booking, FillChange
+from lowlat.store.ledger.words import hex_id, module_of, token_of, trade_of
+
+__all__ = ["Ledger"]
+
+_VENUE: Final = "polymarket"
+_NO_ID: Final = bytes(32)
+_FILLS: Final = {
+    ReportKind.FILL: "MATCHED",
+    ReportKind.MINED: "MINED",
+    ReportKind.CONFIRMED: "CONFIRMED",
+    ReportKind.FAILED: "FAILED",
+}
+
+
+class Ledger:
+    """One database; one writer. Raises LedgerError when the database does not take a batch."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        self._lives: dict[str, int] = {}
+        self._cursors: dict[tuple[int, str], int] = {}
+        self._booking = Booking(engine)
+        self._upserts: dict[str, Insert] = {}
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    # --------------------------------------------------------------------------- reports
+    def take(self, life: str, batch: Batch) -> bool:
+        """Commit one batch of reports; False when it was committed before."""
+        try:
+            with self._engine.begin() as connection:
+                number = self._life(connection, life, batch.wall_ms)
+                known = self._position(connection, number, "reports")
+                if batch.position <= known:
+                    return False
+                reports, others = _apart(batch)
+                if batch.position - len(reports) < known:
+                    reports = self._unknown(connection, number, reports)
+                self._write_batch(connection, number, batch.wall_ms, reports, others)
+                self._set_position(connection, number, "reports", batch.epoch, batch.position)
+        except SQLAlchemyError as error:
+            self._forget()
+            raise _unwritten(error) from error
+        self._cursors[number, "reports"] = batch.position
+        return True
+
+    def _write_batch(
+        self,
+        connection: Connection,
+        life: int,
+        wall_ms: int,
+        reports: list[ReportRecord],
+        others: dict[int, list[bytes]],
+    ) -> None:
+        orders = [OrderRow._make(ORDER_ROW.codec.unpack(data)) for data in others[EntryKind.ORDER]]
+        positions = [
+            PositionRow._make(POSITION_ROW.codec.unpack(data))
+            for data in others[EntryKind.POSITION]
+        ]
+        self._put(connection, schema.ORDERS, [_order(row, life, wall_ms) for row in orders])
+        self._put(connection, schema.POSITIONS, [_position(row, wall_ms) for row in positions])
+        self._put(
+            connection, schema.CASH, [_cash(data, wall_ms) for data in others[EntryKind.CASH]]
+        )
+        self._add(connection, schema.REPORTS, [_report(each, life, wall_ms) for each in reports])
+        self._booking.take(
+            connection,
+            _fill_changes(
+                reports, orders, positions, self._token_by_order(connection, reports, orders)
+            ),
+            wall_ms,
+        )
+        self._write_rest(connection, life, wall_ms, reports)
+
+    def _write_rest(
+        self, connection: Connection, life: int, wall_ms: int, reports: Iterable[ReportRecord]
+    ) -> None:
+        """Write groups and halts, newest state last."""
+        groups, halts = [], []
+        for report in reports:
+            if report.kind == ReportKind.GROUP:
+                groups.append(_group(report, life, wall_ms))
+            elif report.kind in (ReportKind.HALT, ReportKind.RESUME):
+                halts.append(_halt(report, life, wall_ms))
+        self._put(connection, schema.GROUPS, groups, keep=("opened_wall_ms",))
+        self._add(connection, schema.HALTS, halts)
+
+    def _unknown(
+        self, connection: Connection, life: int, reports: list[ReportRecord]
+    ) -> list[ReportRecord]:
+        """Leave out what a batch that was cut differently before a crash already brought."""
+        table = schema.REPORTS
+        wanted = [each.id for each in reports]
+        rows = connection.execute(
+            select(table.c.report).where(table.c.life == life, table.c.report.in_(wanted))
+        )
+        known = {row.report for row in rows}
+        return [each for each in reports if each.id not in known]
+
+    def _token_by_order(
+        self, connection: Connection, reports: list[ReportRecord], orders: list[OrderRow]
+    ) -> dict[str, str]:
+        """Return the token of each order that a report is about."""
+        found = {hex_id(row.order_id): token_of(row.token_id) for row in orders}
+        missing = {
+            hex_id(each.order_id)
+            for each in reports
+            if each.kind in _FILLS and hex_id(each.order_id) not in found
+        }
+        if missing:
+            table = schema.ORDERS
+            rows = connection.execute(
+                select(table.c.order_id, table.c.token_id).where(table.c.order_id.in_(missing))
+            )
+            found.update({row.order_id: row.token_id for row in rows})
+        return found
+
+    # --------------------------------------------------------------------------- decisions
+    def decide(self, life: str, wall_ms: int, epoch: int, decided: Sequence[Decided]) -> int:
+        """Commit decisions; return how many were new."""
+        try:
+            with self._engine.begin() as connection:
+                number = self._life(connection, life, wall_ms)
+                known = self._position(connection, number, "decisions")
+                fresh = [each for each in decided if each.position > known]
+                if not fresh:
+                    return 0
+                rows = [_decision(each.data, number, wall_ms) for each in fresh]
+                self._add(connection, schema.DECISIONS, rows)
+                last = fresh[-1].position
+                self._set_position(connection, number, "decisions", epoch, last)
+        except SQLAlchemyError as error:
+            self._forget()
+            raise _unwritten(error) from error
+        self._cursors[number, "decisions"] = last
+        return len(fresh)
+
+    # --------------------------------------------------------------------------- pieces
+    def _life(self, connection: Connection, name: str, wall_ms: int) -> int:
+        number = self._lives.get(name)
+        if number is not None:
+            return number
+        table = schema.LIVES
+        row = connection.execute(select(table.c.life).where(table.c.name == name)).first()
+        if row is None:
+            added = connection.execute(
+                table.insert().values(name=name, first_wall_ms=wall_ms).returning(table.c.life)
+            )
+            row = added.one()
+        self._lives[name] = row.life
+        return int(row.life)
+
+    def _position(self, connection: Connection, life: int, stream: str) -> int:
+        known = self._cursors.get((life, stream))
+        if known is None:
+            table = schema.CURSORS
+            known = connection.execute(
+                select(table.c.position).where(table.c.life == life, table.c.stream == stream)
+            ).scalar()
+        return 0 if known is None else int(known)
+
+    def _set_position(
+        self, connection: Connection, life: int, stream: str, epoch: int, position: int
+    ) -> None:
+        row = {"life": life, "stream": stream, "epoch": epoch, "position": position}
+        self._put(connection, schema.CURSORS, [row])
+
+    def _put(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: list[dict[str, Any]],
+        *,
+        keep: tuple[str, ...] = (),
+    ) -> None:
+        """Insert rows or replace them by key; ``keep`` names columns that the first row decides."""
+        if not rows:
+            return
+        statement = self._upserts.get(table.name)
+        if statement is None:
+            insert = self._insert(table)
+            keys = [column.name for column in table.primary_key]
+            replaced = {
+                column.name: insert.excluded[column.name]
+                for column in table.columns
+                if column.name not in keys and column.name not in keep
+            }
+            statement = insert.on_conflict_do_update(index_elements=keys, set_=replaced)
+            self._upserts[table.name] = statement
+        connection.execute(statement, rows)
+
+    def _add(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            connection.execute(table.insert(), rows)
+
+    def _forget(self) -> None:
+        """Read everything again after a failed transaction: memory may be ahead of the disk."""
+        self._lives.clear()
+        self._cursors.clear()
+        self._booking.forget()
+
+
+def _apart(batch: Batch) -> tuple[list[ReportRecord], dict[int, list[bytes]]]:
+    reports: list[ReportRecord] = []
+    others: dict[int, list[bytes]] = {kind: [] for kind in EntryKind}
+    for kind, data in batch.entries:
+        if kind == EntryKind.REPORT:
+            reports.append(ReportRecord._make(REPORT.codec.unpack(data)))
+        elif kind in others:
+            others[kind].append(data)
+    return reports, others
+
+
+def _fill_changes(
+    reports: Iterable[ReportRecord],
+    orders: Iterable[OrderRow],
+    positions: Iterable[PositionRow],
+    tokens: dict[str, str],
+) -> list[FillChange]:
+    """Return what reports say of fills, and of shares that came or went without one."""
+    by_instrument = {row.instrument: token_of(row.token_id) for row in positions}
+    by_instrument.update({row.instrument: token_of(row.token_id) for row in orders})
+    changes = []
+    for report in reports:
+        order_id = hex_id(report.order_id)
+        if report.kind in _FILLS:
+            token, state = tokens.get(order_id, ""), _FILLS[ReportKind(report.kind)]
+            if not token:
+                raise LedgerError(f"a fill of order {order_id} came before the order itself")
+        elif report.kind in (ReportKind.RECONCILED, ReportKind.REDEEMED) and report.size_e6:
+            token, state = by_instrument.get(report.instrument, ""), "RECONCILED"
+            if not token:
+                raise LedgerError(f"no token is known for corrected instrument {report.instrument}")
+        else:
+            continue
+        changes.append(
+            FillChange(
+                order_id if report.order_id != _NO_ID else "",
+                trade_of(report),
+                token,
+                module_of(report.module),
+                state,
+                Action(report.action),
+                report.group,
+                report.price_e4,
+                report.size_e6,
+                report.cash_e6,
+                report.fee_e6,
+            )
+        )
+    return changes
+
+
+def _report(report: ReportRecord, life: int, wall_ms: int) -> dict[str, Any]:
+    row = report._asdict()
+    for name in ("id", "group", "trade_text", "order_row", "action", "order_type"):
+        del row[name]
+    row |= {
+        "life": life,
+        "report": report.id,
+        "wall_ms": wall_ms,
+        "group_id": report.group,
+        "kind": ReportKind(report.kind).name,
+        "order_id": hex_id(report.order_id) if report.order_id != _NO_ID else None,
+        "trade_id": trade_of(report) or None,
+        "module": module_of(report.module),
+    }
+    return row
+
+
+def _order(order: OrderRow, life: int, wall_ms: int) -> dict[str, Any]:
+    row = order._asdict()
+    for name in ("id", "group", "lookups", "unwind_price_e4"):
+        del row[name]
+    row |= {
+        "life": life,
+        "intent": order.id,
+        "group_id": order.group,
+        "order_id": hex_id(order.order_id),
+        "token_id": token_of(order.token_id),
+        "module": module_of(order.module),
+        "state": OrderState(order.state).name,
+        "changed_wall_ms": wall_ms,
+    }
+    return row
+
+
+def _position(position: PositionRow, wall_ms: int) -> dict[str, Any]:
+    row = position._asdict()
+    del row["id"]
+    return row | {"token_id": token_of(position.token_id), "wall_ms": wall_ms}
+
+
+def _cash(data: bytes, wall_ms: int) -> dict[str, Any]:
+    row = CashRow._make(CASH_ROW.codec.unpack(data))
+    return {
+        "venue": _VENUE,
+        "cash_e6": row.cash_e6,
+        "reserved_e6": row.reserved_e6,
+        "fees_e6": row.fees_e6,
+        "realized_e6": row.realized_e6,
+        "wall_ms": wall_ms,
+    }
+
+
+def _group(report: ReportRecord, life: int, wall_ms: int) -> dict[str, Any]:
+    return {
+        "life": life,
+        "group_id": report.group,
+        "module": module_of(report.module),
+        "state": GroupState(report.group_state).name,
+        "opened_wall_ms": wall_ms,
+        "changed_wall_ms": wall_ms,
+        "filled_e6": report.size_e6,
+        "unwind_cost_e6": report.cash_e6,
+        "legs": report.legs,
+    }
+
+
+def _halt(report: ReportRecord, life: int, wall_ms: int) -> dict[str, Any]:
+    return {
+        "life": life,
+        "report": report.id,
+        "halted": int(report.kind == ReportKind.HALT),
+        "reason": report.trade_text.rstrip(b"\0").decode("utf-8", "replace"),
+        "wall_ms": wall_ms,
+    }
+
+
+def _decision(data: bytes, life: int, wall_ms: int) -> dict[str, Any]:
+    record = DecisionRecord._make(DECISION.codec.unpack(data))
+    row = record._asdict()
+    for name in ("id", "group", "limit", "was"):
+        del row[name]
+    row |= {
+        "life": life,
+        "decision": record.id,
+        "rule": Rule(record.rule).name,
+        "module": module_of(record.module),
+        "bound": record.limit,
+        "met": record.was,
+        "wall_ms": wall_ms,
+    }
+    return row
+
+
+def _unwritten(error: SQLAlchemyError) -> LedgerError:
+    first = str(error).split("\n", 1)[0]
+    return LedgerError(f"the ledger did not take a batch: {type(error).__name__}: {first}")
