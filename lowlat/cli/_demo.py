@@ -22,6 +22,7 @@ from lowlat.app.agreement import Agreement, VenueDoor, compare
 from lowlat.app.child import ChildSpec, module_argv
 from lowlat.app.children import children_of, stop_order
 from lowlat.app.control import Controller
+from lowlat.app.state import state_dir
 from lowlat.app.supervisor import ChildState, Supervisor
 from lowlat.app.topology import FUSED, RECORDER, ProcessConfig
 from lowlat.cli._demo_files import Account, clear_state, open_account, write_config
@@ -59,7 +60,8 @@ class DemoOptions:
 
 def run_demo(options: DemoOptions) -> int:
     """Run it and print the report; 0 when both sides agree and nothing is left open."""
-    log.configure("demo", level="WARNING")
+    kept_log = state_dir(options.instance) / "supervisor.log"
+    log.configure("supervisor", level="WARNING", file=kept_log)
     console = Console(stderr=options.as_json, width=None if sys.stdout.isatty() else 200)
     live = console.is_terminal and not options.as_json
     view: View = Screen(console, "lowlat demo", _BADGE) if live else PlainLines(console)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lowlat.app.activity import Activity, Pairs, rule_name
+from lowlat.app.halts import read_halts
 from lowlat.app.nameplate import mode_of
 from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.supervisor import ChildStatus, HaltCode, Supervisor
@@ -101,7 +102,7 @@ class Observer:
         open_orders = sum(state in _OPEN_STATES for state in activity.orders.values())
         picture = Picture(
             children=self._supervisor.status() if self._supervisor is not None else [],
-            halts=_halts(reading),
+            halts=[*_halts(reading), *_pulled(self.instance)],
             reading=reading,
             processes=self._processes.views(reading),
             mode=mode_of(reading.gauges.values()),
@@ -147,3 +148,11 @@ def _halts(reading: Reading) -> list[str]:
         elif code:
             found.append(f"{process}: {rule_name(code) if process != SUPERVISOR else code}")
     return found
+
+
+def _pulled(instance: str) -> list[str]:
+    """Name every halt that somebody pulled; a file that cannot be read counts as one."""
+    try:
+        return [str(each) for each in read_halts(instance)]
+    except SegmentError as error:
+        return [str(error)]

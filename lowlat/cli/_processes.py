@@ -19,6 +19,7 @@ LATE_NS: Final = 2_000_000_000
 """A heartbeat older than this is of a process that hangs or was stopped."""
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_SLEEPING: Final = frozenset({"parked", "poll"})
 _OVER_NS: Final = 900_000_000
 """Shares of time are taken over at least so long: the kernel counts in hundredths of a second."""
 
@@ -40,7 +41,8 @@ class ProcessView:
     wait: str
     """parked, busy, spin, yield, poll; '' when it did not say."""
     duty: float | None
-    """Share of the time its loop was in turns that did something, lately."""
+    """Share of the time it was at work, lately: of a loop that never sleeps, the turns that did
+    something."""
     cpu: float | None
     """Share of a core it used, lately: a busy loop uses all of it."""
     rss_bytes: int | None
@@ -76,7 +78,11 @@ class Processes:
     def _view(self, name: str, life: Life, reading: Reading, now_ns: int) -> ProcessView:
         here = life.writer if life.alive else None
         pid = here.pid if here is not None else 0
+        wait = waiting_of(reading.gauges.get(name, {}))
         duty, cpu = self._times(name, pid, life, now_ns)
+        if wait in _SLEEPING:
+            # It only uses the processor when it has something to do, and turns are not all of that.
+            duty = cpu
         beat_ns = life.heartbeat_ns
         return ProcessView(
             name=name,
@@ -85,7 +91,7 @@ class Processes:
             restarts=max(0, life.epoch - 1),
             heartbeat_age_ns=max(0, now_ns - beat_ns) if beat_ns else -1,
             core=_cores(pid),
-            wait=waiting_of(reading.gauges.get(name, {})),
+            wait=wait,
             duty=duty,
             cpu=cpu,
             rss_bytes=_rss_bytes(pid),

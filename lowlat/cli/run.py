@@ -63,6 +63,7 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from lowlat.app.children import children_of, stop_order
     from lowlat.app.control import Controller
     from lowlat.app.notify import Notifier
+    from lowlat.app.state import state_dir
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
     from lowlat.cli._observer import Observer
@@ -70,7 +71,8 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from lowlat.core.clock import monotonic_ns
     from lowlat.core.config import effective_config
 
-    log.configure("run", level="WARNING")
+    kept_log = state_dir(config.instance) / "supervisor.log"
+    log.configure("supervisor", level="WARNING", file=kept_log)
     console = Console(stderr=True)
     for line in effective_config(config):
         console.print(line, markup=False, highlight=False)

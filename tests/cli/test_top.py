@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from instance_kit import SLUGS, Instance
 
+from lowlat.app.halts import Puller, pull_halt
 from lowlat.cli import _top_latency as latency
 from lowlat.cli import _top_panes as panes
 from lowlat.cli._top_app import PANES, TopApp
@@ -95,6 +96,12 @@ def test_a_halt_is_in_the_first_line_of_every_pane(made):
     assert "new orders halted: engine: drawdown" in head
     assert "FROZEN" in head
     assert "orders allowed" not in head
+
+
+def test_a_halt_that_somebody_pulled_is_shown_with_its_reason(made):
+    pull_halt(made.name, Puller.OPERATOR, "I want to look first", 1)
+    head = panes.head(shot_of(made.name), 80, frozen=False).plain
+    assert "new orders halted: operator: I want to look first" in head
 
 
 def test_the_overview_adds_profit_up_and_shows_what_may_be_lost(made):
