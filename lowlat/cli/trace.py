@@ -160,6 +160,17 @@ def _reports(evidence: "Evidence", row: "OrderRow", first_ns: int) -> list[dict[
     ]
 
 
+def _risk_words(decision: dict[str, Any]) -> str:
+    from lowlat.cli._words import shares
+
+    if not decision["approved"]:
+        return f"refused by {decision['rule']}: {decision['why']}"
+    if decision["rule"] == "approved":
+        return "approved, within every limit"
+    size = f"{shares(decision['size_suggestion_e6'])} to {shares(decision['size_e6'])}"
+    return f"approved, cut from {size} by {decision['rule']}: {decision['why']}"
+
+
 def _print(result: dict[str, Any]) -> None:
     from lowlat.cli._words import dollars, duration, price, shares
 
@@ -179,10 +190,11 @@ def _print(result: dict[str, Any]) -> None:
     if signal:
         print(
             f"        worth ${signal['expected_value']:.4f}, confidence {signal['confidence']:.2f},"
-            f" wanted {shares(signal['size_suggestion_e6'])} {signal['metadata']}"
+            f" wanted {shares(signal['size_suggestion_e6'])}"
         )
+        print("        " + "  ".join(f"{key} {value}" for key, value in signal["metadata"].items()))
     decision = result["decision"]
-    print(f"risk    {decision['rule']}: {decision['why']}" if decision else "risk    not found")
+    print(f"risk    {_risk_words(decision)}" if decision else "risk    not found")
     print("\n  since message       step")
     for stage in result["stages"]:
         since, step = duration(stage["since_recv_ns"]), duration(stage["step_ns"])
