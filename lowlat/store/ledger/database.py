@@ -58,9 +58,11 @@ def open_database(url: str, password_file: str = "") -> Engine:
         _migrate(engine, parsed, shown)
     except SQLAlchemyError as error:
         engine.dispose()
-        raise LedgerError(
-            f"ledger {shown}: {type(error).__name__}: {_first_line(error)}"
-        ) from error
+        said = f"{type(error).__name__}: {_first_line(error)}"
+        raise LedgerError(f"ledger {shown}: {said}") from error
+    except LedgerError:
+        engine.dispose()
+        raise
     return engine
 
 
