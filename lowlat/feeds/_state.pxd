@@ -11,7 +11,6 @@ ctypedef struct Entry:
     uint64_t mark
     void *state
     void *book
-    uint64_t unused
 
 
 cdef class Link:

@@ -132,7 +132,7 @@ cdef bint is_token(
 cdef class TokenIndex:
     """Markets by token: a compact table for the compiled path, a dict for the Python way.
 
-    An entry is half a cache line: the hash of the token, whose lowest bit is its outcome, and what
+    An entry is 24 bytes: the hash of the token, whose lowest bit is its outcome, and what
     a frame of it touches first, so that both can be loaded while the frame is still scanned.
     """
 
@@ -161,7 +161,7 @@ cdef class TokenIndex:
         cdef int outcome
         for token in state.tokens:
             self._forget(token)
-        while 4 * (len(self._by_text) + 2) > <Py_ssize_t>self._mask + 1:
+        while 2 * (len(self._by_text) + 2) > <Py_ssize_t>self._mask + 1:
             self._grow()
         for outcome in range(2):
             self._by_text[state.tokens[outcome]] = (state, outcome)
