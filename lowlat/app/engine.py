@@ -105,6 +105,9 @@ class EngineProcess:
             halted_elsewhere=self._elsewhere.halted,
         )
         self.trading = self.parts.trading
+        if generation.number:
+            # Decisions carry the number from the first one on.
+            self.trading.reload(self.config, generation.number)
         self._drain: Drain | None = None
         self._stop: Callable[[], None] = lambda: None
         self._engines = self._all_engines(generation.number)
