@@ -3,6 +3,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from lowlat.risk._cells cimport ByMarket, FactCells
+
 
 @cython.final
 cdef class Bet:
@@ -42,6 +44,10 @@ cdef class ExposureCells:
     cdef public int64_t in_flight_e6
     cdef public bint total_due
     cdef readonly list changed
+    cdef readonly ByMarket holdings
+    cdef readonly dict buckets
+    cdef readonly dict bets
+    cdef Holding new_holding(self, FactCells facts)
     cdef int add_cash(self, Holding holding, int64_t change_e6) except -1
     cdef void add_loss(self, Bucket bucket, int64_t change_e6) noexcept
     cdef int list_changed(self, Holding holding) except -1

@@ -9,6 +9,8 @@ lowlat.risk.exposure. Integers, 1e-6 dollar.
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from lowlat.risk._cells cimport ByMarket, FactCells
+
 __all__ = ["Bet", "Bucket", "ExposureCells", "Holding"]
 
 
@@ -89,11 +91,43 @@ cdef class Holding:
 
 
 cdef class ExposureCells:
-    """The sums, and which markets' published rows are old."""
+    """Holdings by market, buckets by key, bets by correlation id, and their sums."""
 
     def __cinit__(self):
         self.changed = []
+        self.holdings = ByMarket()
+        self.buckets = {}
+        self.bets = {}
         self.total_due = True
+
+    def open(self, FactCells facts not None):
+        """Make the holding of a market that has none."""
+        return self.new_holding(facts)
+
+    def bucket_of(self, FactCells facts not None):
+        """Return the bucket that a market belongs to, made when first asked for."""
+        bucket = self.buckets.get(facts.bucket)
+        if bucket is None:
+            bet = self.bet_of(facts.correlation)
+            bucket = Bucket(facts.bucket, bet, facts.event_markets, facts.exhaustive)
+            self.buckets[facts.bucket] = bucket
+        return bucket
+
+    def bet_of(self, uint64_t correlation):
+        """Return the bet of a correlation id, None of 0."""
+        if not correlation:
+            return None
+        bet = self.bets.get(correlation)
+        if bet is None:
+            bet = self.bets[correlation] = Bet(correlation)
+        return bet
+
+    cdef Holding new_holding(self, FactCells facts):
+        cdef Bucket bucket = self.bucket_of(facts)
+        cdef Holding holding = Holding(facts.market, facts.generation, bucket)
+        bucket.holdings.append(holding)
+        self.holdings[facts.market] = holding
+        return holding
 
     def fly(self, Holding holding not None, int64_t change_e6):
         """Count cash into (or out of) what is in flight or resting."""

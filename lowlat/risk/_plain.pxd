@@ -77,7 +77,6 @@ cdef class PlainPath:
     cdef object _take_markets
     cdef object _take_more
     cdef object _watch
-    cdef object _new_holding
     cdef int64_t _decisions_reserve
     cdef uint32_t _generation
     cdef bounds_t _bounds

@@ -98,7 +98,6 @@ cdef class PlainPath:
         self._facts = state.facts
         self._exposure = state.exposure
         self._holdings = state.exposure.holdings
-        self._new_holding = state.exposure.holding
         self._own = state.own
         self._shards = state.shards
         self._view = state.view
@@ -278,7 +277,7 @@ cdef class PlainPath:
             return False
         holding = self._holdings.at(case.market)
         if holding is None:
-            holding = self._new_holding(facts)
+            holding = self._exposure.new_holding(facts)
         return (
             holding.generation == case.generation
             and self._price(case, facts, now_ns, &order)

@@ -5,7 +5,6 @@ reserved counts as lost in full until it fills. Locked-in profit never offsets a
 Integers, 1e-6 dollar. Owned by risk. Source: feeds.md 6.9, design 8.
 """
 
-from lowlat.risk._cells import ByMarket
 from lowlat.risk._exposure import Bet, Bucket, ExposureCells, Holding
 from lowlat.risk.facts import UNKNOWN_GENERATION, MarketFacts
 
@@ -15,13 +14,7 @@ __all__ = ["Bet", "Bucket", "Exposure", "Holding"]
 class Exposure(ExposureCells):
     """All holdings and their sums, kept as they change."""
 
-    __slots__ = ("bets", "buckets", "holdings")
-
-    def __init__(self) -> None:
-        self.holdings: ByMarket[Holding] = ByMarket()
-        self.buckets: dict[bytes | int, Bucket] = {}
-        self.bets: dict[int, Bet] = {}
-        """By correlation id."""
+    __slots__ = ()
 
     def holding(self, facts: MarketFacts) -> Holding:
         """Return the market's holding, made when first asked for."""
@@ -30,11 +23,7 @@ class Exposure(ExposureCells):
             return holding
         if holding is not None:
             self._forget(holding)
-        bucket = self._bucket(facts)
-        holding = Holding(facts.market, facts.generation, bucket)
-        bucket.holdings.append(holding)
-        self.holdings[facts.market] = holding
-        return holding
+        return self.open(facts)
 
     def occupied(self, facts: MarketFacts) -> bool:
         """Whether the row still counts for another market: it was recycled too early."""
@@ -71,7 +60,7 @@ class Exposure(ExposureCells):
         bucket = holding.bucket
         if bucket.key != facts.bucket:
             self._take_out(holding)
-            bucket = self._bucket(facts)
+            bucket = self.bucket_of(facts)
             before_e6 = bucket.loss_e6
             holding.bucket = bucket
             bucket.holdings.append(holding)
@@ -81,29 +70,13 @@ class Exposure(ExposureCells):
         if bucket.correlation != facts.correlation:
             loss_e6 = bucket.loss_e6
             self.add(bucket, -loss_e6)
-            bucket.bet = self._bet(facts.correlation)
+            bucket.bet = self.bet_of(facts.correlation)
             self.add(bucket, loss_e6)
         before_e6 = bucket.held_loss_e6
         bucket.event_markets = facts.event_markets
         bucket.exhaustive = facts.exhaustive
         bucket.settle()
         self.add(bucket, bucket.held_loss_e6 - before_e6)
-
-    def _bucket(self, facts: MarketFacts) -> Bucket:
-        bucket = self.buckets.get(facts.bucket)
-        if bucket is None:
-            bet = self._bet(facts.correlation)
-            bucket = Bucket(facts.bucket, bet, facts.event_markets, facts.exhaustive)
-            self.buckets[facts.bucket] = bucket
-        return bucket
-
-    def _bet(self, correlation: int) -> Bet | None:
-        if not correlation:
-            return None
-        bet = self.bets.get(correlation)
-        if bet is None:
-            bet = self.bets[correlation] = Bet(correlation)
-        return bet
 
     def _take_out(self, holding: Holding) -> None:
         bucket = holding.bucket

@@ -25,6 +25,7 @@ DECIDING: Final = ("signals", "risk", "executor")
 """Roles of this file, in the order of their turns."""
 _PUMP_ROUNDS: Final = 4
 """Bound of one pump: what is still due then waits for the next turn."""
+_HALTED: Final = int(Rule.HALTED)
 
 
 def _nobody() -> int:
@@ -178,7 +179,7 @@ class Trading:
         return not (self.open_orders() or executor.desk.unsettled or executor.groups.active)
 
     def _halted(self) -> int:
-        return self.halt.value or int(Rule.HALTED) * self.draining.value or self._halted_elsewhere()
+        return self.halt.value or self.draining.value * _HALTED or self._halted_elsewhere()
 
     def _pull_halt(self, code: int, reason: bytes) -> None:
         self.halt_now(code, reason.decode("ascii", "replace"))
