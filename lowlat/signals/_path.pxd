@@ -27,6 +27,7 @@ cdef class Slot:
     cdef uint32_t row
     cdef uint32_t generation
     cdef int64_t version
+    cdef int64_t shown
     cdef BookView view
     cdef tuple looks
     cdef bint dirty

@@ -48,7 +48,10 @@ cdef uint32_t _WRITER = Writer.SIGNALS
 
 @cython.final
 cdef class Slot:
-    """One watched market: our copy of its row, the view over it, and who looks."""
+    """One watched market: our copy of its row and its version, the one last shown, and who looks.
+
+    A look may load another market's book before that is shown: the two versions differ then.
+    """
 
 
 @cython.final
@@ -285,7 +288,7 @@ cdef class BookPath:
         """After an overrun of state: every row whose version word moved is new."""
         cdef Slot slot
         for slot in self._slots:
-            if slot is not None and <int64_t>self._version(slot.market) != slot.version:
+            if slot is not None and <int64_t>self._version(slot.market) != slot.shown:
                 self._mark(slot)
 
     cdef int _drain(self) except -1:
@@ -313,9 +316,9 @@ cdef class BookPath:
         cdef Look look
         if version <= 0:
             return self._unread(slot, version)
-        if version == slot.version:
+        if version == slot.shown:
             return 0
-        slot.version = version
+        slot.version = slot.shown = version
         memcpy(view._buffer.buf, self._row, sizeof(ll_book_row))
         if (
             row.generation != slot.generation
@@ -355,7 +358,7 @@ cdef class BookPath:
             slot.view = self._room()
             self._slots[market] = slot
         slot.looks = looks
-        slot.version = 0
+        slot.version = slot.shown = 0
         self._mark(slot)
 
     def forget(self, uint32_t market):

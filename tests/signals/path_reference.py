@@ -24,7 +24,7 @@ class Slot:
     def __init__(self, generation):
         self.buffer = bytearray(BOOK_ROW.size_bytes)
         self.view = BookView(self.buffer)
-        self.version = 0
+        self.version = self.shown = 0
         self.generation = generation
         self.looks = ()
 
@@ -147,7 +147,7 @@ class PathReference:
             elif kind == OVERRUN:
                 self.count["overruns"].add(1)
                 for market in sorted(self.slots):
-                    if self.ports.books.version(market) != self.slots[market].version:
+                    if self.ports.books.version(market) != self.slots[market].shown:
                         self.dirty[market] = None
             elif kind == MARKET_STATE.kind:
                 self.rare.touch(MARKET_STATE.unpack(reader.buffer).market)
@@ -160,8 +160,8 @@ class PathReference:
             version = self.ports.books.read(market)
             if version <= 0:
                 self.unread(market, version)
-            elif version != slot.version:
-                slot.version = version
+            elif version != slot.shown:
+                slot.version = slot.shown = version
                 slot.buffer[:] = self.ports.books.buffer
                 self.show(slot)
 
@@ -200,7 +200,7 @@ class PathReference:
             self.forget(market)
             slot = self.slots[market] = Slot(generation)
         slot.looks = looks
-        slot.version = 0
+        slot.version = slot.shown = 0
         self.dirty[market] = None
 
     def forget(self, market):

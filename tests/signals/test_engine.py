@@ -183,6 +183,37 @@ def test_a_backlog_shows_each_market_once_with_its_newest_book(world):
     assert world.counts["signals.conflated"] == 2
 
 
+class Nosy(Probe):
+    """Looks at market 1 whenever another one changes, and when the exchange moves."""
+
+    name: ClassVar[str] = "nosy"
+
+    def on_spot(self, spot, now_ns):
+        assert self.ctx.book(1) is not None
+
+    def on_book(self, book, now_ns):
+        if book.market != 1:
+            assert self.ctx.book(1) is not None
+        super().on_book(book, now_ns)
+
+
+@pytest.mark.parametrize("first", ["book", "spot"])
+def test_a_book_that_somebody_looked_up_is_still_shown_once_to_all(world, first):
+    nosy, probe = Nosy(), Probe()
+    engine = make(world, nosy, probe)
+    if first == "spot":
+        world.put_spot(1, 100.0)
+    else:
+        world.put_book(0, [(4000, 10)], [(4200, 20)])
+    world.put_book(1, [(4000, 10)], [(4300, 20)])
+    engine.turn(world.now)
+    assert engine.errors == {}
+    assert probe.books[-1] == (1, 4300)
+    engine._ports.market.overrun = True
+    engine.turn(world.now)
+    assert probe.books.count((1, 4300)) == nosy.books.count((1, 4300)) == 1
+
+
 def test_an_overrun_sweeps_the_versions_of_every_interesting_row(world):
     probe = Probe()
     engine = make(world, probe)
