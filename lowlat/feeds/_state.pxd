@@ -56,11 +56,12 @@ cdef bint is_token(
 
 
 cdef class TokenIndex:
-    cdef dict _by_text
+    cdef Py_ssize_t _count
     cdef Entry *_entries
     cdef uint64_t _mask
     cdef void prefetch(self, const unsigned char *text, Py_ssize_t size) noexcept
     cdef int find(self, const unsigned char *text, Py_ssize_t size, void **state) noexcept
     cdef int _grow(self) except -1
     cdef void _insert(self, uint64_t mark, void *state, void *book) noexcept nogil
-    cdef int _delete(self, uint64_t mark, void *state) noexcept nogil
+    cdef bint _delete(self, uint64_t mark, void *state) noexcept nogil
+    cdef int _forget(self, MarketState state, int outcome) except -1

@@ -7,6 +7,7 @@ compiled path (_plain.pyx) and the Python way read and write the same ones.
 """
 
 cimport cython
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
@@ -130,67 +131,71 @@ cdef bint is_token(
 
 @cython.final
 cdef class TokenIndex:
-    """Markets by token: a compact table for the compiled path, a dict for the Python way.
+    """Markets by token, in one compact table.
 
     An entry is 24 bytes: the hash of the token, whose lowest bit is its outcome, and what
-    a frame of it touches first, so that both can be loaded while the frame is still scanned.
+    a frame of it touches first, so that both can be loaded while the frame is still scanned. Each
+    entry owns a reference to its market.
     """
 
     def __cinit__(self):
-        self._by_text = {}
         self._entries = <Entry *>calloc(FIRST_ENTRIES, sizeof(Entry))
         if self._entries == NULL:
             raise MemoryError
         self._mask = FIRST_ENTRIES - 1
 
     def __dealloc__(self):
+        cdef uint64_t at
+        if self._entries == NULL:
+            return
+        for at in range(self._mask + 1):
+            if self._entries[at].mark:
+                Py_DECREF(<object>self._entries[at].state)
         free(self._entries)
 
     def __len__(self):
-        return len(self._by_text)
+        return self._count
 
-    def __contains__(self, str token):
-        return token in self._by_text
-
-    def get(self, str token):
+    def get(self, str token not None):
         """Return the token's (market, outcome), or None."""
-        return self._by_text.get(token)
+        cdef void *state = NULL
+        cdef int outcome
+        if not token.isascii():
+            return None
+        text = token.encode("ascii")
+        outcome = self.find(text, len(text), &state)
+        return None if outcome < 0 else (<MarketState>state, outcome)
 
     def add(self, MarketState state not None):
         """Index both tokens of a market, in the place of earlier owners."""
         cdef int outcome
         for token in state.tokens:
-            self._forget(token)
-        while 2 * (len(self._by_text) + 2) > <Py_ssize_t>self._mask + 1:
+            found = self.get(token)
+            if found is not None:
+                self._forget(found[0], found[1])
+        while 2 * (self._count + 2) > <Py_ssize_t>self._mask + 1:
             self._grow()
         for outcome in range(2):
-            self._by_text[state.tokens[outcome]] = (state, outcome)
+            Py_INCREF(state)
             self._insert(
                 _mark(state.key[outcome]) & ~<uint64_t>1 | outcome, <void *>state,
                 <void *>state.book,
             )
+            self._count += 1
 
     def remove(self, MarketState state not None):
         """Drop the tokens of a market that are still its own."""
-        for token in state.tokens:
-            found = self._by_text.get(token)
-            if found is not None and found[0] is state:
-                self._forget(token)
+        cdef int outcome
+        for outcome in range(2):
+            self._forget(state, outcome)
 
-    def find_bytes(self, bytes token not None):
-        """Return what the compiled path finds for a token's text: as ``get``."""
-        cdef void *state = NULL
-        cdef int outcome = self.find(token, len(token), &state)
-        return None if outcome < 0 else (<MarketState>state, outcome)
-
-    def _forget(self, str token):
-        found = self._by_text.pop(token, None)
-        if found is not None:
-            state, outcome = found
-            self._delete(
-                _mark((<MarketState>state).key[<int>outcome]) & ~<uint64_t>1 | <int>outcome,
-                <void *>state,
-            )
+    cdef int _forget(self, MarketState state, int outcome) except -1:
+        if self._delete(
+            _mark(state.key[outcome]) & ~<uint64_t>1 | outcome, <void *>state
+        ):
+            self._count -= 1
+            Py_DECREF(state)
+        return 0
 
     cdef int _grow(self) except -1:
         cdef Entry *old = self._entries
@@ -214,12 +219,12 @@ cdef class TokenIndex:
         self._entries[at].state = state
         self._entries[at].book = book
 
-    cdef int _delete(self, uint64_t mark, void *state) noexcept nogil:
+    cdef bint _delete(self, uint64_t mark, void *state) noexcept nogil:
         """Remove one entry and move up those behind it that would not be found any more."""
         cdef uint64_t hole = mark >> 1 & self._mask, at, home
         while self._entries[hole].mark != mark or self._entries[hole].state != state:
             if self._entries[hole].mark == 0:
-                return 0
+                return False
             hole = hole + 1 & self._mask
         at = hole
         while True:
@@ -232,7 +237,7 @@ cdef class TokenIndex:
                 hole = at
         self._entries[hole].mark = 0
         self._entries[hole].state = NULL
-        return 1
+        return True
 
     cdef int find(self, const unsigned char *text, Py_ssize_t size, void **state) noexcept:
         """Return the outcome of a token and its market (borrowed), -1 when it is unknown."""

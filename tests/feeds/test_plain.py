@@ -282,19 +282,22 @@ def test_plain_frame_never_takes_the_python_way(rig):
     assert [top.bid_price_e4[0] for top in rig.tops()][-1] == 4800
 
 
-def test_index_finds_what_the_dict_finds():
+def test_index_finds_what_a_dict_finds():
     tokens = [str(7**i) for i in range(1, 92)] + [str(10**i) for i in range(78)]
-    index, states = TokenIndex(), []
+    index, states, model = TokenIndex(), [], {}
     for row, pair in enumerate(zip(tokens[::2], tokens[1::2], strict=False)):
         states.append(MarketState(row, MarketBook(row, 1), Alone(), "0x", pair))
         index.add(states[-1])
+        model |= {pair[0]: (states[-1], 0), pair[1]: (states[-1], 1)}
     for dropped in states[::3]:
         index.remove(dropped)
+        for token in dropped.tokens:
+            del model[token]
     for token in tokens:
-        assert index.find_bytes(token.encode()) == index.get(token)
-    assert sum(index.get(token) is not None for token in tokens) == len(index)
-    for strange in (b"", b"0", b"07", b"7a", b"7" * 79, b"-7", b"7 "):
-        assert index.find_bytes(strange) is None
+        assert index.get(token) == model.get(token)
+    assert len(index) == len(model)
+    for strange in ("", "0", "07", "7a", "7" * 79, "-7", "7 ", "\u0667", "7" * 15 + "\u00b2"):
+        assert index.get(strange) is None
 
 
 def test_index_takes_over_a_token_from_its_earlier_market():
@@ -303,9 +306,25 @@ def test_index_takes_over_a_token_from_its_earlier_market():
     new = MarketState(1, MarketBook(1, 1), Alone(), "0x", ("12", "13"))
     index.add(old)
     index.add(new)
-    assert index.find_bytes(b"12") == (new, 0)
+    assert index.get("12") == (new, 0)
     index.remove(old)
     assert (index.get("11"), index.get("12"), index.get("13")) == (None, (new, 0), (new, 1))
+    assert len(index) == 2
+
+
+def test_index_keeps_its_markets_alive_and_lets_go_of_them():
+    index = TokenIndex()
+    state = MarketState(0, MarketBook(0, 1), Alone(), "0x", ("11", "12"))
+    before = sys.getrefcount(state)
+    index.add(state)
+    index.add(state)
+    assert sys.getrefcount(state) == before + 2
+    index.remove(state)
+    index.remove(state)
+    assert sys.getrefcount(state) == before
+    index.add(state)
+    del index
+    assert sys.getrefcount(state) == before
 
 
 @pytest.mark.parametrize("tokens", [("", "1"), ("1", "x"), ("01", "2"), ("1", "9" * 79), ("1",)])
