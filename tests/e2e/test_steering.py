@@ -2,15 +2,19 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
 from lowlat.app.audit import read_audit
+from lowlat.app.control_client import ask
 from lowlat.app.halts import read_halts
+from lowlat.cli._evidence import gather
 from lowlat.shm.locks import probe_lock
 from lowlat.shm.places import instance_dir
 
@@ -123,3 +127,50 @@ def test_limits_reload_halt_resume_inject_panic_restart_drain(demo):
     assert report["signals"]["inject"] >= 1
     assert sum(report["decisions"].values()) == sum(report["signals"].values())
     assert process.returncode == 0
+
+
+RELOADS = [
+    ("limits.orders_burst", lambda draw: draw.randrange(0, 60)),
+    ("limits.orders_per_s", lambda draw: draw.randrange(-2, 60)),
+    ("limits.order_notional_e6_max", lambda draw: draw.randrange(0, 300) * 1_000_000),
+    ("limits.market_loss_max_ppm", lambda draw: draw.choice([0, 10_000, 50_000, 900_000])),
+    ("limits.unheard_of", lambda draw: 1),
+    ("execution.limits.price_band_e4", lambda draw: draw.randrange(-5, 600)),
+    ("execution.hot_max", lambda draw: draw.randrange(1, 60)),
+    ("endpoints.clob_url", lambda draw: '"http://127.0.0.1:1"'),
+    ("modules.latency.mode", lambda draw: draw.choice(["off", "shadow", "paper", "on"])),
+    ("modules.arbitrage.mode", lambda draw: draw.choice(["shadow", "paper", "paper", "paper"])),
+    ("modules.latency.params.no_such", lambda draw: 1),
+]
+
+
+def test_a_thousand_reloads_of_an_engine_that_trades(demo):
+    """Every decision names a generation that was validated whole, and none is lost."""
+    instance, process = demo
+    draw = random.Random(7)
+    accepted = {1}
+    tally = Counter()
+    for _ in range(1_000):
+        key, value = draw.choice(RELOADS)
+        request = {"op": "set", "key": key, "value": str(value(draw))}
+        answer = ask(instance, request, 60.0)
+        tally[answer["code"]] += 1
+        accepted.add(answer["generation"])
+        if not answer["ok"]:
+            assert key.rpartition(".")[2] in answer["text"] or "market <=" in answer["text"]
+    assert tally["done"] > 200
+    assert tally["config"] > 100
+    assert tally["refused"] > 50
+    assert tally["failed"] == 0
+    found = status(instance)
+    assert len({each["generation"] for each in found["processes"] if "generation" in each}) == 1
+    assert all(each["restarts"] == 0 for each in found["processes"])
+    assert lowlat("ctl", "drain", "--instance", instance)[0] == 0
+    out, _ = process.communicate(timeout=120)
+    report = json.loads(out)
+    decided = {each.config_generation for each in gather(instance).decisions}
+    assert decided <= accepted
+    assert len(decided) > 10
+    assert sum(report["decisions"].values()) == sum(report["signals"].values())
+    assert report["agreement"]["cash"] is True
+    assert report["agreement"]["positions"] is True
