@@ -67,6 +67,8 @@ class Lookups:
         self._unlisted: dict[int, Order] = {}
         """Orders that are asked about and whose trades are to be listed next."""
         self._listing = False
+        self._unheard: set[int] = set()
+        """Orders whose cancel of this cycle the venue refused to hear: nothing is concluded."""
         self.cancels = RateBucket(params.cancels_per_s, params.cancels_burst, 0)
 
     # --------------------------------------------------------------------------- questions
@@ -102,6 +104,7 @@ class Lookups:
     def _cancel(self, order: Order, now_ns: int) -> int:
         if not self.cancels.take(1, now_ns):
             return 0
+        self._unheard.discard(order.id)
         second = self._clock.wall_ns() // _SECOND_NS
         request = self._requests.cancel_order(second, order.order_id)
         return self._ask(Asked.CANCEL, order, request, now_ns)
@@ -192,11 +195,12 @@ class Lookups:
         else:
             question.orders[0].asking = False
 
-    def _canceled(self, status: int, body: bytes, now_ns: int) -> set[bytes]:
-        """Take in which orders a cancel removed; return the ids it does not know."""
+    def _canceled(self, status: int, body: bytes, now_ns: int) -> dict[bytes, bool]:
+        """Take in which orders a cancel removed; return of each it names whether it is unknown."""
         reply = decode_cancel_reply(status, body)
         if reply.policy != Policy.ACCEPTED:
             self._meters.rejects.add(1)
+        told = dict.fromkeys(reply.canceled, False)
         for order_id in reply.canceled:
             order = self._desk.by_order_id.get(order_id)
             if order is None:
@@ -205,20 +209,21 @@ class Lookups:
             self._desk.hear(order, Heard.CANCELED, now_ns)
             # A match made just before the cancel may still settle. Source: 5.3.
             order.lookup_ns = now_ns
-        not_found = set()
         for refused in reply.refused:
             order = self._desk.by_order_id.get(refused.order_id)
-            if refused.code == CancelCode.NOT_FOUND:
-                not_found.add(refused.order_id)
+            told[refused.order_id] = refused.code == CancelCode.NOT_FOUND
             if order is not None and order.open and not order.asking:
                 # Never later than it is due already, or cancels each second put it off for good.
                 due_ns = now_ns + self._params.lookup_every_ns
                 order.lookup_ns = min(order.lookup_ns or due_ns, due_ns)
-        return not_found
+        return told
 
     def _unknown_canceled(self, order: Order, status: int, body: bytes, now_ns: int) -> None:
-        not_found = self._canceled(status, body, now_ns)
-        if order.order_id not in not_found:
+        """Note when the venue first did not know it; no word on it proves neither."""
+        unknown = self._canceled(status, body, now_ns).get(order.order_id)
+        if unknown is None:
+            self._unheard.add(order.id)
+        elif not unknown:
             order.unknown_ns = 0
         elif not order.unknown_ns:
             order.unknown_ns = now_ns
@@ -246,14 +251,16 @@ class Lookups:
             return
         for order in orders:
             order.asking = False
+            heard = order.id not in self._unheard
+            self._unheard.discard(order.id)
             if self._desk.by_id.get(order.id) is not order:
                 # Done meanwhile, and its row is another's.
                 continue
             if order.order_id in found:
                 order.unknown_ns = 0
-            self._cycle_done(order, now_ns, whole=not trades.next_cursor)
+            self._cycle_done(order, now_ns, whole=not trades.next_cursor, heard=heard)
 
-    def _cycle_done(self, order: Order, now_ns: int, *, whole: bool) -> None:
+    def _cycle_done(self, order: Order, now_ns: int, *, whole: bool, heard: bool) -> None:
         """Judge an order after a whole cycle of questions."""
         window_ns = self._params.unknown_window_ns
         # A listing may lag behind the match that an answer told of: not at once.
@@ -261,7 +268,7 @@ class Lookups:
         if whole and not order.open and now_ns - told_ns >= self._params.answer_timeout_ns:
             self._desk.trades_listed(order)
         if order.state == OrderState.UNKNOWN:
-            if whole and order.unknown_ns and now_ns - order.unknown_ns >= window_ns:
+            if whole and heard and order.unknown_ns and now_ns - order.unknown_ns >= window_ns:
                 self._desk.hear(order, Heard.GONE, now_ns)
             self._again(order, now_ns)
             if not order.open:

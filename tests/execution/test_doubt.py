@@ -1,6 +1,8 @@
 """What happens while something is in doubt: fills heard before a restart has listed its trades,
 and orders whose fate must be looked up although something else always wants the turn."""
 
+from lowlat.core.layout import OrderState
+
 SECOND = 1_000_000_000
 MS = 1_000_000
 
@@ -110,3 +112,24 @@ def test_listing_that_is_lost_is_asked_for_again(make_desk):
     assert len(desk.engine.desk.unsettled) == 3, "nothing is decided without a listing"
     desk.run(80, SECOND // 2)
     assert not desk.engine.desk.unsettled
+
+
+def test_venue_that_hears_no_cancels_for_a_while_does_not_begin_the_wait_anew(make_desk):
+    """An order unknown for 20 s, then 20 s of refused cancels: the next whole cycle ends it."""
+    desk = make_desk()
+    desk.wish(desk.intent(price_e4=4600, size=10))
+    ((key, _),) = desk.posts()
+    desk.engine.on_lost(key, desk.clock.now_ns)
+    order = desk.order()
+    desk.run(20, SECOND)
+    since_ns = order.unknown_ns
+    reply = desk._reply
+    desk._reply = lambda request: (
+        ({"error": "service not ready"}, 425) if request[:6] == b"DELETE" else reply(request)
+    )
+    desk.run(20, SECOND)
+    assert order.state == OrderState.UNKNOWN, "no cancel was heard when the time was up"
+    assert order.unknown_ns == since_ns > 0
+    desk._reply = reply
+    desk.run(5, SECOND)
+    assert not order.open
