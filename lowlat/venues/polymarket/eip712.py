@@ -8,8 +8,10 @@ from typing import Final, NoReturn
 
 import coincurve
 import sha3
+from coincurve._libsecp256k1 import ffi, lib
 
 from lowlat.core.errors import ConfigError
+from lowlat.venues.polymarket._sign import RawKey
 
 __all__ = [
     "AMOY",
@@ -88,15 +90,15 @@ class SigningKey:
 
     def __init__(self, private_key: bytes) -> None:
         """Load 32 bytes; ConfigError without quoting them when they are no key."""
-        self._key = _load_key(private_key)
-        point = self._key.public_key.format(compressed=False)
+        key = _load_key(private_key)
+        self._key = _raw_key(key)
+        point = key.public_key.format(compressed=False)
         self.address = keccak256(point[1:])[12:]
         self.address_text = address_text(self.address)
 
     def sign(self, digest: bytes) -> bytes:
         """Sign a digest: r, s (low), v as 27 or 28. Deterministic (RFC 6979), some 35 us."""
-        raw: bytes = self._key.sign_recoverable(digest, hasher=None)
-        return raw[:64] + (b"\x1c" if raw[64] else b"\x1b")
+        return self._key.sign(digest)
 
     def __repr__(self) -> str:
         return f"SigningKey(address={self.address_text}, key=***)"
@@ -114,6 +116,16 @@ def _load_key(private_key: bytes) -> coincurve.PrivateKey:
     except ValueError:
         pass
     raise ConfigError("private key is zero or beyond the curve order, expected a valid scalar")
+
+
+def _raw_key(key: coincurve.PrivateKey) -> RawKey:
+    """Bind a key to the functions of the library that coincurve has loaded."""
+    sign = ffi.addressof(lib, "secp256k1_ecdsa_sign_recoverable")
+    serialize = ffi.addressof(lib, "secp256k1_ecdsa_recoverable_signature_serialize_compact")
+    context, *functions = (
+        int(ffi.cast("uintptr_t", each)) for each in (key.context.ctx, sign, serialize)
+    )
+    return RawKey(key.secret, key.context, context, *functions)
 
 
 def _is_hex(digits: str) -> bool:
