@@ -79,7 +79,7 @@ class GroupDesk:
         self._table = table
         self._params = params
         self._drop = drop
-        self._pending: dict[int, tuple[int, dict[int, IntentRecord]]] = {}
+        self.pending: dict[int, tuple[int, dict[int, IntentRecord]]] = {}
         self._free_rows = deque(range(table.rows))
         self._retired: deque[Group] = deque()
         self.by_id: dict[int, Group] = {}
@@ -91,13 +91,13 @@ class GroupDesk:
         if intent.group in self.by_id:
             self._drop(intent, Refused(Rule.DUPLICATE), now_ns)
             return
-        _, legs = self._pending.setdefault(intent.group, (now_ns, {}))
+        _, legs = self.pending.setdefault(intent.group, (now_ns, {}))
         if intent.leg in legs:
             self._drop(intent, Refused(Rule.DUPLICATE), now_ns)
             return
         legs[intent.leg] = intent
         if len(legs) == intent.legs:
-            del self._pending[intent.group]
+            del self.pending[intent.group]
             self._open([legs[leg] for leg in sorted(legs)], now_ns)
 
     def _open(self, intents: list[IntentRecord], now_ns: int) -> None:
@@ -199,9 +199,9 @@ class GroupDesk:
     def turn(self, now_ns: int) -> int:
         """Act on deadlines; return how many groups were looked at."""
         worked = 0
-        for group_id, (since_ns, legs) in list(self._pending.items()):
+        for group_id, (since_ns, legs) in list(self.pending.items()):
             if now_ns - since_ns > _PENDING_NS:
-                del self._pending[group_id]
+                del self.pending[group_id]
                 worked += 1
                 for intent in legs.values():
                     self._drop(intent, Refused(Rule.GROUP_INCOMPLETE), now_ns)

@@ -24,19 +24,21 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cancels_burst: int = 120
     intents_per_turn: int = 16
     # ------------------------------------------------------------------ templates
-    templates_max: int = 2_048
+    templates_max: int = 3_072
     template_rungs_e6: tuple[int, ...] = (10_000_000, 20_000_000, 50_000_000, 100_000_000)
     """Sizes kept signed, floored to the ladder of the tick; risk should size onto them."""
     template_fill_or_kill: bool = False
     """Keep FOK requests rendered; otherwise FAK. The other type costs a rendering."""
     template_reach_ticks: int = 2
     """Ticks on either side of the touch that are kept signed."""
+    template_edge_ticks: int = 8
+    """Ticks that far on the good side of the touch are too: an edge is a touch that jumps there."""
     template_age_max_ns: int = 60 * _S
-    template_renew_s: int = 1
+    template_renew_s: int = 3
     """Idle turns renew the HMAC of templates older than this."""
     template_stale_s: int = 5
     """A template taken with an older HMAC is renewed on the spot."""
-    hot_max: int = 64
+    hot_max: int = 128
     """(instrument, action) pairs kept signed."""
     hot_ttl_ns: int = 60 * _S
     # ------------------------------------------------------------------ doubt

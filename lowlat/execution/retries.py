@@ -23,11 +23,11 @@ class Retries:
     def __init__(self, salts: Salts, params: ExecutorParams) -> None:
         self._salts = salts
         self._params = params
-        self._waiting: list[tuple[int, IntentRecord, int]] = []
+        self.waiting: list[tuple[int, IntentRecord, int]] = []
         self._spent: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def offer(self, order: Order, now_ns: int) -> bool:
         """Take an order for another try; False when it has had enough or the budget is spent."""
@@ -42,15 +42,15 @@ class Retries:
         # Uniform between half and one and a half of the mean, so that clients do not march.
         delay_ns = self._params.retry_delay_ns
         wait_ns = delay_ns // 2 + (delay_ns * self._salts.next_salt() >> _SALT_BITS)
-        self._waiting.append((now_ns + wait_ns, intent_of(order), order.retries + 1))
+        self.waiting.append((now_ns + wait_ns, intent_of(order), order.retries + 1))
         return True
 
     def due(self, now_ns: int) -> list[tuple[IntentRecord, int]]:
         """Return and forget what may go now: intent and the number of the try."""
-        if not self._waiting:
+        if not self.waiting:
             return []
-        ready = [(intent, count) for at, intent, count in self._waiting if now_ns >= at]
-        self._waiting = [each for each in self._waiting if now_ns < each[0]]
+        ready = [(intent, count) for at, intent, count in self.waiting if now_ns >= at]
+        self.waiting = [each for each in self.waiting if now_ns < each[0]]
         return ready
 
 

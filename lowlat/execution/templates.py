@@ -87,6 +87,7 @@ class TemplatePool:
         self._hot_at = 0
         self._ring: list[Ready] = []
         self._ring_at = 0
+        self._renews_first = False
         self._last_ms = 0
         self.signed = 0
         self.renewed = 0
@@ -231,7 +232,11 @@ class TemplatePool:
         while self._todo:
             if self._sign_next(self._todo.pop(), now_ns):
                 return 1
-        return self._renew_one(now_ns) or self._plan_one(now_ns)
+        # In turns: books move all the time and seconds pass all the time.
+        self._renews_first = not self._renews_first
+        if self._renews_first:
+            return self._renew_one(now_ns) or self._plan_one(now_ns)
+        return self._plan_one(now_ns) or self._renew_one(now_ns)
 
     def _sign_next(self, key: Key, now_ns: int) -> bool:
         instrument, action, maker_e6, taker_e6 = key
@@ -328,7 +333,7 @@ class TemplatePool:
         touch_e4 = view.best_ask_e4(outcome) if buy else view.best_bid_e4(outcome)
         hot.prices_e4 = {each: end for each, end in hot.prices_e4.items() if now_ns < end}
         wanted: dict[Key, None] = {}
-        for price_e4 in [*self._near(touch_e4, tick_e4), *hot.prices_e4]:
+        for price_e4 in [*self._near(touch_e4, tick_e4, buy=buy), *hot.prices_e4]:
             if not tick_e4 <= price_e4 <= ONE_E4 - tick_e4 or price_e4 % tick_e4:
                 continue
             for size_e6 in rungs:
@@ -346,13 +351,15 @@ class TemplatePool:
                         wanted[hot.instrument, action, *deep] = None
         return wanted
 
-    def _near(self, touch_e4: int, tick_e4: int) -> list[int]:
-        """Return the touch and the ticks around it, nearest first."""
+    def _near(self, touch_e4: int, tick_e4: int, *, buy: bool) -> list[int]:
+        """Return the touch, the ticks around it and those of an edge, nearest first."""
         if touch_e4 == NO_PRICE_E4:
             return []
         steps = range(1, self._params.template_reach_ticks + 1)
         around = [touch_e4 + sign * step * tick_e4 for step in steps for sign in (1, -1)]
-        return [touch_e4, *around]
+        better = -tick_e4 if buy else tick_e4
+        edge = range(self._params.template_reach_ticks + 1, self._params.template_edge_ticks + 1)
+        return [touch_e4, *around, *(touch_e4 + better * step for step in edge)]
 
 
 def _deep_amounts(spend_e6: int, worst_price_e4: int, tick_e4: int) -> Amounts | None:

@@ -12,6 +12,8 @@ from lowlat.venues.polymarket.orders import PostParams
 SECOND = 1_000_000_000
 FAK = PostParams(lo.OrderType.FAK)
 FOK = PostParams(lo.OrderType.FOK)
+KEPT = 44
+"""Four sizes at the touch, two ticks around it and six more on the good side."""
 TEN = Amounts(4_600_000, 10_000_000)
 
 
@@ -47,6 +49,23 @@ def test_ladder_around_the_touch_and_the_walked_cost_are_kept(desk, pool):
     assert {4400, 4500, 4600, 4700, 4800} <= prices
     sizes = {key[3] for key in pool.ready if key[2] * 10_000 // key[3] == 4600}
     assert sizes == {10_000_000, 20_000_000, 50_000_000, 100_000_000}
+
+
+def test_edge_that_a_falling_ask_opens_is_signed_for(desk, pool):
+    desk.book(0, [(3700, 500)], [(3800, 120)])
+    desk.wish(desk.intent(price_e4=3800, size=50, order_type=int(lo.OrderType.FAK)))
+    assert (pool.hits, pool.misses) == (1, 0)
+
+
+def test_parked_turns_prepare_several_orders_within_a_bound(desk):
+    desk.engine.nominate(0, lo.Action.BUY)
+    desk.turn(2, step_ns=1_000)
+    before = desk.engine.pool.signed
+    desk.turn(1, step_ns=1_000)
+    assert desk.engine.pool.signed - before <= 1
+    before = desk.engine.pool.signed
+    desk.turn(1, step_ns=1_000_000)
+    assert 1 < desk.engine.pool.signed - before <= 16
 
 
 def test_walk_over_levels_is_kept_as_its_cost_in_cents(make_desk):
@@ -93,15 +112,15 @@ def test_idle_turn_signs_at_most_once(desk):
         assert pool.signed - before <= 1
         if not worked:
             break
-    assert pool.signed == len(pool) == 20
+    assert pool.signed == len(pool) == KEPT
 
 
 def test_second_is_renewed_in_idle_turns(desk, pool):
-    desk.clock.now_ns += SECOND
+    desk.clock.now_ns += 3 * SECOND
     assert fill(desk) == len(pool)
     second = desk.clock.wall_ns() // SECOND
     assert f"POLY_TIMESTAMP: {second}\r\n".encode() in take(desk).request
-    assert pool.signed == 20
+    assert pool.signed == KEPT
 
 
 def test_stale_second_is_renewed_on_the_spot(desk, pool):
@@ -133,7 +152,7 @@ def test_orders_die_with_what_they_were_signed_for(desk, pool, change):
         desk.book(0, [(4500, 500)], [(4600, 120), (4700, 200)], generation=generation)
     fill(desk)
     new = {ready.template.order_id for ready in pool.ready.values()}
-    assert len(new) == 20
+    assert len(new) == KEPT
     assert not old & new
 
 
@@ -142,7 +161,7 @@ def test_tick_change_leaves_no_order_off_the_ladder(desk, pool):
     desk.book(0, [(4500, 500)], [(4600, 120)], tick_e4=10)
     fill(desk)
     assert {key[3] % 10_000_000 for key in pool.ready} == {0}
-    assert {key[2] * 10_000 // key[3] for key in pool.ready} == {4580, 4590, 4600, 4610, 4620}
+    assert {key[2] * 10_000 // key[3] for key in pool.ready} == {*range(4520, 4621, 10)}
 
 
 def test_interest_that_ends_frees_the_pool(desk, pool):
