@@ -55,6 +55,18 @@ def test_a_plain_order_and_its_reports_enter_no_python_of_risk():
     assert len(rig.engine.state.own) == 0
 
 
+def test_a_wish_whose_order_is_over_is_a_duplicate_all_the_same():
+    rig = Rig(limits=LimitsParams(duplicate_window_ns=100 * MS))
+    rig.market()
+    assert rig.decide(0, 10, 4000).approved
+    rig.report(ReportKind.REJECT, rig.intended[0], OrderState.UNMATCHED)
+    rig.turn(99 * MS)
+    rig.decide(0, 10, 4000)
+    assert rig.rules[-1] == ("DUPLICATE", 0)
+    rig.turn(MS)
+    assert rig.decide(0, 10, 4000).approved
+
+
 def test_an_idle_turn_with_nothing_due_enters_no_python_of_risk():
     rig = Rig()
     rig.market()

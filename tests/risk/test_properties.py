@@ -169,7 +169,8 @@ def answer(rig, oracle, step):
     intent, held = list(oracle.open.values())[pick % len(oracle.open)]
     if what in LIVE_REPORTS:
         kind, state = LIVE_REPORTS[what]
-        rig.report(kind, intent, state, reserved_e6=held, size_e6=intent.size_e6)
+        filled_e6 = E6 * (kind != ReportKind.SENDING)
+        rig.report(kind, intent, state, reserved_e6=held, filled_e6=filled_e6)
         return
     del oracle.open[intent.id]
     if what == "kill" or intent.action:
