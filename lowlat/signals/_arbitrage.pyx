@@ -83,14 +83,17 @@ cdef class Leg(Look):
     cdef public int64_t next_ns
     cdef Event _event
     cdef object _module
-    cdef const int64_t[::1] _costs
+    cdef const int64_t *_costs
     cdef int64_t _margin_e6
 
     def __init__(self, row, costs, int64_t margin_e6, module):
         """Take a MarketRow, the cost of a share at each price, and the module that acts."""
-        self._costs = costs
-        if self._costs.shape[0] != ONE_E4 + 1:
-            raise ValueError(f"costs of {self._costs.shape[0]} prices, expected {ONE_E4 + 1}")
+        cdef const int64_t[::1] prices = costs
+        if prices.shape[0] != ONE_E4 + 1:
+            raise ValueError(f"costs of {prices.shape[0]} prices, expected {ONE_E4 + 1}")
+        # Not the view: one for each of thousands of markets would be a megabyte of views over one
+        # table, which ``costs`` keeps alive and nobody resizes.
+        self._costs = &prices[0]
         self.row = row
         self.market = row.market
         self.costs = costs
