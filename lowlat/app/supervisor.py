@@ -57,6 +57,7 @@ NAME: Final = SUPERVISOR
 HEARTBEAT_EVERY_S: Final = 0.1
 KILL_WAIT_S: Final = 5.0
 _OWN_STATS: Final = StatsShape(counters=256, histograms=2, errors=16)
+_COMING: Final = UNDER_WAY - {ChildState.WAITING}
 _NS: Final = 1_000_000_000
 _log: Final = logging.getLogger(__name__)
 
@@ -189,6 +190,9 @@ class Supervisor:
                     progress(f"starting {seat.spec.name}")
                 self._spawn(seat)
             self._raise_failed()
+            if seats and all(seat.state not in _COMING for seat in self._seats.values()):
+                names = ", ".join(seat.spec.name for seat in seats)
+                raise SpawnError(f"{names}: what they start behind will never be READY")
             if not seats and all(seat.state not in UNDER_WAY for seat in self._seats.values()):
                 return
             self.turn(HEARTBEAT_EVERY_S)

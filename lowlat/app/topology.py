@@ -222,10 +222,20 @@ def process_of(topology: Mapping[str, ProcessConfig], role: str) -> str:
 
 
 def start_after(topology: Mapping[str, ProcessConfig], name: str) -> tuple[str, ...]:
-    """Return the processes that must be READY before this one is started."""
+    """Return the processes that must be READY before this one is started.
+
+    Roles that share processes criss-cross may each want the other first: then the one with the
+    earlier role starts first, so that nobody waits in a circle.
+    """
     wanted = {role for own in topology[name].engines for role in _AFTER.get(own, ())}
     found = {process_of(topology, role) for role in wanted} - {name}
-    return tuple(each for each in topology if each in found)
+    rank = _rank(topology[name])
+    return tuple(each for each in topology if each in found and _rank(topology[each]) < rank)
+
+
+def _rank(process: ProcessConfig) -> int:
+    """Return the place of its earliest role in the order of starting."""
+    return min(_ROLES.index(role) for role in process.engines)
 
 
 def stats_shape_of(roles: Collection[str]) -> StatsShape:

@@ -30,6 +30,7 @@ __all__ = ["ROLES", "ProcessEngines"]
 ROLES: Final = ("metadata", "binance", "prices", "polymarket", *DECIDING)
 """Every role, in the order in which engines of one process start and turn."""
 
+_DECIDES: Final = frozenset({"signals", "risk"})
 _Feed = MetadataEngine | BinanceFeed | PricesFeed | PolymarketFeed
 
 
@@ -102,7 +103,9 @@ class ProcessEngines:
         """Return the roles that do not work yet; READY is said when there is none."""
         found = [feed.name for feed in self._feeds() if not feed.ready]
         trading = self.trading
-        if "risk" in self.roles and trading.risk.state.waiting and "executor" not in self.roles:
+        # Beside a feed it may have to be READY before the executor can be: it says so itself then,
+        # by deciding nothing until the account is known.
+        if self.roles <= _DECIDES and "risk" in self.roles and trading.risk.state.waiting:
             found.append("risk")
         if "executor" in self.roles and not (trading.executor.ready and self.user.is_open):
             found.append("executor")

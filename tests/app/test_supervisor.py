@@ -445,3 +445,13 @@ def test_child_stopped_on_its_way_to_ready_is_replaced(instance):
         sup.kill(["x"])
         turn_until(sup, lambda: state_of(sup, "x").restarts == 2, 20)
         turn_until(sup, lambda: state_of(sup, "x").state is ChildState.READY, 20)
+
+
+def test_children_that_wait_for_each_other_are_named_not_waited_for(instance):
+    specs = [
+        spec("free", POLITE, after=()),
+        spec("hen", POLITE, after=("egg",)),
+        spec("egg", POLITE, after=("hen",)),
+    ]
+    with supervisor(instance, *specs) as sup, pytest.raises(SpawnError, match=r"hen, egg: .*never"):
+        sup.start()

@@ -1,5 +1,6 @@
 """Topologies: what is refused, what is shipped, who starts behind whom."""
 
+import random
 import re
 import tomllib
 
@@ -170,6 +171,23 @@ def test_processes_start_behind_those_whose_state_they_read():
         assert free, left
         order += free
         left = {name: place for name, place in left.items() if name not in free}
+
+
+def test_roles_that_share_processes_criss_cross_never_wait_in_a_circle():
+    """Every way to give the roles to processes has an order in which all of them start."""
+    draw = random.Random(7)
+    for _ in range(300):
+        groups = {}
+        for role in ROLES:
+            groups.setdefault(f"p{draw.randrange(4)}", []).append(role)
+        topology = {RECORDER: ProcessConfig((RECORDER,))}
+        topology |= {name: ProcessConfig(tuple(roles)) for name, roles in groups.items()}
+        check_topology(topology)
+        started = set()
+        while len(started) < len(topology):
+            free = {each for each in topology if set(start_after(topology, each)) <= started}
+            assert free - started, topology
+            started |= free
 
 
 def test_children_halt_orders_when_books_checks_or_account_are_gone():

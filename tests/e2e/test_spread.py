@@ -20,7 +20,13 @@ from kill_table import (
 from rig import Rig
 
 from lowlat.app.postmortem import read_bundles
-from lowlat.app.topology import fit_cores, load_topology
+from lowlat.app.topology import (
+    RECORDER,
+    ProcessConfig,
+    check_topology,
+    fit_cores,
+    load_topology,
+)
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm.places import segment_names
 
@@ -54,6 +60,39 @@ def test_spread_trades_on_two_cores_and_agrees_with_the_venue(spread, instance, 
         assert row["restarts"] == 0
         assert row["rss"] > 1 << 20
     assert segment_names(instance) == []
+
+
+GROUPS = {
+    "feeds together, deciders together": {
+        "feeds": ("metadata", "binance", "prices", "polymarket"),
+        "deciders": ("signals", "risk"),
+        "executor": ("executor",),
+    },
+    "a path without its executor": {
+        "others": ("metadata", "binance", "prices"),
+        "path": ("polymarket", "signals", "risk"),
+        "executor": ("executor",),
+    },
+    "an executor that decides": {
+        "feeds": ("metadata", "binance", "prices", "polymarket", "signals"),
+        "hand": ("risk", "executor"),
+    },
+}
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("what", GROUPS)
+def test_any_grouping_of_roles_trades_and_agrees(instance, home, what):
+    groups = {name: ProcessConfig(roles) for name, roles in GROUPS[what].items()}
+    topology = {RECORDER: ProcessConfig((RECORDER,), tick_ms=3), **groups}
+    check_topology(topology)
+    with Rig(instance, home, seed=6, topology=topology) as rig:
+        decides_again(rig, 40)
+        rig.turn_until(lambda: rig.reading().counter("executor.orders") > 3, 20, "orders")
+        found = rig.drain()
+        assert_every_signal_has_one_decision(rig)
+        assert_nothing_lost(rig)
+    assert found.holds, found.differences()
 
 
 @pytest.mark.kill
