@@ -53,11 +53,26 @@ def forms(secrets):
     return {name: value for name, value in found.items() if len(value) >= 8}
 
 
+def left_behind(rig, home):
+    """Yield each file but the two that hold credentials, which only their owner may read.
+
+    The second cancels, so it must hold nothing that signs.
+    """
+    keys = {rig.account.credentials_file, rig.account.cancel_credentials_file}
+    for path in keys:
+        assert path.stat().st_mode & 0o077 == 0, path
+    cancels = rig.account.cancel_credentials_file.read_bytes()
+    for form, value in forms(rig.secrets).items():
+        assert not form.startswith("key") or value not in cancels, form
+    for path in home.rglob("*"):
+        if path.is_file() and path not in keys:
+            yield path
+
+
 def places(rig, home):
     """Yield everything that outlives or leaves the process: name and bytes."""
-    for path in home.rglob("*"):
-        if path.is_file() and path != rig.account.credentials_file:
-            yield str(path), path.read_bytes()
+    for path in left_behind(rig, home):
+        yield str(path), path.read_bytes()
     for name in segment_names(rig.instance):
         yield name, Path(segment_file(rig.instance, name)).read_bytes()
     for name in ("sim", "recorder", "engine"):
@@ -120,10 +135,9 @@ def test_crash_while_signing_shows_no_secret(instance, home):
         assert "ZeroDivisionError: signing with" in log
         assert "Traceback" in log
         wanted = forms(rig.secrets)
-        for path in home.rglob("*"):
-            if path.is_file() and path != rig.account.credentials_file:
-                data = path.read_bytes()
-                for form, value in wanted.items():
-                    assert value not in data, f"{form} is in {path}"
+        for path in left_behind(rig, home):
+            data = path.read_bytes()
+            for form, value in wanted.items():
+                assert value not in data, f"{form} is in {path}"
     finally:
         assert segment_names(instance) == []
