@@ -6,20 +6,21 @@ them and `lowlat clean` end them; a pid alone proves nothing, so each carries it
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from lowlat.core.errors import SegmentError
-from lowlat.shm.locks import Identity, boot_id
-from lowlat.shm.places import check_instance
+from lowlat.shm.locks import Identity, boot_id, probe_lock
+from lowlat.shm.places import check_instance, instance_dir, segment_names
 
 __all__ = [
     "ChildRecord",
     "forget_children",
     "living_children",
+    "living_holders",
     "save_children",
     "state_dir",
     "state_root",
@@ -93,6 +94,15 @@ def living_children(instance: str) -> list[ChildRecord]:
     except msgspec.MsgspecError as error:
         raise SegmentError(f"{path} is damaged ({error}): remove it") from error
     return [each for each in found if each.boot_id == boot_id() and each.alive]
+
+
+def living_holders(instance: str) -> Iterator[tuple[str, Identity]]:
+    """Yield each segment that a living process writes, and that process."""
+    directory = instance_dir(instance)
+    for name in segment_names(instance):
+        holder = probe_lock(directory, name)
+        if holder is not None and holder.alive:
+            yield name, holder
 
 
 def forget_children(instance: str) -> None:

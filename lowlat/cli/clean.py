@@ -43,18 +43,14 @@ def clean(instance: Instance = "demo") -> None:
 
 def _orphans(instance: str) -> Iterator[tuple[str, int]]:
     """Yield processes of the instance that still run: noted children, and writers of segments."""
-    from lowlat.app.state import living_children
-    from lowlat.shm import places
-    from lowlat.shm.locks import probe_lock
+    from lowlat.app.state import living_children, living_holders
 
     seen = {os.getpid()}
     for record in living_children(instance):
         seen.add(record.pid)
         yield record.name, record.pid
-    directory = places.instance_dir(instance)
-    for name in places.segment_names(instance):
-        holder = probe_lock(directory, name)
-        if holder is not None and holder.alive and holder.pid not in seen:
+    for name, holder in living_holders(instance):
+        if holder.pid not in seen:
             seen.add(holder.pid)
             yield holder.name or name, holder.pid
 

@@ -45,17 +45,13 @@ def profile(
 
 def find(instance: str, process: str) -> int:
     """Return the pid of a living process; raises ConfigError that names those there are."""
-    from lowlat.shm import places
-    from lowlat.shm.locks import probe_lock
+    from lowlat.app.state import living_holders
 
-    living: dict[str, int] = {}
-    directory = places.instance_dir(instance)
-    for name in places.segment_names(instance):
-        if not name.startswith("stats."):
-            continue
-        holder = probe_lock(directory, name)
-        if holder is not None and holder.alive:
-            living[name.removeprefix("stats.")] = holder.pid
+    living = {
+        name.removeprefix("stats."): holder.pid
+        for name, holder in living_holders(instance)
+        if name.startswith("stats.")
+    }
     if process not in living:
         there = ", ".join(sorted(living)) or "none"
         raise ConfigError(

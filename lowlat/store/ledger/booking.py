@@ -1,10 +1,9 @@
 """Fills and lots from what reports say, inside the transaction of their batch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, bindparam, or_, select, update
 
 from lowlat.core.layout import Action
 from lowlat.store.ledger.lots import FAILED, RECONCILED, SOLD, Closing, Lot, TokenLots
@@ -59,8 +58,8 @@ class FillChange(NamedTuple):
 class Booking:
     """Keeps the open lots of the tokens in use; writes a batch's changes together."""
 
-    def __init__(self, engine: Engine) -> None:
-        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    def __init__(self, insert: Callable[[Table], Any]) -> None:
+        """``insert`` makes the dialect's INSERT, which knows ON CONFLICT."""
         statement = insert(FILLS)
         added = {
             name: FILLS.c[name] + statement.excluded[name]

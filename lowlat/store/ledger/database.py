@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from lowlat.core.errors import ConfigError, LedgerError
 
-__all__ = ["NEWEST", "open_database"]
+__all__ = ["NEWEST", "open_database", "said"]
 
 NEWEST: Final = "0001"
 """The newest migration."""
@@ -58,8 +58,7 @@ def open_database(url: str, password_file: str = "") -> Engine:
         _migrate(engine, parsed, shown)
     except SQLAlchemyError as error:
         engine.dispose()
-        said = f"{type(error).__name__}: {_first_line(error)}"
-        raise LedgerError(f"ledger {shown}: {said}") from error
+        raise LedgerError(f"ledger {shown}: {said(error)}") from error
     except LedgerError:
         engine.dispose()
         raise
@@ -147,5 +146,6 @@ def _back_up(path: Path, revision: str) -> None:
         source.close()
 
 
-def _first_line(error: SQLAlchemyError) -> str:
-    return str(error).split("\n", 1)[0]
+def said(error: SQLAlchemyError) -> str:
+    """Return what the database said in one line: the rest are statements and their values."""
+    return f"{type(error).__name__}: " + str(error).split("\n", 1)[0]

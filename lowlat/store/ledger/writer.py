@@ -35,6 +35,7 @@ from lowlat.store.journal import Decided
 from lowlat.store.journal_file import Batch, EntryKind
 from lowlat.store.ledger import schema
 from lowlat.store.ledger.booking import Booking, FillChange
+from lowlat.store.ledger.database import said
 from lowlat.store.ledger.words import hex_id, module_of, token_of, trade_of
 
 __all__ = ["Ledger"]
@@ -57,7 +58,7 @@ class Ledger:
         self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         self._lives: dict[str, int] = {}
         self._cursors: dict[tuple[int, str], int] = {}
-        self._booking = Booking(engine)
+        self._booking = Booking(self._insert)
         self._upserts: dict[str, Insert] = {}
 
     def close(self) -> None:
@@ -80,7 +81,7 @@ class Ledger:
                 self._set_position(connection, number, "reports", batch.epoch, batch.position)
         except SQLAlchemyError as error:
             self._forget()
-            raise _unwritten(error) from error
+            raise LedgerError(f"the ledger did not take a batch: {said(error)}") from error
         self._cursors[number, "reports"] = batch.position
         return True
 
@@ -171,7 +172,7 @@ class Ledger:
                 self._set_position(connection, number, "decisions", epoch, last)
         except SQLAlchemyError as error:
             self._forget()
-            raise _unwritten(error) from error
+            raise LedgerError(f"the ledger did not take a batch: {said(error)}") from error
         self._cursors[number, "decisions"] = last
         return len(fresh)
 
@@ -382,8 +383,3 @@ def _decision(data: bytes, life: int, wall_ms: int) -> dict[str, Any]:
         "wall_ms": wall_ms,
     }
     return row
-
-
-def _unwritten(error: SQLAlchemyError) -> LedgerError:
-    first = str(error).split("\n", 1)[0]
-    return LedgerError(f"the ledger did not take a batch: {type(error).__name__}: {first}")
