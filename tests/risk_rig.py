@@ -11,7 +11,9 @@ from lowlat.core.layout import (
     ORDER_ROW,
     POSITION_ROW,
     REPORT,
+    SCORE_ROW,
     SIGNAL,
+    STAKE_ROW,
     OrderRow,
     OrderState,
     ReportKind,
@@ -48,6 +50,8 @@ class Rig:
         self.orders = Table(ORDER_ROW, 32)
         self.groups = Table(GROUP_ROW, 16)
         self.exposure = Table(EXPOSURE_ROW, 32)
+        self.scores = Table(SCORE_ROW, 8)
+        self.stakes = Table(STAKE_ROW, 64)
         self.decided_before = self.intended_before = None
         self.halt = 0
         self.pulled = []
@@ -78,6 +82,8 @@ class Rig:
                 intents=self.intents,
                 decisions=self.decisions,
                 exposure=self.exposure,
+                scores=self.scores,
+                stakes=self.stakes,
                 clock=world.clock,
                 halted=lambda: self.halt,
                 pull_halt=lambda code, reason: self.pulled.append((code, reason)),

@@ -18,7 +18,7 @@ from lowlat.app.reload_rules import TIGHTER
 from lowlat.app.topology import process_of
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import LayoutError, SegmentError
-from lowlat.core.layout import OrderState
+from lowlat.core.layout import ExposureScope, OrderState
 from lowlat.shm import _core
 from lowlat.shm.attach import Attached
 
@@ -137,7 +137,8 @@ def _limit(key: str, value: float | bool, use: _Use) -> ArmedLimit:
 def _use(attached: Attached) -> _Use:
     exposure, versions = attached.tables["exposure"].snapshot()
     total = exposure[0] if versions[0] > 0 else None
-    markets = exposure[1:][versions[1:] > 0]
+    rows = exposure[1:][versions[1:] > 0]
+    markets = rows[rows["scope"] == int(ExposureScope.MARKET)]
     orders, versions = attached.tables["orders"].snapshot()
     orders = orders[versions > 0]
     sent_ns = orders["sent_ns"]

@@ -22,6 +22,7 @@ from lowlat.core.layout import (
     BookFlag,
     BookRow,
     Coin,
+    ExposureScope,
     GroupRow,
     GroupState,
     Known,
@@ -350,7 +351,8 @@ def limit_lines(attached: Attached, markets: dict[int, MarketRow]) -> list[Limit
     """Return the total limit, then each market's, most used first."""
     rows, versions = attached.tables["exposure"].snapshot()
     found = []
-    for index in (versions > 0).nonzero()[0].tolist():
+    about = (versions > 0) & (rows["scope"] <= int(ExposureScope.TOTAL))
+    for index in about.nonzero()[0].tolist():
         used_e6, limit_e6 = int(rows[index]["worst_loss_e6"]), int(rows[index]["limit_e6"])
         market = int(rows[index]["market"])
         name = slug(markets.get(market), market) if index else "all markets together"

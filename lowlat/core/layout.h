@@ -1000,7 +1000,13 @@ typedef struct {
     int64_t changed_ns;
     uint32_t market;
     uint32_t generation;
-    uint8_t tail_reserved[48];
+    int64_t trailing_peak_e6;
+    int64_t day;
+    uint64_t key;
+    uint16_t scope;
+    uint16_t spare;
+    uint32_t members;
+    uint8_t tail_reserved[16];
 } ll_exposure_row;
 _Static_assert(offsetof(ll_exposure_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_exposure_row, epoch) == 8, "epoch");
@@ -1015,6 +1021,12 @@ _Static_assert(offsetof(ll_exposure_row, equity_peak_e6) == 56, "equity_peak_e6"
 _Static_assert(offsetof(ll_exposure_row, changed_ns) == 64, "changed_ns");
 _Static_assert(offsetof(ll_exposure_row, market) == 72, "market");
 _Static_assert(offsetof(ll_exposure_row, generation) == 76, "generation");
+_Static_assert(offsetof(ll_exposure_row, trailing_peak_e6) == 80, "trailing_peak_e6");
+_Static_assert(offsetof(ll_exposure_row, day) == 88, "day");
+_Static_assert(offsetof(ll_exposure_row, key) == 96, "key");
+_Static_assert(offsetof(ll_exposure_row, scope) == 104, "scope");
+_Static_assert(offsetof(ll_exposure_row, spare) == 106, "spare");
+_Static_assert(offsetof(ll_exposure_row, members) == 108, "members");
 _Static_assert(sizeof(ll_exposure_row) == 128, "ll_exposure_row");
 
 #define LL_KIND_INTEREST_ROW 29
@@ -1038,5 +1050,81 @@ _Static_assert(offsetof(ll_interest_row, used) == 24, "used");
 _Static_assert(offsetof(ll_interest_row, spare) == 28, "spare");
 _Static_assert(offsetof(ll_interest_row, markets) == 32, "markets");
 _Static_assert(sizeof(ll_interest_row) == 512, "ll_interest_row");
+
+#define LL_KIND_SCORE_ROW 30
+typedef struct {
+    uint64_t seq;
+    uint32_t epoch;
+    uint16_t slot_kind;
+    uint16_t slot_flags;
+    uint64_t id;
+    int64_t day;
+    int64_t realized_day_e6;
+    int64_t open_e6;
+    int64_t loss_limit_e6;
+    int64_t budget_e6;
+    int64_t used_e6;
+    int64_t promised_e6;
+    int64_t realized_e6;
+    int64_t promised_open_e6;
+    int64_t crossed_e6;
+    uint64_t fills;
+    uint64_t lots;
+    uint32_t damp_ppm;
+    uint32_t state;
+    uint8_t module[16];
+    uint8_t tail_reserved[48];
+} ll_score_row;
+_Static_assert(offsetof(ll_score_row, seq) == 0, "seq");
+_Static_assert(offsetof(ll_score_row, epoch) == 8, "epoch");
+_Static_assert(offsetof(ll_score_row, slot_kind) == 12, "slot_kind");
+_Static_assert(offsetof(ll_score_row, slot_flags) == 14, "slot_flags");
+_Static_assert(offsetof(ll_score_row, id) == 16, "id");
+_Static_assert(offsetof(ll_score_row, day) == 24, "day");
+_Static_assert(offsetof(ll_score_row, realized_day_e6) == 32, "realized_day_e6");
+_Static_assert(offsetof(ll_score_row, open_e6) == 40, "open_e6");
+_Static_assert(offsetof(ll_score_row, loss_limit_e6) == 48, "loss_limit_e6");
+_Static_assert(offsetof(ll_score_row, budget_e6) == 56, "budget_e6");
+_Static_assert(offsetof(ll_score_row, used_e6) == 64, "used_e6");
+_Static_assert(offsetof(ll_score_row, promised_e6) == 72, "promised_e6");
+_Static_assert(offsetof(ll_score_row, realized_e6) == 80, "realized_e6");
+_Static_assert(offsetof(ll_score_row, promised_open_e6) == 88, "promised_open_e6");
+_Static_assert(offsetof(ll_score_row, crossed_e6) == 96, "crossed_e6");
+_Static_assert(offsetof(ll_score_row, fills) == 104, "fills");
+_Static_assert(offsetof(ll_score_row, lots) == 112, "lots");
+_Static_assert(offsetof(ll_score_row, damp_ppm) == 120, "damp_ppm");
+_Static_assert(offsetof(ll_score_row, state) == 124, "state");
+_Static_assert(offsetof(ll_score_row, module) == 128, "module");
+_Static_assert(sizeof(ll_score_row) == 192, "ll_score_row");
+
+#define LL_KIND_STAKE_ROW 31
+typedef struct {
+    uint64_t seq;
+    uint32_t epoch;
+    uint16_t slot_kind;
+    uint16_t slot_flags;
+    uint64_t id;
+    int64_t size_e6;
+    int64_t cost_e6;
+    int64_t promised_e6;
+    int64_t opened_ns;
+    uint32_t instrument;
+    uint32_t generation;
+    uint8_t owner[16];
+    uint8_t tail_reserved[48];
+} ll_stake_row;
+_Static_assert(offsetof(ll_stake_row, seq) == 0, "seq");
+_Static_assert(offsetof(ll_stake_row, epoch) == 8, "epoch");
+_Static_assert(offsetof(ll_stake_row, slot_kind) == 12, "slot_kind");
+_Static_assert(offsetof(ll_stake_row, slot_flags) == 14, "slot_flags");
+_Static_assert(offsetof(ll_stake_row, id) == 16, "id");
+_Static_assert(offsetof(ll_stake_row, size_e6) == 24, "size_e6");
+_Static_assert(offsetof(ll_stake_row, cost_e6) == 32, "cost_e6");
+_Static_assert(offsetof(ll_stake_row, promised_e6) == 40, "promised_e6");
+_Static_assert(offsetof(ll_stake_row, opened_ns) == 48, "opened_ns");
+_Static_assert(offsetof(ll_stake_row, instrument) == 56, "instrument");
+_Static_assert(offsetof(ll_stake_row, generation) == 60, "generation");
+_Static_assert(offsetof(ll_stake_row, owner) == 64, "owner");
+_Static_assert(sizeof(ll_stake_row) == 128, "ll_stake_row");
 
 #endif

@@ -49,6 +49,8 @@ cdef extern from "layout.h" nogil:
         LL_KIND_CASH_ROW
         LL_KIND_EXPOSURE_ROW
         LL_KIND_INTEREST_ROW
+        LL_KIND_SCORE_ROW
+        LL_KIND_STAKE_ROW
 
     ctypedef struct ll_book_top:
         uint64_t seq
@@ -523,6 +525,12 @@ cdef extern from "layout.h" nogil:
         int64_t changed_ns
         uint32_t market
         uint32_t generation
+        int64_t trailing_peak_e6
+        int64_t day
+        uint64_t key
+        uint16_t scope
+        uint16_t spare
+        uint32_t members
 
     ctypedef struct ll_interest_row:
         uint64_t seq
@@ -533,3 +541,39 @@ cdef extern from "layout.h" nogil:
         uint32_t used
         uint32_t spare
         uint32_t markets[112]
+
+    ctypedef struct ll_score_row:
+        uint64_t seq
+        uint32_t epoch
+        uint16_t slot_kind
+        uint16_t slot_flags
+        uint64_t id
+        int64_t day
+        int64_t realized_day_e6
+        int64_t open_e6
+        int64_t loss_limit_e6
+        int64_t budget_e6
+        int64_t used_e6
+        int64_t promised_e6
+        int64_t realized_e6
+        int64_t promised_open_e6
+        int64_t crossed_e6
+        uint64_t fills
+        uint64_t lots
+        uint32_t damp_ppm
+        uint32_t state
+        uint8_t module[16]
+
+    ctypedef struct ll_stake_row:
+        uint64_t seq
+        uint32_t epoch
+        uint16_t slot_kind
+        uint16_t slot_flags
+        uint64_t id
+        int64_t size_e6
+        int64_t cost_e6
+        int64_t promised_e6
+        int64_t opened_ns
+        uint32_t instrument
+        uint32_t generation
+        uint8_t owner[16]

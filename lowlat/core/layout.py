@@ -59,12 +59,14 @@ __all__ = [
     "RECORDS",
     "REPORT",
     "RESET",
+    "SCORE_ROW",
     "SETTLE",
     "SHARD_ROW",
     "SIGNAL",
     "SIGNAL_METADATA_BYTES",
     "SLOT_HEAD_BYTES",
     "SPOT_TOP",
+    "STAKE_ROW",
     "STREAMS",
     "TABLES",
     "TRADE",
@@ -73,6 +75,7 @@ __all__ = [
     "BookFlag",
     "Coin",
     "Exchange",
+    "ExposureScope",
     "GroupState",
     "IntentFlag",
     "InterestRow",
@@ -353,6 +356,43 @@ class Rule(IntEnum):
     NO_ROOM = 41
     """No free order row, or reports are half full."""
     OPEN_ORDERS = 42
+    SERIES_LIMIT = 43
+    """Of all markets of one series together."""
+    SOURCE_LIMIT = 44
+    """Of all markets that one source resolves."""
+    LONG_LOCKED = 45
+    """Capital in what ends later than the horizon."""
+    NOTIONAL_RATE = 46
+    """Cash of new orders within the window."""
+    KELLY = 47
+    """The share of the bankroll that its edge is worth."""
+    TOO_LATE = 48
+    """The market ends too soon, or ended."""
+    MODULE_LOSS = 49
+    """What its module lost today."""
+    MODULE_BUDGET = 50
+    """Capital that its module may hold."""
+    DAMPED = 51
+    """Its module's promises did not come true."""
+    MERGED = 52
+    """Its wish went into a better one of the same token: sizes never add."""
+    CROSSED = 53
+    """Met the opposite wish of another module inside, at the mid."""
+    NOT_OWNED = 54
+    """A module sells only what it owns."""
+
+
+class ExposureScope(IntEnum):
+    """What a row of the exposure table is about. The number is published: append only."""
+
+    MARKET = 0
+    TOTAL = 1
+    CORRELATED = 2
+    """Markets that share a correlation id: an event, or all of one underlying."""
+    SERIES = 3
+    SOURCE = 4
+    LONG = 5
+    """Capital in what ends later than the horizon."""
 
 
 class IntentFlag(IntFlag):
@@ -1002,9 +1042,70 @@ class ExposureRow(NamedTuple):
     bankroll_e6: I64
     equity_e6: I64
     equity_peak_e6: I64
+    """Highest since UTC midnight."""
     changed_ns: I64
     market: U32
     generation: U32
+    trailing_peak_e6: I64
+    """Highest since somebody lifted a halt, or ever."""
+    day: I64
+    """Days since 1970 of ``equity_peak_e6`` and ``bankroll_e6``; -1 before the first."""
+    key: U64
+    """What the markets of a group share."""
+    scope: U16
+    """An ExposureScope."""
+    spare: U16
+    members: U32
+    """Markets counted in a group."""
+
+
+class ScoreRow(NamedTuple):
+    """What a module may use, promised and earned. Written by risk only. Row = first come.
+
+    Promised is the expected value it gave for what was filled, realized is what came of it.
+    """
+
+    id: U64
+    day: I64
+    """Days since 1970 of ``realized_day_e6``."""
+    realized_day_e6: I64
+    open_e6: I64
+    """Marks of what it owns minus its cost."""
+    loss_limit_e6: I64
+    budget_e6: I64
+    used_e6: I64
+    """Cost of what it owns and cash of its orders."""
+    promised_e6: I64
+    """Of lots that are closed."""
+    realized_e6: I64
+    """Of lots that are closed."""
+    promised_open_e6: I64
+    crossed_e6: I64
+    """Shares that met another module's wish inside."""
+    fills: U64
+    lots: U64
+    """Closings, each a sale or a payout."""
+    damp_ppm: U32
+    """Share of its wishes that is let through; 1 000 000 = all."""
+    state: U32
+    """0 works, 1 lost too much today, 2 is off and leaves lots behind."""
+    module: Name16
+
+
+class StakeRow(NamedTuple):
+    """What one module owns of one token. Written by risk only. ``size_e6`` 0: a free row."""
+
+    id: U64
+    size_e6: I64
+    cost_e6: I64
+    """Cash paid, fees included."""
+    promised_e6: I64
+    """Expected value that came with what is still held."""
+    opened_ns: I64
+    """Wall time of its first lot."""
+    instrument: U32
+    generation: U32
+    owner: Name16
 
 
 class InterestRow(NamedTuple):
@@ -1039,6 +1140,8 @@ POSITION_ROW = _record(PositionRow, "POSITION_ROW", 25, "state", 128)
 CASH_ROW = _record(CashRow, "CASH_ROW", 26, "state", 128)
 EXPOSURE_ROW = _record(ExposureRow, "EXPOSURE_ROW", 27, "state", 128)
 INTEREST_ROW = _record(InterestRow, "INTEREST_ROW", 29, "state", 512)
+SCORE_ROW = _record(ScoreRow, "SCORE_ROW", 30, "state", 192)
+STAKE_ROW = _record(StakeRow, "STAKE_ROW", 31, "state", 128)
 SPOT_ROW = SPOT_TOP
 
 RECORDS: Final[tuple[RecordType[Any], ...]] = (
@@ -1064,6 +1167,8 @@ RECORDS: Final[tuple[RecordType[Any], ...]] = (
     CASH_ROW,
     EXPOSURE_ROW,
     INTEREST_ROW,
+    SCORE_ROW,
+    STAKE_ROW,
 )
 
 
@@ -1125,7 +1230,9 @@ TABLES: Final = {
         Table("groups", GROUP_ROW, 512, Writer.EXECUTOR),
         Table("positions", POSITION_ROW, 10240, Writer.EXECUTOR),
         Table("cash", CASH_ROW, 1, Writer.EXECUTOR),
-        Table("exposure", EXPOSURE_ROW, 1024, Writer.RISK),
+        Table("exposure", EXPOSURE_ROW, 768, Writer.RISK),
+        Table("scores", SCORE_ROW, 32, Writer.RISK),
+        Table("stakes", STAKE_ROW, 512, Writer.RISK),
         Table("interest", INTEREST_ROW, 1, Writer.SIGNALS),
     )
 }

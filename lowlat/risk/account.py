@@ -19,6 +19,7 @@ from lowlat.core.layout import (
     REPORT,
     SLOT_HEAD_BYTES,
     Action,
+    ExposureScope,
     GroupState,
     OrderRow,
     ReportKind,
@@ -393,5 +394,11 @@ class Account:
             now_ns,
             market,
             generation,
+            equity.trailing_peak_e6,
+            equity.day,
+            0,
+            ExposureScope.TOTAL if row == 0 else ExposureScope.MARKET,
+            0,
+            0,
         )
         table.write(row)

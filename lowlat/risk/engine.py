@@ -79,6 +79,8 @@ class RiskPorts(msgspec.Struct, frozen=True, kw_only=True):
     intents: StreamWriter
     decisions: StreamWriter
     exposure: TableWriter
+    scores: TableWriter
+    stakes: TableWriter
     clock: Clock
     halted: Callable[[], int]
     """Code of a halt cell that is set, 0 while none is."""

@@ -30,9 +30,12 @@ class Equity:
         self._started_ns = 0
         self._running = False
         self._breaches: deque[int] = deque(maxlen=64)
-        self._day = -1
+        self.day = -1
+        """Days since 1970 of the peak and the bankroll."""
         self.equity_e6 = 0
         self.peak_e6 = 0
+        self.trailing_peak_e6 = 0
+        """Highest since somebody lifted a halt."""
         self.passes = 0
 
     @property
@@ -85,12 +88,13 @@ class Equity:
             self._worth(bucket, now_ns) for bucket in state.exposure.buckets.values()
         )
         day = wall_ns // _DAY_NS
-        if day != self._day:
-            self._day = day
+        if day != self.day:
+            self.day = day
             self.peak_e6 = self.equity_e6
             self._breaches.clear()
             state.bankroll_e6 = max(0, min(limits.bankroll_cap_e6, self.equity_e6))
         self.peak_e6 = max(self.peak_e6, self.equity_e6)
+        self.trailing_peak_e6 = max(self.trailing_peak_e6, self.equity_e6)
         below_e6 = self.peak_e6 - self.equity_e6
         state.drawdown_ppm = below_e6 * _PPM // self.peak_e6 if self.peak_e6 > 0 else 0
         if state.drawdown_ppm <= limits.drawdown_max_ppm:
@@ -115,7 +119,7 @@ class Equity:
 
     def rebase(self) -> None:
         """Count losses from what the account is worth now: somebody looked at them."""
-        self.peak_e6 = self.equity_e6
+        self.peak_e6 = self.trailing_peak_e6 = self.equity_e6
         self._breaches.clear()
 
     def cap(self) -> None:

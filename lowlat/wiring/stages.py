@@ -194,6 +194,8 @@ def risk_stage(
             intents=intents,
             decisions=decisions,
             exposure=memory.open_table_writer("exposure"),
+            scores=memory.open_table_writer("scores"),
+            stakes=memory.open_table_writer("stakes"),
             clock=site.clock,
             halted=halted,
             pull_halt=pull_halt,

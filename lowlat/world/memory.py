@@ -11,7 +11,9 @@ from lowlat.world.fuse import Fuse, FusedStream, FusedTable
 __all__ = ["Memory"]
 
 _MORTAL_STREAMS: Final = frozenset({"signals", "intents", "decisions", "reports"})
-_MORTAL_TABLES: Final = frozenset({"orders", "groups", "positions", "cash", "exposure"})
+_MORTAL_TABLES: Final = frozenset(
+    {"orders", "groups", "positions", "cash", "exposure", "scores", "stakes"}
+)
 """Where the order of stores matters to money: a process may die at each of them."""
 
 

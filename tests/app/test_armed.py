@@ -10,7 +10,7 @@ from lowlat.app.names import GENERATION
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.config import decode_config
 from lowlat.core.errors import SegmentError
-from lowlat.core.layout import CASH_ROW, EXPOSURE_ROW, ORDER_ROW, OrderState
+from lowlat.core.layout import CASH_ROW, EXPOSURE_ROW, ORDER_ROW, ExposureScope, OrderState
 from lowlat.shm.attach import attach
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments
@@ -79,8 +79,16 @@ def test_use_is_read_from_the_tables(running):
     instance, attachment, _ = running
     exposure = attachment.open_table_writer("exposure")
     for row, loss in ((0, 300_000_000), (1, 40_000_000), (2, 50_000_000)):
-        values = (0, loss, 0, 2_000_000_000, 920_000_000, 1_000_000_000, 1, row, 1)
-        EXPOSURE_ROW.pack(exposure.buffer, EXPOSURE_ROW.row._make(values))
+        values = dict.fromkeys(EXPOSURE_ROW.row._fields, 0) | {
+            "worst_loss_e6": loss,
+            "bankroll_e6": 2_000_000_000,
+            "equity_e6": 920_000_000,
+            "equity_peak_e6": 1_000_000_000,
+            "market": row,
+            "generation": 1,
+            "scope": int(ExposureScope.MARKET if row else ExposureScope.TOTAL),
+        }
+        EXPOSURE_ROW.pack(exposure.buffer, EXPOSURE_ROW.row(**values))
         exposure.write(row)
     cash = attachment.open_table_writer("cash")
     CASH_ROW.pack(cash.buffer, BLANK["CASH_ROW"]._replace(reserved_e6=250_000_000))
