@@ -14,7 +14,8 @@ from bench.markets import NullCell, book_frame, change_frame, market_row, put_ma
 from bench.private import Memory, PrivateMemory
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
-from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed, PolymarketFeedParams
+from lowlat.feeds.params import PolymarketFeedParams
+from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 
 ROWS = ("decode-apply-publish", "tokens-10-to-10000")
 LEVELS = 32

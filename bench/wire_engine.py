@@ -28,8 +28,7 @@ from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import POSITION_ROW, SPOT_TOP, Coin, SpotTop, Venue, Writer, record_id
 from lowlat.core.ports import StreamWriter, TableWriter
-from lowlat.execution.limits import HardLimits
-from lowlat.execution.params import ExecutorParams
+from lowlat.execution.params import ExecutorParams, HardLimits
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.net._gate import SendGate
 from lowlat.net.http import HotConnections, HotParams

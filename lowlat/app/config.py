@@ -18,14 +18,16 @@ from lowlat.app.topology import FUSED, ProcessConfig, check_topology
 from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError
 from lowlat.execution.params import ExecutorParams
-from lowlat.feeds._universe import UniverseParams
-from lowlat.feeds.binance import BinanceFeedParams
-from lowlat.feeds.metadata import MetadataParams
-from lowlat.feeds.polymarket import PolymarketFeedParams
-from lowlat.feeds.prices import PricesFeedParams
+from lowlat.feeds.params import (
+    BinanceFeedParams,
+    MetadataParams,
+    PolymarketFeedParams,
+    PricesFeedParams,
+    UniverseParams,
+)
 from lowlat.risk.limits import LimitsParams
-from lowlat.signals.engine import EngineParams
-from lowlat.store.journal import JournalParams
+from lowlat.signals.params import EngineParams
+from lowlat.store.journal_params import JournalParams
 from lowlat.store.tape_params import TapeParams
 
 __all__ = [

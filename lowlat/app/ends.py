@@ -14,8 +14,8 @@ from lowlat.app.machine import Dialer, RandomSalts, address_of, tls_context
 from lowlat.core.clock import RealClock
 from lowlat.core.ports import Clock, Salts, Transport
 from lowlat.execution.engine import ExecutorEngine
+from lowlat.feeds.params import CANDLES
 from lowlat.feeds.ports import Connection, Dial, Fetch, Listener, Note
-from lowlat.feeds.prices import CANDLES
 from lowlat.net._gate import SendGate
 from lowlat.net.client import HttpClient
 from lowlat.net.http import HotConnections

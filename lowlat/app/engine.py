@@ -262,17 +262,14 @@ class EngineProcess:
 
     def dump(self) -> None:
         """Log every latency histogram."""
-        snapshot = self.attachment.open_stats_reader(self.name).snapshot()
-        for name, view in snapshot.histograms.items():
-            if view.count:
-                _LOG.info(
-                    "latency name=%s count=%d p50_ns=%d p99_ns=%d max_ns=%d",
-                    name,
-                    view.count,
-                    view.percentile_ns(50),
-                    view.percentile_ns(99),
-                    view.max_ns,
-                )
+        own = self.attachment.open_stats_reader(self.name)
+        for name, count, percentiles_ns in own.percentiles((50, 99, 100)):
+            _LOG.info(
+                "latency name=%s count=%d p50_ns=%d p99_ns=%d max_ns=%d",
+                name,
+                count,
+                *percentiles_ns,
+            )
 
 
 class _Yielder:

@@ -31,9 +31,11 @@ import itertools
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, NamedTuple, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "BOOK_LEVELS",
@@ -465,6 +467,32 @@ class ReportKind(IntEnum):
 R = TypeVar("R", bound=tuple[Any, ...])
 
 
+class Field(NamedTuple):
+    """One field of a record: its name, its struct code with count, its place in the slot."""
+
+    name: str
+    code: str
+    offset: int
+
+
+_HEAD: Final = (
+    Field("seq", "Q", 0),
+    Field("epoch", "I", 8),
+    Field("slot_kind", "H", 12),
+    Field("slot_flags", "H", 14),
+)
+_SCALARS: Final = {
+    "B": "<u1",
+    "H": "<u2",
+    "I": "<u4",
+    "Q": "<u8",
+    "i": "<i4",
+    "q": "<i8",
+    "d": "<f8",
+}
+"""struct codes and the same in numpy's words."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordType(Generic[R]):
     """One record: its name, kind number, whether it may be missed, its bytes.
@@ -479,9 +507,15 @@ class RecordType(Generic[R]):
     row: type[R]
     size_bytes: int
     codec: struct.Struct
-    dtype: np.dtype[np.void]
+    fields: tuple["Field", ...]
+    """Slot head included, in the order of their offsets."""
     counts: tuple[int, ...]
     """Elements of each field when any is an array, else empty."""
+
+    @property
+    def dtype(self) -> "np.dtype[np.void]":
+        """The record as numpy sees it, slot head included."""
+        return _dtype(self.fields, self.size_bytes)
 
     def pack(self, buffer: Any, record: R) -> None:
         """Write record behind the slot head of buffer."""
@@ -508,42 +542,46 @@ class RecordType(Generic[R]):
 
 def _record(row: type[R], name: str, kind: int, semantics: str, size_bytes: int) -> RecordType[R]:
     """Derive every form of a record from the annotations of its NamedTuple."""
-    hints = get_type_hints(row, include_extras=True)
-    fields = [(field, hint.__metadata__[0]) for field, hint in hints.items()]
+    codes = [(field, hint.__metadata__[0]) for field, hint in row.__annotations__.items()]
     offset = SLOT_HEAD_BYTES
-    spec: list[tuple[str, str, int]] = []
-    for field, code in fields:
+    fields = list(_HEAD)
+    for field, code in codes:
         unit = 1 if code.endswith("s") else struct.calcsize("<" + code[-1])
         assert offset % unit == 0, f"{name}.{field} at {offset} is not aligned to {unit}"
-        spec.append((field, code, offset))
+        fields.append(Field(field, code, offset))
         offset += struct.calcsize("<" + code)
     assert offset <= size_bytes, f"{name}: {offset} bytes do not fit in {size_bytes}"
     assert size_bytes % 64 == 0, f"{name}: {size_bytes} is not a whole number of lines"
     assert semantics in {"state", "event"}, semantics
-    head = [("seq", "Q", 0), ("epoch", "I", 8), ("slot_kind", "H", 12), ("slot_flags", "H", 14)]
-    dtype = np.dtype(
-        {
-            "names": [field for field, _, _ in head + spec],
-            "formats": [_numpy_format(code) for _, code, _ in head + spec],
-            "offsets": [at for _, _, at in head + spec],
-            "itemsize": size_bytes,
-        }
-    )
-    codec = struct.Struct("<" + "".join(code for _, code in fields))
+    codec = struct.Struct("<" + "".join(code for _, code in codes))
     counts = tuple(
-        1 if code.endswith("s") or len(code) == 1 else int(code[:-1]) for _, code in fields
+        1 if code.endswith("s") or len(code) == 1 else int(code[:-1]) for _, code in codes
     )
     if max(counts) == 1:
         counts = ()
-    return RecordType(name, kind, semantics, row, size_bytes, codec, dtype, counts)
+    return RecordType(name, kind, semantics, row, size_bytes, codec, tuple(fields), counts)
+
+
+@cache
+def _dtype(fields: tuple[Field, ...], size_bytes: int) -> "np.dtype[np.void]":
+    # On use: importing numpy takes longer than starting an engine, and no engine needs it.
+    import numpy  # noqa: ICN001, PLC0415
+
+    return numpy.dtype(
+        {
+            "names": [field.name for field in fields],
+            "formats": [_numpy_format(field.code) for field in fields],
+            "offsets": [field.offset for field in fields],
+            "itemsize": size_bytes,
+        }
+    )
 
 
 def _numpy_format(code: str) -> Any:
-    scalar = {"B": "<u1", "H": "<u2", "I": "<u4", "Q": "<u8", "i": "<i4", "q": "<i8", "d": "<f8"}
     count, letter = code[:-1], code[-1]
     if letter == "s":
         return f"V{count}"
-    return (scalar[letter], (int(count),)) if count else scalar[letter]
+    return (_SCALARS[letter], (int(count),)) if count else _SCALARS[letter]
 
 
 def record_id(writer: int, epoch: int, seq: int) -> int:
@@ -1243,15 +1281,18 @@ def abi_text(*records: RecordType[Any]) -> str:
     lines = [f"layout {LAYOUT_VERSION} little-endian"]
     for record in records:
         lines.append(f"{record.name} kind={record.kind} {record.semantics} {record.size_bytes}")
-        fields = record.dtype.fields
-        assert fields is not None
-        lines += [f"  {name} {_format_text(spec[0])} {spec[1]}" for name, spec in fields.items()]
+        lines += [f"  {name} {_format_text(code)} {at}" for name, code, at in record.fields]
     return "\n".join(lines)
 
 
-def _format_text(dtype: np.dtype[Any]) -> str:
-    """Write a field's type with its count (numpy's own text hides what an array is made of)."""
-    return dtype.base.str + (f"[{dtype.shape[0]}]" if dtype.shape else "")
+def _format_text(code: str) -> str:
+    """Write a field's type as numpy does, with its count."""
+    count, letter = code[:-1], code[-1]
+    if letter == "s":
+        return f"|V{count}"
+    # Bytes have no order.
+    scalar = _SCALARS[letter].replace("<u1", "|u1")
+    return f"{scalar}[{count}]" if count else scalar
 
 
 def abi_hash(*records: RecordType[Any]) -> int:

@@ -11,7 +11,8 @@ from lowlat.core.freshness import Shards
 from lowlat.core.ports import TableReader
 from lowlat.execution._desk import AccountCells, DeskCells
 from lowlat.execution._order import IntentView
-from lowlat.execution.limits import Breaker, HardLimits
+from lowlat.execution.limits import Breaker
+from lowlat.execution.params import HardLimits
 
 __all__ = ["FactCells", "FastCheck", "MarketGate", "RateBucket"]
 

@@ -46,11 +46,10 @@ from lowlat.execution.desk import OrderDesk
 from lowlat.execution.groups import GroupDesk
 from lowlat.execution.heartbeat import Heartbeat
 from lowlat.execution.in_flight import Asked, InFlight, Question
-from lowlat.execution.limits import HardLimits
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Order
-from lowlat.execution.params import ExecutorParams
+from lowlat.execution.params import ExecutorParams, HardLimits
 from lowlat.execution.reconcile import Reconciler
 from lowlat.execution.recovered import Recovered
 from lowlat.execution.retries import Retries

@@ -7,17 +7,15 @@ venue's response headers. Pure; time is an argument.
 
 from typing import Final, NamedTuple
 
-import msgspec
-
 from lowlat.core.layout import Action, Rule
 from lowlat.core.units import NO_PRICE_E4
 from lowlat.execution._check import RateBucket
 from lowlat.execution._desk import OpenOrders
+from lowlat.execution.params import HardLimits
 
 __all__ = [
     "TIERS",
     "Breaker",
-    "HardLimits",
     "OpenOrders",
     "RateBucket",
     "Refused",
@@ -36,23 +34,6 @@ TIERS: Final = {
     "elite": (600, 900, 1_200, 1_800),
 }
 """Orders/s, burst, cancels/s, burst of a signer. Source: polymarket.md 12.4."""
-
-
-class HardLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds that no order may pass, whatever risk said."""
-
-    order_shares_max_e6: int = 10_000_000_000
-    """Fat finger: shares of one order."""
-    order_notional_max_e6: int = 1_000_000_000
-    """Cash of one order."""
-    open_notional_max_e6: int = 5_000_000_000
-    """Cash that open orders and unwind reserves may hold together."""
-    price_band_e4: int = 500
-    """How far past the touch an order may reach."""
-    price_min_e4: int = 1
-    price_max_e4: int = 9_999
-    book_age_max_ns: int = 0
-    """Oldest book row to trade on; 0 = while its connection lives (a quiet market is fresh)."""
 
 
 class Refused(NamedTuple):

@@ -2,12 +2,27 @@
 
 import msgspec
 
-from lowlat.execution.limits import HardLimits
-
-__all__ = ["ExecutorParams"]
+__all__ = ["ExecutorParams", "HardLimits"]
 
 _MS: int = 1_000_000
 _S: int = 1_000_000_000
+
+
+class HardLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds that no order may pass, whatever risk said."""
+
+    order_shares_max_e6: int = 10_000_000_000
+    """Fat finger: shares of one order."""
+    order_notional_max_e6: int = 1_000_000_000
+    """Cash of one order."""
+    open_notional_max_e6: int = 5_000_000_000
+    """Cash that open orders and unwind reserves may hold together."""
+    price_band_e4: int = 500
+    """How far past the touch an order may reach."""
+    price_min_e4: int = 1
+    price_max_e4: int = 9_999
+    book_age_max_ns: int = 0
+    """Oldest book row to trade on; 0 = while its connection lives (a quiet market is fresh)."""
 
 
 class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

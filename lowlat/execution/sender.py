@@ -29,14 +29,13 @@ from lowlat.execution.desk import OrderDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.limits import (
     Breaker,
-    HardLimits,
     Refused,
     check_amounts,
     check_band,
 )
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Heard, Order, fee_bound_e6
-from lowlat.execution.params import ExecutorParams
+from lowlat.execution.params import ExecutorParams, HardLimits
 from lowlat.execution.templates import POSTS, Taken, TemplatePool
 from lowlat.venues.polymarket.amounts import (
     Amounts,

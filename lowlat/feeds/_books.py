@@ -13,9 +13,10 @@ from lowlat.core.units import parse_fixed
 from lowlat.feeds._counters import PolymarketCells
 from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
-from lowlat.feeds._shard import MarketState, PolymarketFeedParams
+from lowlat.feeds._shard import MarketState
 from lowlat.feeds._shards import Shards
 from lowlat.feeds._state import TokenIndex
+from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.venues.polymarket.market import Book, RestBook
 
 __all__ = ["Books"]

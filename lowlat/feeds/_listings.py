@@ -7,39 +7,16 @@ be read is asked again later, from where the sweep stands. Source: polymarket.md
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.feeds._counters import FaultNotes, MetadataCells
+from lowlat.feeds.params import MetadataParams
 from lowlat.feeds.ports import Fetch
 from lowlat.venues.polymarket.gamma import MarketInfo, decode_events, events_path
 
-__all__ = ["Listings", "MetadataParams"]
+__all__ = ["Listings"]
 
 HTTP_OK: Final = 200
 PAGE_FAILURES_MAX: Final = 5
-
-
-class MetadataParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rhythm of the engine. Source: polymarket.md 12.4 (Gamma /events 500 per 10 s)."""
-
-    newest_ns: int = 2_000_000_000
-    newest_count: int = 100
-    newest_order: str = "id"
-    """Ids grow with each event."""
-    page_events: int = 100
-    """Events a page; decoding one blocks the process for some 10 us an event and market."""
-    page_ns: int = 200_000_000
-    """Least time between two pages of the sweep."""
-    sweep_ns: int = 300_000_000_000
-    """From the end of one sweep to the next."""
-    refresh_ns: int = 600_000_000_000
-    retry_ns_min: int = 5_000_000_000
-    """New markets are 404 on the CLOB for minutes: 5 to 15 s apart at first."""
-    retry_ns_max: int = 60_000_000_000
-    winner_ns: int = 20_000_000_000
-    asked_max: int = 8
-    """CLOB questions under way."""
 
 
 class Listings:

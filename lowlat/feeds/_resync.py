@@ -9,7 +9,8 @@ from typing import Final
 
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.feeds._counters import FaultNotes, PolymarketCells
-from lowlat.feeds._shard import MarketState, PolymarketFeedParams, Shard
+from lowlat.feeds._shard import MarketState, Shard
+from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Fetch
 from lowlat.venues.polymarket.market import PriceChange, RestBook, decode_book, event_ns
 

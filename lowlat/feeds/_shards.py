@@ -9,7 +9,8 @@ from lowlat.feeds._arrival import FirstArrival
 from lowlat.feeds._counters import PolymarketCells
 from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
-from lowlat.feeds._shard import Link, MarketState, PolymarketFeedParams, Shard
+from lowlat.feeds._shard import Link, MarketState, Shard
+from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Dial, Listener
 from lowlat.venues.polymarket.market import MarketSession
 

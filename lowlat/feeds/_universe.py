@@ -7,8 +7,6 @@ field zero; where a zero could be taken for a fact, the guarded value is written
 import hashlib
 from typing import Final
 
-import msgspec
-
 from lowlat.core.layout import (
     MARKET_ROW,
     Known,
@@ -18,11 +16,12 @@ from lowlat.core.layout import (
     SettleRule,
     SettleSeries,
 )
+from lowlat.feeds.params import UniverseParams
 from lowlat.venues.polymarket.clob_markets import MarketFacts
 from lowlat.venues.polymarket.gamma import MarketInfo
 from lowlat.venues.polymarket.rules import RuleReading
 
-__all__ = ["EMPTY_ROW", "UniverseParams", "ascii_text", "market_row", "refusal", "start_key"]
+__all__ = ["EMPTY_ROW", "ascii_text", "market_row", "refusal", "start_key"]
 
 _RULES_KNOWN: Final = frozenset(
     {
@@ -38,21 +37,6 @@ _TWAP_BY_LOOKBACK: Final = {
 }
 
 EMPTY_ROW: Final = MARKET_ROW.unpack(bytearray(MARKET_ROW.size_bytes))
-
-
-class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Filters; an empty tuple lets everything through. Amounts are dollars in 1e-6."""
-
-    tags: tuple[str, ...] = ()
-    slug_prefixes: tuple[str, ...] = ()
-    slug_prefixes_excluded: tuple[str, ...] = ()
-    liquidity_e6_min: int = 0
-    volume_24h_e6_min: int = 0
-    end_ns_min: int = 0
-    """Least time to the end of the market."""
-    end_ns_max: int = 0
-    """Most time to the end; 0 is no bound."""
-    markets_max: int = 2_000
 
 
 def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> ListingReason:

@@ -9,8 +9,6 @@ lives, or one is silent, the spot row says that there is no price. Source: feeds
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from lowlat.book.diff_book import DiffBook, DiffResult
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import SLOT_HEAD_BYTES, SPOT_TOP, TRADE, Coin, Venue, Writer, record_id
@@ -18,6 +16,7 @@ from lowlat.core.layout import Trade as TradeRecord
 from lowlat.core.ports import Clock, StreamWriter, TableWriter
 from lowlat.core.units import NO_PRICE_E8
 from lowlat.feeds._counters import BinanceCells, FaultNotes
+from lowlat.feeds.params import BinanceFeedParams
 from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
 from lowlat.venues.binance.events import (
     SYMBOLS,
@@ -30,29 +29,12 @@ from lowlat.venues.binance.events import (
 )
 from lowlat.venues.binance.rest import decode_depth, depth_path
 from lowlat.venues.binance.sbe import decode_sbe
-from lowlat.venues.binance.stream import StreamCodec, TimeUnit
+from lowlat.venues.binance.stream import StreamCodec
 
-__all__ = ["BinanceFeed", "BinanceFeedParams"]
+__all__ = ["BinanceFeed"]
 
 HTTP_OK: Final = 200
 _BINANCE: Final = int(Venue.BINANCE)
-
-
-class BinanceFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits and times of the feed. Source: feeds.md 1.2, 1.4."""
-
-    coins: tuple[Coin, ...] = (Coin.BTC, Coin.ETH, Coin.SOL)
-    sockets: int = 1
-    check_ns: int = 50_000_000
-    silence_ns: int = 5_000_000_000
-    """A socket this long without a frame is replaced: the venue sends many a second."""
-    age_ns_max: int = 23 * 3_600_000_000_000
-    """The venue closes at 24 h."""
-    depth: bool = True
-    depth_levels: int = 1000
-    snapshot_ns_min: int = 1_000_000_000
-    snapshot_ns_max: int = 60_000_000_000
-    time_unit: TimeUnit = "us"
 
 
 class _Link:

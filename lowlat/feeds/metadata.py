@@ -31,10 +31,11 @@ from lowlat.core.layout import (
 from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader, StreamWriter
 from lowlat.feeds._counters import FaultNotes, MetadataCells
 from lowlat.feeds._listed import ListedNews
-from lowlat.feeds._listings import Listings, MetadataParams
+from lowlat.feeds._listings import Listings
 from lowlat.feeds._rows import MarketRows
 from lowlat.feeds._start_prices import Key, StartPrices
-from lowlat.feeds._universe import UniverseParams, market_row, refusal, start_key
+from lowlat.feeds._universe import market_row, refusal, start_key
+from lowlat.feeds.params import MetadataParams, UniverseParams
 from lowlat.feeds.ports import Counters, Fetch, Note
 from lowlat.venues.polymarket.clob_markets import (
     clob_market_path,
@@ -45,7 +46,7 @@ from lowlat.venues.polymarket.gamma import MarketInfo
 from lowlat.venues.polymarket.resolution import decode_resolution, resolution_path
 from lowlat.venues.polymarket.rules import read_rule
 
-__all__ = ["MarketRows", "MetadataEngine", "MetadataParams", "UniverseParams"]
+__all__ = ["MarketRows", "MetadataEngine"]
 
 HTTP_OK: Final = 200
 HTTP_NOT_FOUND: Final = 404

@@ -22,8 +22,9 @@ from lowlat.feeds._plain import PlainFrames
 from lowlat.feeds._prints import trade_digest
 from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
-from lowlat.feeds._shard import Link, MarketState, PolymarketFeedParams
+from lowlat.feeds._shard import Link, MarketState
 from lowlat.feeds._shards import Shards
+from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
 from lowlat.venues.polymarket.market import (
     PONG,
@@ -40,7 +41,7 @@ from lowlat.venues.polymarket.market import (
     event_ns,
 )
 
-__all__ = ["FeedOutputs", "PolymarketFeed", "PolymarketFeedParams"]
+__all__ = ["FeedOutputs", "PolymarketFeed"]
 
 _DIVERGED: Final = int(BookFlag.DIVERGED)
 _ACTION: Final = {"BUY": 0, "SELL": 1}

@@ -16,15 +16,14 @@ Source: polymarket.md 10.1, 10.2; feeds.md 3.
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import SETTLE, Coin, Settle, SettleSeries, Writer, record_id
 from lowlat.core.ports import Clock, StreamWriter
 from lowlat.feeds._counters import FaultNotes, PricesCells
+from lowlat.feeds.params import CANDLES, POLYBOLT, RTDS, PricesFeedParams
 from lowlat.feeds.ports import Connection, Counters, Dial, FrameTape, Note
 from lowlat.venues.binance.events import COIN_BY_SYMBOL, Kline
-from lowlat.venues.binance.stream import StreamCodec, TimeUnit
+from lowlat.venues.binance.stream import StreamCodec
 from lowlat.venues.polymarket.prices import (
     POLYBOLT_PING,
     RTDS_PING,
@@ -38,31 +37,10 @@ from lowlat.venues.polymarket.prices import (
     rtds_subscribe,
 )
 
-__all__ = ["CANDLES", "POLYBOLT", "RTDS", "PricesFeed", "PricesFeedParams"]
+__all__ = ["PricesFeed"]
 
-RTDS: Final = 0
-POLYBOLT: Final = 1
-CANDLES: Final = 2
 KEYS_MAX: Final = 8192
 """Prints remembered to know copies: 15 minutes of nine series at one a second."""
-
-
-class PricesFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sources and times of the feed."""
-
-    coins: tuple[Coin, ...] = (Coin.BTC, Coin.ETH, Coin.SOL)
-    rtds_topics: tuple[str, ...] = ("crypto_prices_twap_sixty", "crypto_prices_chainlink")
-    polybolt_series: tuple[SettleSeries, ...] = (
-        SettleSeries.CHAINLINK_TWAP_60,
-        SettleSeries.CHAINLINK_SPOT,
-    )
-    sources: tuple[int, ...] = (RTDS, CANDLES)
-    check_ns: int = 50_000_000
-    rtds_ping_ns: int = 5_000_000_000
-    polybolt_ping_ns: int = 30_000_000_000
-    silence_ns: int = 8_000_000_000
-    """These sockets stall while open; each sends at least once a second. Source: feeds.md 3.5."""
-    time_unit: TimeUnit = "us"
 
 
 class _Source:

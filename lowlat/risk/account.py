@@ -39,7 +39,9 @@ __all__ = ["Account", "AccountPorts"]
 _ROWS_A_TURN: Final = 4
 _HEAD: Final = struct.Struct("<QQQQ8x32x16xiIIHBBqqqqqqqBBBBI")
 """REPORT up to its module name; at_ns and the venue's ids are skipped."""
-assert _HEAD.size + SLOT_HEAD_BYTES == REPORT.dtype.fields["module"][1]  # type: ignore[index]
+assert (_HEAD.size + SLOT_HEAD_BYTES) in [
+    field.offset for field in REPORT.fields if field.name == "module"
+]
 
 _MOVES_SHARES: Final = frozenset(
     {

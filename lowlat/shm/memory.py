@@ -12,7 +12,6 @@ import resource
 import time
 from typing import Final
 
-import numpy as np
 import posix_ipc
 
 from lowlat.core.clock import monotonic_ns
@@ -171,6 +170,9 @@ def lock_memory(segments: list[Segment]) -> str:
 
     One locked mapping in any process keeps a shared page in memory for all.
     """
+    # On use: whoever only attaches starts without numpy.
+    import numpy as np  # noqa: PLC0415
+
     for segment in segments:
         address = np.frombuffer(segment.memory, np.uint8).ctypes.data
         size_bytes = len(segment.memory)

@@ -15,16 +15,22 @@ their process and grow on in its next life, so a reader may always subtract two 
 import hashlib
 import mmap
 import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
 from lowlat.core.errors import LayoutError
 from lowlat.shm import _core
 from lowlat.shm.header import HEARTBEAT_AT
-from lowlat.shm.histograms import HistogramView
 from lowlat.shm.layouts import STATS_ERROR_BYTES, STATS_NAME_BYTES, stats_shape
 from lowlat.shm.memory import Segment
+
+if TYPE_CHECKING:
+    from lowlat.shm.histograms import HistogramView
 
 __all__ = ["ErrorTable", "ErrorView", "Metric", "Snapshot", "StatsReader", "StatsWriter"]
 
@@ -60,7 +66,7 @@ class Snapshot:
 
     counters: dict[str, int]
     """Counters and gauges."""
-    histograms: dict[str, HistogramView]
+    histograms: "dict[str, HistogramView]"
     errors: list[ErrorView]
     errors_dropped: int
     """Errors that were distinct but found the table full."""
@@ -220,6 +226,9 @@ class StatsReader:
 
     def snapshot(self) -> Snapshot:
         """Copy everything that is counted so far."""
+        # On use: a process that only counts starts without numpy.
+        from lowlat.shm.histograms import HistogramView  # noqa: PLC0415
+
         memory = self._segment.memory
         result = Snapshot(
             counters={},
@@ -240,6 +249,23 @@ class StatsReader:
             else:
                 result.counters[name] = _core.Cell(memory, offset, writable=False).value
         return result
+
+    def percentiles(self, percents: Sequence[int]) -> Iterator[tuple[str, int, list[int]]]:
+        """Yield name, count and percentiles in ns of every histogram that holds something.
+
+        For processes that trade: no numpy, 0.3 ms a histogram. Others take a ``snapshot``.
+        """
+        words = array("Q", bytes(8 * (_core.HISTOGRAM_CELLS + 2)))
+        for index in range(self._names.used()):
+            name, metric, _, offset = self._names.row(index)
+            if metric is not Metric.HISTOGRAM:
+                continue
+            _core.Histogram(self._segment.memory, offset, writable=False).copy_into(words)
+            totals = list(accumulate(words[2:]))
+            if count := totals[-1]:
+                ranks = (max(1, -(-percent * count // 100)) for percent in percents)
+                cells = (bisect_left(totals, rank) for rank in ranks)
+                yield name, count, [_core.histogram_low_ns(cell + 1) - 1 for cell in cells]
 
     def word(self, name: str) -> tuple[mmap.mmap, int]:
         """Return memory and offset of another process's gauge, for compiled checks."""

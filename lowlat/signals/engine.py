@@ -31,21 +31,13 @@ from lowlat.signals._look import Look, PythonLook, PythonSpotLook, SpotLook
 from lowlat.signals._path import BookPath
 from lowlat.signals.emit import Emitter, Source
 from lowlat.signals.module import Mode, Module
+from lowlat.signals.params import EngineParams
 
-__all__ = ["EngineParams", "SignalsEngine", "SignalsPorts"]
+__all__ = ["SignalsEngine", "SignalsPorts"]
 
-_S_NS: Final = 1_000_000_000
 _Answer = TypeVar("_Answer")
 _HISTORY: Final = 180
 """Prints kept a series: two snapshots of the price sockets (feeds.md 3.5)."""
-
-
-class EngineParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of a turn and of freshness."""
-
-    records_a_turn: int = 256
-    shard_silent_ns_max: int = 15 * _S_NS
-    """A shard that received nothing for so long is not alive, whatever its row says."""
 
 
 class SignalsPorts(msgspec.Struct, frozen=True, kw_only=True):

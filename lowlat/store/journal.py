@@ -36,13 +36,13 @@ from lowlat.core.ports import EMPTY, OVERRUN, Cell, Clock, StreamReader, TableRe
 from lowlat.execution.orders import REST_DUST_E6, TERMINAL
 from lowlat.execution.recovered import Recovered
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
+from lowlat.store.journal_params import JournalParams
 from lowlat.store.record_log import DECISIONS, RecordLog
 
 __all__ = [
     "Decided",
     "JournalEngine",
     "JournalMeters",
-    "JournalParams",
     "JournalState",
     "read_journal",
 ]
@@ -61,15 +61,6 @@ _MOVES_MONEY: Final = frozenset(
         ReportKind.REDEEMED,
     }
 )
-
-
-class JournalParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sizes of the journal. Two files of ``rotate_bytes`` exist at most."""
-
-    rotate_bytes: int = 16 << 20
-    batch_reports_max: int = 512
-    decisions_bytes_max: int = 64 << 20
-    """The decision log keeps between half of this and all of it; 0 = decisions are not kept."""
 
 
 class JournalMeters(msgspec.Struct):

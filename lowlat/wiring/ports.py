@@ -20,14 +20,16 @@ from lowlat.core.ports import (
 )
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.params import ExecutorParams
-from lowlat.feeds._universe import UniverseParams
-from lowlat.feeds.binance import BinanceFeedParams
-from lowlat.feeds.metadata import MetadataParams
-from lowlat.feeds.polymarket import PolymarketFeedParams
+from lowlat.feeds.params import (
+    BinanceFeedParams,
+    MetadataParams,
+    PolymarketFeedParams,
+    PricesFeedParams,
+    UniverseParams,
+)
 from lowlat.feeds.ports import Dial, Fetch, Note
-from lowlat.feeds.prices import PricesFeedParams
 from lowlat.risk.limits import LimitsParams
-from lowlat.signals.engine import EngineParams
+from lowlat.signals.params import EngineParams
 
 __all__ = ["Connections", "Ends", "Gauge", "Keys", "Memory", "Meters", "ModuleSettings", "Settings"]
 

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from lowlat.core.clock import VirtualClock
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Engine
+from lowlat.feeds.params import CANDLES
 from lowlat.feeds.ports import Connection, Dial, Listener
-from lowlat.feeds.prices import CANDLES
 from lowlat.sim.venue import Venue
 from lowlat.store.journal import JournalEngine, JournalMeters, read_journal
 from lowlat.venues.binance.stream import stream_names, stream_path

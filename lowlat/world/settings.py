@@ -8,16 +8,18 @@ import msgspec
 
 from lowlat.core.layout import Coin
 from lowlat.execution.params import ExecutorParams
-from lowlat.feeds._universe import UniverseParams
-from lowlat.feeds.binance import BinanceFeedParams
-from lowlat.feeds.metadata import MetadataParams
-from lowlat.feeds.polymarket import PolymarketFeedParams
-from lowlat.feeds.prices import PricesFeedParams
+from lowlat.feeds.params import (
+    BinanceFeedParams,
+    MetadataParams,
+    PolymarketFeedParams,
+    PricesFeedParams,
+    UniverseParams,
+)
 from lowlat.risk.limits import LimitsParams
-from lowlat.signals.engine import EngineParams
+from lowlat.signals.params import EngineParams
 from lowlat.sim.config import FlowConfig, SimConfig
 from lowlat.sim.venue import Venue
-from lowlat.store.journal import JournalParams
+from lowlat.store.journal_params import JournalParams
 from lowlat.venues.polymarket.eip712 import SigningKey
 from lowlat.world.faults import KINDS
 

@@ -16,7 +16,7 @@ from lowlat.app.reload_rules import (
     needs_restart,
 )
 from lowlat.core.config import build_config, change_value, decode_config, effective_config
-from lowlat.execution.limits import HardLimits
+from lowlat.execution.params import HardLimits
 from lowlat.risk.limits import LimitsParams
 
 BASE = decode_config(GOOD, EngineConfig)

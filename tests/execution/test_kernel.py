@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from lowlat.core import layout as lo
 from lowlat.core.freshness import Shards
 from lowlat.execution._order import Announcer, IntentView
-from lowlat.execution.limits import HardLimits
 from lowlat.execution.orders import Order
-from lowlat.execution.params import ExecutorParams
+from lowlat.execution.params import ExecutorParams, HardLimits
 from lowlat.execution.sender import Cleared
 
 MILLION = 1_000_000
@@ -24,9 +23,8 @@ def slot(record, kind):
 
 def distinct(cls, **fixed):
     """Return a record in which no two fields hold the same."""
-    hints = lo.get_type_hints(cls, include_extras=True)
     values = {}
-    for at, (name, hint) in enumerate(hints.items()):
+    for at, (name, hint) in enumerate(cls.__annotations__.items()):
         code = hint.__metadata__[0]
         values[name] = (
             SIMPLE[code] + at % 40 if code in SIMPLE else bytes([at + 1]) * int(code[:-1])

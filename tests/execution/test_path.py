@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lowlat.core import layout as lo
 from lowlat.core.ports import EMPTY, SEND_HALTED, SEND_NONE, SEND_PARTIAL
-from lowlat.execution.limits import HardLimits
-from lowlat.execution.params import ExecutorParams
+from lowlat.execution.params import ExecutorParams, HardLimits
 
 SECOND = 1_000_000_000
 KILLED = "order couldn't be fully filled. FOK orders are fully filled or killed."

@@ -23,7 +23,8 @@ from lowlat.core.layout import (
     MarketStateChange,
     MarketStatus,
 )
-from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed, PolymarketFeedParams
+from lowlat.feeds.params import PolymarketFeedParams
+from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.shm import _core
 
 KINDS = {record.kind: record for record in RECORDS}

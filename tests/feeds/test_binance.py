@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lowlat.core.clock import VirtualClock
 from lowlat.core.layout import SPOT_TOP, TRADE, Action, Coin
 from lowlat.core.units import NO_PRICE_E8
-from lowlat.feeds.binance import BinanceFeed, BinanceFeedParams
+from lowlat.feeds.binance import BinanceFeed
+from lowlat.feeds.params import BinanceFeedParams
 
 SECOND = 1_000_000_000
 US = 1_795_352_400_000_000

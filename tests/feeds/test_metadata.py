@@ -28,7 +28,8 @@ from lowlat.core.layout import (
     SettleRule,
     SettleSeries,
 )
-from lowlat.feeds.metadata import MarketRows, MetadataEngine, MetadataParams, UniverseParams
+from lowlat.feeds.metadata import MarketRows, MetadataEngine
+from lowlat.feeds.params import MetadataParams, UniverseParams
 
 SECOND = 1_000_000_000
 START_S = 1_795_305_600

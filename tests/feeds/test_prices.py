@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lowlat.core.clock import VirtualClock
 from lowlat.core.layout import Coin, SettleSeries
-from lowlat.feeds.prices import CANDLES, POLYBOLT, RTDS, PricesFeed, PricesFeedParams
+from lowlat.feeds.params import CANDLES, POLYBOLT, RTDS, PricesFeedParams
+from lowlat.feeds.prices import PricesFeed
 
 SECOND = 1_000_000_000
 MS = 1_795_352_400_000

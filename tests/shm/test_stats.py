@@ -1,4 +1,5 @@
 import bisect
+import random
 import struct
 from itertools import pairwise
 
@@ -199,6 +200,18 @@ def test_percentiles_are_within_a_percent_of_the_sorted_values(values, percent):
     assert exact <= view.percentile_ns(percent) <= exact * 129 // 128 + 1
     assert max(values) <= view.max_ns <= max(values) * 129 // 128 + 1
     assert bisect.bisect(sorted(values), view.percentile_ns(percent)) >= rank
+
+
+def test_a_process_that_trades_reads_the_same_percentiles_without_numpy(feed):
+    stats, draw = feed.open_stats(SHAPE), random.Random(1)
+    mine, percents = stats.histogram("h"), (0, 1, 50, 99, 100)
+    stats.histogram("unused")
+    for count in range(1, 200):
+        mine.record(int(10 ** draw.uniform(0, 11)))
+        view = snapshot(feed).histograms["h"]
+        wanted = [view.percentile_ns(each) for each in percents]
+        reader = Attachment(feed.instance, "top").open_stats_reader("feed")
+        assert list(reader.percentiles(percents)) == [("h", count, wanted)]
 
 
 def test_intervals_are_differences_and_merges_are_sums():

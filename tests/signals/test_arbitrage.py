@@ -11,8 +11,9 @@ from lowlat.core.layout import MARKET_ROW, SIGNAL, Action, BookFlag, MarketStatu
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
 from lowlat.signals.arbitrage import Arbitrage, ArbitrageParams
-from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode
+from lowlat.signals.params import EngineParams
 
 EVENT = b"\x07" * 32
 NO_RISK = ArbitrageParams(margin_e6=1, miss_ppm=0)

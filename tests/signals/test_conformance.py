@@ -18,8 +18,9 @@ from engine_fakes import MS, WALL0, S, World
 from lowlat.core.layout import SIGNAL, Known
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E8
-from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module, load_modules, make_module
+from lowlat.signals.params import EngineParams
 
 ROOT = Path(__file__).parents[2]
 GROUP = "lowlat.signals"

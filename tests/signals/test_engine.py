@@ -18,8 +18,9 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal, Stamps, decode_signal, encode_signal
 from lowlat.core.units import E6
-from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module, load_modules, make_module
+from lowlat.signals.params import EngineParams
 
 
 class Probe(Module):

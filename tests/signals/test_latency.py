@@ -10,9 +10,10 @@ from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
 from lowlat.signals.coins import CoinParams
-from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.latency import Latency, LatencyParams
 from lowlat.signals.module import Mode
+from lowlat.signals.params import EngineParams
 
 BTC = 1
 K = 98_000.0

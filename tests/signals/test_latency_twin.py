@@ -16,9 +16,10 @@ from lowlat.core.layout import Known, SettleRule
 from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
 from lowlat.signals.coins import CoinParams
-from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.latency import Latency, LatencyParams
 from lowlat.signals.module import Mode
+from lowlat.signals.params import EngineParams
 
 K = 98_000.0
 COIN = 1

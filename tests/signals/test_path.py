@@ -21,8 +21,9 @@ from lowlat.core.units import E6
 from lowlat.signals import engine as engine_module
 from lowlat.signals._look import Look, PythonLook
 from lowlat.signals._path import BookPath
-from lowlat.signals.engine import EngineParams, SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module
+from lowlat.signals.params import EngineParams
 
 MARKETS = 6
 MS = 1_000_000

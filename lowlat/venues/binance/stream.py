@@ -27,12 +27,12 @@ from lowlat.venues.binance.events import (
     Top,
     Trade,
 )
+from lowlat.venues.binance.units import TimeUnit
 from lowlat.venues.wire import BAD_JSON, Payload, malformed, ms_ns, us_ns
 
 __all__ = [
     "STREAMS_MAX",
     "StreamCodec",
-    "TimeUnit",
     "control_frame",
     "stream_names",
     "stream_path",
@@ -41,7 +41,6 @@ __all__ = [
 STREAMS_MAX: Final = 1024
 """Streams a connection carries. Source: feeds.md 1.2."""
 
-TimeUnit = Literal["ms", "us"]
 """What ``?timeUnit`` asked for; the frames do not say which they use."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

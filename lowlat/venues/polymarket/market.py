@@ -15,12 +15,12 @@ import msgspec
 
 from lowlat.core.errors import LocalProtocolError, RemoteProtocolError
 from lowlat.venues.polymarket._frames import Change, PriceChange, scan_price_change
+from lowlat.venues.polymarket.bounds import SHARD_ASSETS_MAX
 from lowlat.venues.wire import BAD_JSON, Ignored, Payload, malformed, ms_text_ns
 
 __all__ = [
     "PING",
     "PONG",
-    "SHARD_ASSETS_MAX",
     "BestBidAsk",
     "Book",
     "Change",
@@ -49,8 +49,6 @@ PING: Final = b"PING"
 """Text frame, every 10 s. Source: polymarket.md 8.1."""
 PONG: Final = b"PONG"
 """Its answer; without one for 30 s the link is dead. A live PONG does not prove live data."""
-SHARD_ASSETS_MAX: Final = 200
-"""Assets a connection carries with certainty. Source: polymarket.md 8.1."""
 
 Side = Literal["BUY", "SELL"]
 """BUY is the bid side of a book level, and the taker's direction of a trade."""

@@ -8,7 +8,8 @@ from sqlalchemy import func, select, text
 
 from lowlat.core.errors import ConfigError, LedgerError
 from lowlat.core.layout import DECISION, ReportKind, Rule
-from lowlat.store.journal import Decided, JournalEngine, JournalMeters, JournalParams
+from lowlat.store.journal import Decided, JournalEngine, JournalMeters
+from lowlat.store.journal_params import JournalParams
 from lowlat.store.ledger import database as database_module
 from lowlat.store.ledger import schema
 from lowlat.store.ledger.database import open_database
