@@ -7,16 +7,15 @@ venue has listed no open order twice, _QUIET_S apart.
 
 import http.client
 import random
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from lowlat.app.config import EngineConfig, read_secrets
-from lowlat.app.machine import address_of, tls_context
+from lowlat.app.venue_calls import VenueCalls
 from lowlat.core.errors import ConfigError, LowlatError, RemoteProtocolError
 from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
 from lowlat.venues.polymarket.lookups import decode_orders_page
@@ -29,17 +28,16 @@ __all__ = [
     "CancelCredentials",
     "Canceller",
     "Cleared",
+    "auth_of",
     "canceller_of",
     "load_cancel_credentials",
 ]
 
 KEY: Final = "account.cancel_credentials_file"
-_TIMEOUT_S: Final = 3.0
 _QUIET_S: Final = 1.5
 """Between the two listings that must both be empty: an order on its way lands within."""
 _PAUSE_S: Final = 0.25
 _PAUSE_MAX_S: Final = 2.0
-_BODY_BYTES_MAX: Final = 16 * 2**20
 _PAGES_MAX: Final = 100
 
 
@@ -50,6 +48,9 @@ class CancelCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     api_secret: str
     api_passphrase: str
     address: str
+    funder: str = ""
+    """The wallet that trades; only what reads balances needs it and the next."""
+    signature_type: Annotated[int, msgspec.Meta(ge=-1, le=3)] = -1
 
     def __repr__(self) -> str:
         return f"CancelCredentials(address={self.address}, secrets=***)"
@@ -76,11 +77,12 @@ class Cleared:
 def load_cancel_credentials(path: str) -> CancelCredentials:
     """Read the 0600 file; ConfigError, also for a file that holds a key that can sign."""
     found = read_secrets(path, KEY, CancelCredentials)
-    _auth(found)
+    auth_of(found)
     return found
 
 
-def _auth(credentials: CancelCredentials) -> L2Auth:
+def auth_of(credentials: CancelCredentials) -> L2Auth:
+    """Return what signs private calls, none of which can be an order. Raises ConfigError."""
     try:
         return L2Auth(
             credentials.address,
@@ -108,11 +110,8 @@ class Canceller:
     def __init__(
         self, clob_url: str, certificate_file: str, credentials: CancelCredentials
     ) -> None:
-        self._address = address_of(clob_url)
-        self._tls: ssl.SSLContext | None = (
-            tls_context(certificate_file) if self._address.is_tls else None
-        )
-        self._requests = ClobRequests(self._address.name, _auth(credentials))
+        self._calls = VenueCalls(clob_url, certificate_file)
+        self._requests = ClobRequests(self._calls.host, auth_of(credentials))
         self._jitter = random.SystemRandom().uniform
 
     def clear(self, deadline_s: float, say: Callable[[str], None]) -> Cleared:
@@ -144,7 +143,7 @@ class Canceller:
 
     def _cancel_all(self) -> int:
         """Return how many orders went. Raises RemoteProtocolError when the venue would not."""
-        status, body = self._call(self._requests.cancel_all(int(time.time())))
+        status, body = self._calls.call(self._requests.cancel_all(int(time.time())))
         reply = decode_cancel_reply(status, body)
         if reply.policy != Policy.ACCEPTED:
             raise RemoteProtocolError(f"cancel-all: {status} {reply.text}")
@@ -155,32 +154,9 @@ class Canceller:
         count, cursor = 0, FIRST_CURSOR
         for _ in range(_PAGES_MAX):
             request = self._requests.orders(int(time.time()), cursor=cursor)
-            page = decode_orders_page(*self._call(request))
+            page = decode_orders_page(*self._calls.call(request))
             count += len(page.rows)
             cursor = page.next_cursor
             if not cursor:
                 return count
         raise RemoteProtocolError(f"open orders have more than {_PAGES_MAX} pages")
-
-    def _call(self, request: bytes) -> tuple[int, bytes]:
-        host, port = self._address.host, self._address.port
-        connection: http.client.HTTPConnection
-        if self._tls is None:
-            connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
-        else:
-            connection = http.client.HTTPSConnection(
-                host, port, timeout=_TIMEOUT_S, context=self._tls
-            )
-        try:
-            connection.connect()
-            connection.sock.sendall(request)
-            response = http.client.HTTPResponse(
-                connection.sock, method=request.split(b" ", 1)[0].decode()
-            )
-            response.begin()
-            body = response.read(_BODY_BYTES_MAX + 1)
-        finally:
-            connection.close()
-        if len(body) > _BODY_BYTES_MAX:
-            raise RemoteProtocolError(f"an answer has more than {_BODY_BYTES_MAX} bytes")
-        return response.status, body

@@ -102,12 +102,10 @@ def open_account(door: VenueDoor, folder: Path) -> Account:
         "api_secret": made["secret"],
         "api_passphrase": made["passphrase"],
         "address": address,
-    }
-    signs = {
-        "private_key": "0x" + private_key.hex(),
         "funder": address if _SIGNATURE_TYPE == 0 else wallet,
         "signature_type": _SIGNATURE_TYPE,
     }
+    signs = {"private_key": "0x" + private_key.hex()}
     return Account(
         wallet,
         _write_private(folder / "credentials.json", cancels | signs),

@@ -25,12 +25,40 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _BACKENDS: Final = ("sqlite", "postgresql")
 
 
-def open_database(url: str, password_file: str = "") -> Engine:
+def open_database(url: str, password_file: str = "", *, read_only: bool = False) -> Engine:
     """Return an engine on the newest schema; raises ConfigError for a bad URL, else LedgerError.
 
     A password is no part of the URL, which is shown and kept with the config: it is the first
-    line of a file that only its owner may read.
+    line of a file that only its owner may read. ``read_only`` makes and migrates nothing: a
+    ledger that is missing or on another schema is an error then.
     """
+    parsed = _checked_url(url)
+    shown = parsed.render_as_string()
+    if password_file:
+        parsed = parsed.set(password=_password(password_file))
+    if parsed.get_backend_name() == "sqlite":
+        _private_file(parsed, make=not read_only)
+    try:
+        engine = create_engine(parsed, pool_pre_ping=True)
+    except (ImportError, NoSuchModuleError) as error:
+        raise ConfigError(f"ledger.url {shown}: {error}; install the extra postgres") from error
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+    try:
+        if read_only:
+            _check_newest(engine, shown)
+        else:
+            _migrate(engine, parsed, shown)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise LedgerError(f"ledger {shown}: {said(error)}") from error
+    except LedgerError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -43,26 +71,7 @@ def open_database(url: str, password_file: str = "") -> Engine:
         raise ConfigError(
             "ledger.url holds a password: put it into ledger.password_file, mode 0600"
         )
-    shown = parsed.render_as_string()
-    if password_file:
-        parsed = parsed.set(password=_password(password_file))
-    if parsed.get_backend_name() == "sqlite":
-        _private_file(parsed)
-    try:
-        engine = create_engine(parsed, pool_pre_ping=True)
-    except (ImportError, NoSuchModuleError) as error:
-        raise ConfigError(f"ledger.url {shown}: {error}; install the extra postgres") from error
-    if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
-    try:
-        _migrate(engine, parsed, shown)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise LedgerError(f"ledger {shown}: {said(error)}") from error
-    except LedgerError:
-        engine.dispose()
-        raise
-    return engine
+    return parsed
 
 
 def _password(path: str) -> str:
@@ -77,10 +86,12 @@ def _password(path: str) -> str:
     return content.split("\n", 1)[0]
 
 
-def _private_file(url: URL) -> None:
+def _private_file(url: URL, *, make: bool) -> None:
     if not url.database:
         raise ConfigError("ledger.url names no file: sqlite:////absolute/path/ledger.db")
     path = Path(url.database)
+    if not make and not path.exists():
+        raise LedgerError(f"ledger {path} does not exist: the engine has never written it")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -96,6 +107,15 @@ def _set_pragmas(connection: Any, _: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=2000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _check_newest(engine: Engine, shown: str) -> None:
+    current = _revision(engine)
+    if current != NEWEST:
+        raise LedgerError(
+            f"ledger {shown} has schema {current or 'none'}, expected {NEWEST}: start the engine "
+            "once, its recorder brings the ledger up and keeps a backup"
+        )
 
 
 def _migrate(engine: Engine, url: URL, shown: str) -> None:

@@ -1,8 +1,9 @@
 """How ids and names of the records read in the ledger: as the venue and people write them."""
 
 from lowlat.core.layout import ReportRecord
+from lowlat.execution.trade_ids import trade_digest, trade_text_of
 
-__all__ = ["hex_id", "module_of", "token_of", "trade_of"]
+__all__ = ["hex_id", "module_of", "token_of", "trade_name", "trade_of"]
 
 _NO_TRADE = bytes(16)
 
@@ -28,3 +29,8 @@ def trade_of(report: ReportRecord) -> str:
         return ""
     text = report.trade_text.rstrip(b"\0").decode("utf-8", "replace")
     return text or "blake2b:" + report.trade_id.hex()
+
+
+def trade_name(trade_id: str) -> str:
+    """Return how a trade that the venue names is called here: see ``trade_of``."""
+    return trade_id if trade_text_of(trade_id) else "blake2b:" + trade_digest(trade_id).hex()

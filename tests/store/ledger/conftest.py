@@ -1,12 +1,19 @@
 """A database for each test: SQLite, or the PostgreSQL that LOWLAT_TEST_POSTGRES names."""
 
 import os
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from ledger_rig import FAKES
+
 from lowlat.store.ledger.database import open_database
+from lowlat.store.ledger.writer import Ledger
 
 POSTGRES = os.environ.get("LOWLAT_TEST_POSTGRES", "")
 
@@ -31,3 +38,13 @@ def database(url):
     engine = open_database(url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def desk():
+    return FAKES.Desk()
+
+
+@pytest.fixture
+def ledger(database):
+    return Ledger(database)

@@ -1,0 +1,121 @@
+"""`lowlat ledger`: check the ledger against itself and the venue, and export it."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lowlat.cli.main import EXIT_FAILED, Instance, Json, app
+
+if TYPE_CHECKING:
+    from lowlat.app.config import EngineConfig
+    from lowlat.store.ledger.versus import Compared
+
+_SHOWN_MAX = 50
+_WAIT_S = 10.0
+
+ledger = typer.Typer(
+    name="ledger",
+    help="Every order, fill, lot and decision: check and export it.",
+    epilog="Exit 0: done, everything agrees. 1: differences, or it failed. 2: wrong use or config.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(ledger)
+
+Config = Annotated[
+    str,
+    typer.Option(
+        "--config", metavar="FILE", help="The engine's TOML config; else the newest in force."
+    ),
+]
+
+
+@ledger.command(epilog="Example: lowlat ledger check --config live.toml")
+def check(
+    instance: Instance = "demo",
+    config: Config = "",
+    *,
+    wait_s: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Look again for so long.")
+    ] = _WAIT_S,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only against itself; asks no venue.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare the ledger with itself and with the venue: cash, tokens, open orders, trades.
+
+    Each difference is named with both numbers. Reads only, with the credentials that cannot sign.
+    """
+    from lowlat.app.ledger_check import check_ledger, open_ledger_to_read, reader_of
+    from lowlat.store.ledger.audit import audit
+    from lowlat.store.ledger.versus import Compared
+
+    loaded = _config(instance, config)
+    engine = open_ledger_to_read(loaded)
+    try:
+        if offline:
+            found = Compared(audit(engine))
+        else:
+            found = check_ledger(engine, reader_of(loaded), wait_s)
+    finally:
+        engine.dispose()
+    _show(found, venue=not offline, as_json=as_json)
+    if found.differences:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _config(instance: str, path: str) -> "EngineConfig":
+    from lowlat.app.config import load_config
+    from lowlat.app.generations import newest_number, read_generation
+    from lowlat.core.errors import ConfigError
+
+    if path:
+        return load_config(path)
+    number = newest_number(instance)
+    if not number:
+        raise ConfigError(f"instance {instance!r} has no config on disk: name one with --config")
+    return read_generation(instance, number).config
+
+
+def _show(found: "Compared", *, venue: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_as_json(found, venue=venue)))
+        return
+    against = "itself and the venue" if venue else "itself"
+    for each in found.differences[:_SHOWN_MAX]:
+        print(f"  {each}", file=sys.stderr)
+    if len(found.differences) > _SHOWN_MAX:
+        print(f"  and {len(found.differences) - _SHOWN_MAX} more (--json)", file=sys.stderr)
+    if venue:
+        print(
+            f"compared {found.tokens:,} tokens, {found.orders:,} open orders, "
+            f"{found.trades:,} fills; {found.settling:,} fills are not mined yet"
+        )
+        print(
+            f"a person's on this wallet: {len(found.human):,} fills, "
+            f"{len(found.human_orders):,} open orders"
+        )
+    verdict = f"{len(found.differences):,} differences" if found.differences else "agrees"
+    print(f"ledger against {against}: {verdict}")
+
+
+def _as_json(found: "Compared", *, venue: bool) -> dict[str, Any]:
+    from lowlat.store.ledger.audit import shown
+
+    return {
+        "ok": not found.differences,
+        "venue": venue,
+        "differences": shown(found.differences),
+        "tokens": found.tokens,
+        "open_orders": found.orders,
+        "fills": found.trades,
+        "settling": found.settling,
+        "human_fills": [
+            {"trade_id": trade, "token_id": token, "size_e6": size}
+            for trade, token, size in found.human
+        ],
+        "human_orders": found.human_orders,
+    }

@@ -1,0 +1,53 @@
+"""The ledger of a real run says what the venue says; a row that lies is named with both numbers."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from rig import Rig
+from sqlalchemy import create_engine, text
+
+from lowlat.app.state import state_dir
+
+pytestmark = pytest.mark.e2e
+
+
+def check(rig, *more):
+    """Run the command as a user does, while the supervisor goes on turning."""
+    code = "from lowlat.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "ledger", "check", "--config", str(rig.config)]
+    done = subprocess.Popen(
+        [*command, "--json", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    rig.turn_until(lambda: done.poll() is not None, 30, "the check")
+    said, problems = done.communicate()
+    assert said, problems
+    return done.returncode, json.loads(said)
+
+
+def test_the_ledger_of_a_run_agrees_with_the_venue_and_a_lie_is_named(instance, tmp_path):
+    with Rig(instance, tmp_path, seed=3) as rig:
+        rig.run(5)
+        code, found = check(rig, "--wait", "5")
+        assert code == 0, found
+        assert found["fills"] > 3
+        assert found["tokens"] > 3
+        assert rig.drain().holds
+        code, found = check(rig, "--wait", "3")
+        assert code == 0, found
+        assert found["settling"] == 0
+        assert found["open_orders"] == 0
+
+        engine = create_engine(f"sqlite:///{state_dir(instance)}/ledger.db")
+        with engine.begin() as connection:
+            size_e6 = connection.execute(text("SELECT max(size_e6) FROM positions")).scalar_one()
+            connection.execute(
+                text("UPDATE positions SET size_e6 = size_e6 + 7 WHERE size_e6 = :size"),
+                {"size": size_e6},
+            )
+        engine.dispose()
+        code, found = check(rig, "--wait", "0")
+        assert code == 1
+        told = {(each["kind"], each["ledger"], each["other"]) for each in found["differences"]}
+        assert told == {("position", size_e6 + 7, size_e6)}
