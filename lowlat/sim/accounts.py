@@ -5,26 +5,35 @@ cannot be sold before. ``audit`` proves conservation to the base unit and is ass
 event. Pure: no clock, no randomness.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from lowlat.sim.ladder import NO, YES
 
-__all__ = ["Account", "Accounts", "Transfer"]
+__all__ = ["UNLIMITED", "VAULT", "Account", "Accounts", "Transfer"]
+
+UNLIMITED: Final = 2**256 - 1
+VAULT: Final = "0x000000000000000000000000000000000000dead"
+"""Where converted NO tokens wait for the resolution that pays their collateral back."""
 
 
 class Account:
     """One wallet. Cash and tokens are settled amounts; ``*_pending`` arrive when mined."""
 
     __slots__ = (
-        "allowance_e6",
+        "approvals",
         "cash_e6",
         "cash_pending_e6",
         "cash_reserved_e6",
+        "cash_unseen_e6",
+        "deployed",
         "owner",
+        "redeems_itself",
         "signature_type",
         "tokens_e6",
         "tokens_pending_e6",
         "tokens_reserved_e6",
+        "tokens_unseen_e6",
         "wallet",
     )
 
@@ -35,19 +44,52 @@ class Account:
         self.cash_e6 = 0
         self.cash_reserved_e6 = 0
         self.cash_pending_e6 = 0
-        self.allowance_e6 = 2**255
+        self.cash_unseen_e6 = 0
+        """Arrived on chain, not yet in the venue's cached view."""
+        self.approvals: dict[tuple[str, str], int] | None = None
+        """What (token contract, spender) may move, lower case; None: everything."""
+        self.deployed = True
+        self.redeems_itself = False
+        """Winnings wait for a redeem call instead of the venue's auto-redeemer."""
         self.tokens_e6: dict[int, int] = {}
         self.tokens_reserved_e6: dict[int, int] = {}
         self.tokens_pending_e6: dict[int, int] = {}
+        self.tokens_unseen_e6: dict[int, int] = {}
+
+    @property
+    def cash_seen_e6(self) -> int:
+        """Cash in the venue's cached view."""
+        return max(0, self.cash_e6 - self.cash_unseen_e6)
 
     @property
     def cash_free_e6(self) -> int:
-        """Cash that no open order claims."""
-        return self.cash_e6 - self.cash_reserved_e6
+        """Cash that the venue sees and no open order claims."""
+        return self.cash_e6 - self.cash_unseen_e6 - self.cash_reserved_e6
+
+    def tokens_seen_e6(self, instrument: int) -> int:
+        """Return settled tokens in the venue's cached view."""
+        unseen_e6 = self.tokens_unseen_e6.get(instrument, 0) if self.tokens_unseen_e6 else 0
+        return max(0, self.tokens_e6.get(instrument, 0) - unseen_e6)
 
     def tokens_free_e6(self, instrument: int) -> int:
-        """Return settled tokens that no open order claims."""
-        return self.tokens_e6.get(instrument, 0) - self.tokens_reserved_e6.get(instrument, 0)
+        """Return settled tokens that the venue sees and no open order claims."""
+        return self.tokens_seen_e6(instrument) - self.tokens_reserved_e6.get(instrument, 0)
+
+    def allowance_e6(self, token: str, spender: str) -> int:
+        """Return how much of a token contract's holdings a spender may move."""
+        if self.approvals is None:
+            return UNLIMITED
+        return self.approvals.get((token.lower(), spender.lower()), 0)
+
+    def approve(self, token: str, spender: str, amount_e6: int) -> None:
+        """Let a spender move up to an amount (for outcome tokens: everything or nothing)."""
+        if self.approvals is not None:
+            self.approvals[token.lower(), spender.lower()] = amount_e6
+
+    def see(self) -> None:
+        """Bring the venue's cached view up to date."""
+        self.cash_unseen_e6 = 0
+        self.tokens_unseen_e6.clear()
 
     def reserve_tokens(self, instrument: int, size_e6: int) -> None:
         """Claim (or with a negative size free) tokens for an open order."""
@@ -93,6 +135,8 @@ class Accounts:
         self.collateral_total_e6 = 0
         self.fees_e6 = 0
         self.deposits_e6 = 0
+        self.winners: dict[int, int] = {}
+        """Winning outcome by market, once resolved."""
 
     def open(self, wallet: str, owner: str, signature_type: int, cash_e6: int) -> Account:
         """Return the wallet's account, opened with cash when it is new."""
@@ -108,13 +152,59 @@ class Accounts:
         account.cash_e6 += cash_e6
         self.deposits_e6 += cash_e6
 
+    def pay(self, account: Account, cash_e6: int, *, from_fees: bool) -> None:
+        """Pay income: a rebate out of the collected fees, a reward out of the operator's pocket."""
+        account.cash_e6 += cash_e6
+        if from_fees:
+            self.fees_e6 -= cash_e6
+        else:
+            self.deposits_e6 += cash_e6
+
+    def send(self, account: Account, wallet: str, cash_e6: int) -> None:
+        """Send cash to another wallet, or out of the venue's sight."""
+        account.cash_e6 -= cash_e6
+        other = self.by_wallet.get(wallet.lower())
+        if other is None:
+            self.deposits_e6 -= cash_e6
+        else:
+            other.cash_e6 += cash_e6
+
     def split(self, account: Account, market: int, size_e6: int) -> None:
         """Turn cash into pairs of tokens."""
-        assert account.cash_free_e6 >= size_e6, f"split of {size_e6} over {account.cash_free_e6}"
+        assert account.cash_e6 >= size_e6, f"split of {size_e6} over {account.cash_e6}"
         account.cash_e6 -= size_e6
         _add(account.tokens_e6, 2 * market + YES, size_e6)
         _add(account.tokens_e6, 2 * market + NO, size_e6)
         self._back(market, size_e6)
+
+    def merge(self, account: Account, market: int, size_e6: int) -> None:
+        """Turn pairs of tokens into cash."""
+        for instrument in (2 * market + YES, 2 * market + NO):
+            held_e6 = account.tokens_e6.get(instrument, 0)
+            assert held_e6 >= size_e6, f"merge of {size_e6} over {held_e6}"
+            _add(account.tokens_e6, instrument, -size_e6)
+        account.cash_e6 += size_e6
+        self._back(market, -size_e6)
+
+    def convert(
+        self, account: Account, event: Sequence[int], chosen: Sequence[int], size_e6: int
+    ) -> None:
+        """Turn NO in the chosen markets of a neg-risk event into YES in its others and cash.
+
+        The chosen NO go to a vault, beside a NO of each other market minted for it. It has paid
+        a dollar less than it holds tokens, which is what they will be worth: one market says YES.
+        """
+        vault = self.open(VAULT, "vault", 0, 0)
+        for market in chosen:
+            _add(account.tokens_e6, 2 * market + NO, -size_e6)
+            _add(vault.tokens_e6, 2 * market + NO, size_e6)
+        for market in event:
+            if market not in chosen:
+                _add(account.tokens_e6, 2 * market + YES, size_e6)
+                _add(vault.tokens_e6, 2 * market + NO, size_e6)
+                self._back(market, size_e6)
+        account.cash_e6 += (len(chosen) - 1) * size_e6
+        vault.cash_e6 -= (len(event) - 1) * size_e6
 
     def match(
         self, transfers: Iterable[Transfer], market: int, minted_e6: int, fee_e6: int
@@ -151,19 +241,19 @@ class Accounts:
         self._back(market, -minted_e6)
         self.fees_e6 -= fee_e6
 
-    def redeem(self, market: int, winner: int) -> dict[str, int]:
-        """Pay a dollar for each winning token and burn both kinds; return payout by wallet."""
-        paid: dict[str, int] = {}
-        for account in self.by_wallet.values():
-            won = account.tokens_e6.pop(2 * market + winner, 0)
-            lost = account.tokens_e6.pop(2 * market + 1 - winner, 0)
-            account.cash_e6 += won
-            if won or lost:
-                paid[account.wallet] = won
-        collateral = self.collateral_e6.get(market, 0)
-        self._back(market, -collateral)
-        assert collateral == sum(paid.values()), f"market {market}: {collateral} behind {paid}"
-        return paid
+    def resolve(self, market: int, winner: int) -> None:
+        """Fix the winning outcome: its tokens are worth a dollar each, the others nothing."""
+        assert market not in self.winners, f"market {market} is resolved already"
+        self.winners[market] = winner
+
+    def redeem(self, market: int, account: Account) -> int:
+        """Burn a wallet's tokens of a resolved market; return what the winning ones paid."""
+        winner = self.winners[market]
+        won_e6 = account.tokens_e6.pop(2 * market + winner, 0)
+        account.tokens_e6.pop(2 * market + 1 - winner, None)
+        account.cash_e6 += won_e6
+        self._back(market, -won_e6)
+        return won_e6
 
     def audit(self, market: int | None = None) -> None:
         """Assert that no base unit appeared or vanished, in one market or in all of them."""
@@ -176,13 +266,17 @@ class Accounts:
         markets = self.collateral_e6 if market is None else (market,)
         for each in markets:
             behind = self.collateral_e6.get(each, 0)
-            for instrument in (2 * each, 2 * each + 1):
+            winner = self.winners.get(each)
+            outcomes = (YES, NO) if winner is None else (winner,)
+            for instrument in (2 * each + outcome for outcome in outcomes):
                 total = sum(
                     a.tokens_e6.get(instrument, 0) + a.tokens_pending_e6.get(instrument, 0)
                     for a in accounts
                 )
                 assert total == behind, f"instrument {instrument}: {total} tokens on {behind}"
         for account in accounts:
+            if account.wallet == VAULT:
+                continue
             assert 0 <= account.cash_reserved_e6 <= account.cash_e6, (
                 f"{account.wallet}: cash {account.cash_e6}, reserved {account.cash_reserved_e6}"
             )

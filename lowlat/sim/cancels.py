@@ -12,7 +12,7 @@ from lowlat.sim.credentials import ApiKey, Credentials
 from lowlat.sim.entry import INVALID, UNAUTHORIZED
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.faults import Faults
-from lowlat.sim.limits import Buckets
+from lowlat.sim.volumes import Volumes
 from lowlat.sim.wire import UNREADABLE, Request, Respond, failure, success
 
 __all__ = ["Cancels"]
@@ -37,11 +37,13 @@ _decode_market: Final = msgspec.json.Decoder(_CancelMarket).decode
 class Cancels:
     """The four ways to cancel."""
 
-    def __init__(self, exchange: Exchange, credentials: Credentials, faults: Faults) -> None:
+    def __init__(
+        self, exchange: Exchange, credentials: Credentials, faults: Faults, volumes: Volumes
+    ) -> None:
         self._exchange = exchange
         self._credentials = credentials
         self._faults = faults
-        self._buckets = Buckets(exchange.config.cancel_rate, exchange.config.cancel_burst)
+        self._buckets = volumes.cancel_buckets()
 
     def cancel_order(self, request: Request, now_ns: int, respond: Respond) -> None:
         """DELETE /order."""

@@ -52,6 +52,10 @@ class Rules:
         "min_size_e6",
         "neg_risk",
         "rebate",
+        "reward_age_ms",
+        "reward_daily_e6",
+        "reward_min_size_e6",
+        "reward_spread_e4",
         "sd_s",
         "tick_e4",
     )
@@ -67,6 +71,7 @@ class Rules:
         itode: bool = False,
         sd_s: int = 0,
         min_size_e6: int = 5_000_000,
+        reward_daily_e6: int = 0,
     ) -> None:
         self.category = category
         self.fee_rate_e4 = fee_rate_e4
@@ -76,6 +81,11 @@ class Rules:
         self.itode = itode
         self.sd_s = sd_s
         self.min_size_e6 = min_size_e6
+        self.reward_daily_e6 = reward_daily_e6
+        """Paid a day to resting orders near the middle; 0: no rewards. Source: 7.4."""
+        self.reward_min_size_e6 = 20_000_000
+        self.reward_spread_e4 = 350
+        self.reward_age_ms = 3500
 
 
 class Event:
@@ -133,6 +143,7 @@ class Market:
         "strike_e8",
         "tick_e4",
         "tokens",
+        "version",
         "volume_e6",
         "winner",
     )
@@ -151,6 +162,8 @@ class Market:
         self.condition_id = ""
         self.question_id = ""
         self.tokens = ("", "")
+        self.version = "v1"
+        """v2: tokens are protocol-v2 position ids, traded on the V3 exchange. Source: 3.1."""
         self.outcomes = ("Up", "Down") if kind in {"twap", "candle"} else ("Yes", "No")
         self.tick_e4 = event.rules.tick_e4
         self.quantum_e6 = 10_000 // self.tick_e4
@@ -167,6 +180,13 @@ class Market:
         self.last_trade_e4: int | None = None
         self.last_trade_side = ""
         self.volume_e6 = 0
+
+    @property
+    def exchange(self) -> str:
+        """Name of the exchange contract its orders are signed for."""
+        if self.version == "v2":
+            return "v3"
+        return "neg_risk" if self.rules.neg_risk else "standard"
 
     def met_by(self, order: Order) -> bool:
         """Say whether an order would match at once."""
@@ -187,14 +207,29 @@ def make_event(seed: int, number: int, slug: str, title: str, rules: Rules) -> E
 
 
 def make_market(
-    seed: int, index: int, event: Event, question: str, slug: str, kind: str = "binary"
+    seed: int,
+    index: int,
+    event: Event,
+    question: str,
+    slug: str,
+    kind: str = "binary",
+    version: str = "v1",
 ) -> Market:
     """Make a market with ids of the real shape and put it into its event."""
     market = Market(index, event, question, slug, kind)
     key = f"{index}|{slug}"
-    market.condition_id = "0x" + _hash(seed, "condition", key).hex()
+    market.version = version
     market.question_id = "0x" + _hash(seed, "question", key).hex()
-    market.tokens = (_token_id(seed, key, 0), _token_id(seed, key, 1))
+    if version == "v2":
+        # Module, half a hash, zeros; the outcome is the last byte of a position id.
+        module = 2 if event.rules.neg_risk else 1
+        condition = bytes((module,)) + _hash(seed, "condition", key)[:16] + bytes(14)
+        market.condition_id = "0x" + condition.hex()
+        yes = int.from_bytes(condition, "big") << 8
+        market.tokens = (str(yes), str(yes + 1))
+    else:
+        market.condition_id = "0x" + _hash(seed, "condition", key).hex()
+        market.tokens = (_token_id(seed, key, 0), _token_id(seed, key, 1))
     event.markets.append(market)
     return market
 

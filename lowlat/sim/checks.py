@@ -9,6 +9,7 @@ from lowlat.sim import rules
 from lowlat.sim.accounts import Accounts
 from lowlat.sim.catalog import Market
 from lowlat.sim.config import SimConfig
+from lowlat.sim.contracts import CTF, EXCHANGES, POSITION_MANAGER, PUSD
 from lowlat.sim.ladder import BUY, SELL, Order
 from lowlat.sim.matching import plan_match
 
@@ -50,14 +51,21 @@ def check_order(
 def funds_error(accounts: Accounts, market: Market, order: Order) -> str | None:
     """Refuse what the account cannot pay; a taker's fee comes on top of a BUY."""
     account = accounts.by_wallet[order.account]
+    exchange = EXCHANGES[market.exchange][1]
     if order.side == SELL:
+        allowed_e6 = account.allowance_e6(
+            CTF if market.version == "v1" else POSITION_MANAGER, exchange
+        )
+        if not allowed_e6:
+            return rules.text_balance(allowed_e6, order.size_e6, allowance=True)
         free_e6 = account.tokens_free_e6(2 * order.market + order.outcome)
         return rules.text_balance(free_e6, order.size_e6) if free_e6 < order.size_e6 else None
     need_e6 = order.maker_amount_e6
     if market.met_by(order):
         need_e6 += plan_match(market, order).fee_e6
-    if account.allowance_e6 < need_e6:
-        return rules.text_balance(account.allowance_e6, need_e6, allowance=True)
+    allowed_e6 = account.allowance_e6(PUSD, exchange)
+    if allowed_e6 < need_e6:
+        return rules.text_balance(allowed_e6, need_e6, allowance=True)
     if account.cash_free_e6 < need_e6:
         return rules.text_balance(account.cash_free_e6, need_e6)
     return None

@@ -83,6 +83,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     markets: int = 40
     """Generated markets, legs of neg-risk events included, crypto windows not."""
     neg_risk_events: int = 5
+    v2_markets: int = 0
+    """Generated markets on top whose tokens trade on the V3 exchange."""
     coins: tuple[str, ...] = ("BTC", "ETH", "SOL")
     windows_s: tuple[int, ...] = (300,)
     """Lengths of up/down windows; 300, 900 and 14400 have the real slugs, others are extra."""
@@ -94,6 +96,10 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Neg-risk events resolve after so long; 0 never."""
     account_cash_e6: int = 10_000_000_000
     wallet_types: tuple[int, ...] = (0, 1, 2, 3)
+    fresh_wallets: bool = False
+    """Wallets of new owners have no approvals, deposit wallets wait for their deployment."""
+    auto_redeem: bool = True
+    """False: winnings of API users wait for their redeem call."""
     taker_delay_ms: int = 150
     market_taker_decimals: int = 4
     gtd_min_s: int = 180
@@ -101,10 +107,15 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     clock_window_s: int = 60
     mined_ms: tuple[int, int] = (2000, 5000)
     confirmed_ms: tuple[int, int] = (1000, 3000)
-    order_rate: int = 40
+    order_rate: int = 0
     order_burst: int = 60
-    cancel_rate: int = 80
+    """Orders a second and signer; 0: what the signer's tier gives."""
+    cancel_rate: int = 0
     cancel_burst: int = 120
+    ip_limits: bool = True
+    """The windows by address: order entry 5 000 in ten seconds, and so on."""
+    builders: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
+    """Fees in bps (maker, taker) by builder code; codes not named here are unknown."""
     heartbeat_ms: int = 10_000
     heartbeat_check_ms: int = 5_000
     tape: str = "shipped"
@@ -127,7 +138,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             ("windows_s", min(self.windows_s, default=5), 5),
             ("windows_ahead", self.windows_ahead, 0),
             ("account_cash_e6", self.account_cash_e6, 0),
-            ("order_rate", self.order_rate, 1),
+            ("order_rate", self.order_rate, 0),
+            ("cancel_rate", self.cancel_rate, 0),
             ("flow.spot_hz", self.flow.spot_hz, 1),
             ("flow.makers", self.flow.makers, 1),
             ("flow.events_per_s", self.flow.events_per_s, 0),

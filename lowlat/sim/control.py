@@ -16,6 +16,7 @@ from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, suc
 __all__ = ["Control"]
 
 MS: Final = 1_000_000
+DAY_NS: Final = 86_400 * 1_000_000_000
 
 
 class Control:
@@ -37,6 +38,7 @@ class Control:
             "orders": self._orders,
             "edge": self._edge,
             "jump": self._jump,
+            "payout": self._payout,
         }
 
     def handle(self, request: Request, respond: Respond) -> None:
@@ -164,7 +166,25 @@ class Control:
             "secret": key.secret,
             "passphrase": key.passphrase,
             "wallets": wallets,
+            "relayerApiKey": self._venue.credentials.relayer_key(values["owner"]),
         }
+
+    def _payout(self, values: dict[str, Any]) -> Any:
+        """Pay rebates and rewards earned so far, today's included, without waiting for midnight."""
+        del values
+        venue = self._venue
+        markets = venue.exchange.markets
+        day = venue.now_ns // DAY_NS
+        return [
+            {
+                "kind": income.kind,
+                "day": income.day,
+                "market": markets[income.market].condition_id,
+                "wallet": income.wallet,
+                "amount_e6": income.amount_e6,
+            }
+            for income in venue.rewards.pay(venue.now_ns, until_day=day + 1)
+        ]
 
     def _orders(self, values: dict[str, Any]) -> Any:
         """List every order that a wallet ever had accepted, finished ones included."""

@@ -17,9 +17,9 @@ from lowlat.sim.credentials import ApiKey, Credentials
 from lowlat.sim.exchange import Exchange, Placed
 from lowlat.sim.faults import Faults
 from lowlat.sim.ladder import BUY, SELL, Order
-from lowlat.sim.limits import Buckets
 from lowlat.sim.timers import Timers
 from lowlat.sim.verify import OrderVerifier, SignedOrder
+from lowlat.sim.volumes import Volumes
 from lowlat.sim.wire import LOST, RESET, UNREADABLE, Request, Respond, Response, failure, success
 
 __all__ = ["INVALID", "UNAUTHORIZED", "Entry"]
@@ -27,6 +27,7 @@ __all__ = ["INVALID", "UNAUTHORIZED", "Entry"]
 MS: Final = 1_000_000
 BATCH_MAX: Final = 15
 AMOUNT_MAX_E6: Final = 10**15
+ZERO32: Final = "0x" + "00" * 32
 EXPIRATION: Final = re.compile(r"[0-9]{1,12}")
 UNAUTHORIZED: Final = failure(401, "Unauthorized/Invalid api key")
 INVALID: Final = "Invalid order payload"
@@ -50,14 +51,19 @@ class Entry:
     """Order entry of one exchange for all API keys."""
 
     def __init__(
-        self, exchange: Exchange, credentials: Credentials, timers: Timers, faults: Faults
+        self,
+        exchange: Exchange,
+        credentials: Credentials,
+        timers: Timers,
+        faults: Faults,
+        volumes: Volumes,
     ) -> None:
         self._exchange = exchange
         self._credentials = credentials
         self._timers = timers
         self._faults = faults
         self._verifier = OrderVerifier(exchange.config.chain_id)
-        self._buckets = Buckets(exchange.config.order_rate, exchange.config.order_burst)
+        self._buckets = volumes.order_buckets()
 
     # ----------------------------------------------------------------------------- orders
     def post_order(self, request: Request, now_ns: int, respond: Respond) -> None:
@@ -169,7 +175,7 @@ class Entry:
         self, post: PostOrder, key: ApiKey, now_ns: int, reply: Callable[[Placed], None]
     ) -> None:
         """Check identity and signature, then hand the order to the exchange."""
-        error = self._identity_error(post, key)
+        error = self._identity_error(post, key, now_ns)
         if error is not None:
             reply(Placed(400, error))
             return
@@ -189,9 +195,8 @@ class Entry:
         self, signed: SignedOrder, market: Market, key: ApiKey, now_ns: int
     ) -> tuple[str, str | None]:
         """Return the order id, and the refusal of its signature, amounts or times."""
-        exchange = "neg_risk" if market.rules.neg_risk else "standard"
         try:
-            order_hash, signer = self._verifier.check(signed, exchange)
+            order_hash, signer = self._verifier.check(signed, market.exchange)
         except ValueError:
             return "", INVALID
         order_id = "0x" + order_hash.hex()
@@ -209,13 +214,15 @@ class Entry:
             error = "invalid expiration"
         return order_id, error
 
-    def _identity_error(self, post: PostOrder, key: ApiKey) -> str | None:
+    def _identity_error(self, post: PostOrder, key: ApiKey, now_ns: int) -> str | None:
         signed = post.order
         if post.owner != key.key:
             return "the order owner has to be the owner of the API KEY"
         maker = signed.maker.lower()
         signer = signed.signer.lower()
         kind = key.wallets.get(maker)
+        if kind is None and self._credentials.signs_for(key.owner, maker, now_ns):
+            kind = 3
         if signer != (maker if signed.signatureType == 3 else key.owner):
             return "the order signer address has to be the address of the API KEY"
         if kind is None or kind != signed.signatureType:
@@ -285,6 +292,7 @@ def _build(
     )
     order.maker_amount_e6 = maker_e6
     order.post_only = post.postOnly
+    order.builder = "" if signed.builder == ZERO32 else signed.builder.lower()
     order.expiration_s = int(signed.expiration)
     return order
 

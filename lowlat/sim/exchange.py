@@ -53,6 +53,7 @@ class Exchange:
         self.orders: dict[str, Order] = {}
         self.open_of: dict[str, dict[str, Order]] = {}
         self.trades_of: dict[str, list[Trade]] = {}
+        self.trades_by_builder: dict[str, list[Trade]] = {}
         self.listeners: list[Listener] = []
         self._timers = timers
         self._rng = rng
@@ -88,11 +89,15 @@ class Exchange:
         self._redeem(market, winner, now_ns)
 
     def _redeem(self, market: Market, winner: int, now_ns: int) -> None:
+        """Fix the payout once every trade settled; redeem for all who leave that to the venue."""
         if self.settlement.pending(market.index):
             retry_ns = now_ns + 100 * MS
             self._timers.at(retry_ns, lambda at_ns: self._redeem(market, winner, at_ns))
             return
-        self.accounts.redeem(market.index, winner)
+        self.accounts.resolve(market.index, winner)
+        for account in list(self.accounts.by_wallet.values()):
+            if not account.redeems_itself:
+                self.accounts.redeem(market.index, account)
         self.accounts.audit(market.index)
 
     # ----------------------------------------------------------------------------- orders
@@ -202,6 +207,8 @@ class Exchange:
                     self._forget(maker, "MATCHED")
             for owner in trade.parties():
                 self.trades_of.setdefault(owner, []).append(trade)
+            if order.builder:
+                self.trades_by_builder.setdefault(order.builder, []).append(trade)
         for trade in trades:
             self.settlement.take(trade, now_ns)
             for fill in trade.fills:

@@ -34,13 +34,15 @@ class HttpProtocol(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._slots: deque[list[Response | None]] = deque()
-        self._closing = False
+        self._address = ""
 
     # ----------------------------------------------------------------------------- asyncio
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         # uvloop's transports are Transports in shape, not in class.
         self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if peer else ""
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,6 +99,7 @@ class HttpProtocol(asyncio.Protocol):
             parse_qs(query.decode("latin-1")) if query else {},
             self._headers,
             b"".join(self._body),
+            self._address,
         )
         slot: list[Response | None] = [None]
         keep_alive = self._parser.should_keep_alive()

@@ -23,6 +23,7 @@ class Order:
 
     __slots__ = (
         "account",
+        "builder",
         "canceled",
         "created_ns",
         "expiration_s",
@@ -73,6 +74,7 @@ class Order:
         self.expiration_s = 0
         self.post_only = False
         self.created_ns = 0
+        self.builder = ""
         self.state = "NEW"
         self.canceled = ""
         self.trades: list[str] = []

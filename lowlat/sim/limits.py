@@ -1,21 +1,53 @@
-"""Token buckets an API key, orders and cancels apart, as the response headers tell them.
+"""Rate limits: sliding windows an address, token buckets a signer with their response headers.
 
 Source: polymarket.md 12.4.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
-__all__ = ["Bucket", "Buckets"]
+from lowlat.sim.wire import Request
+
+__all__ = ["TIERS", "Bucket", "Buckets", "IpLimits", "Tier", "tier_of"]
 
 NS: Final = 1_000_000_000
+
+
+class Tier(NamedTuple):
+    """What a signer may do a second, by its volume of 30 days."""
+
+    name: str
+    volume_e6: int
+    order_rate: int
+    order_burst: int
+    cancel_rate: int
+    cancel_burst: int
+
+
+TIERS: Final = (
+    Tier("Standard", 0, 40, 60, 80, 120),
+    Tier("Copper", 30_000 * 10**6, 60, 90, 120, 180),
+    Tier("Bronze", 50_000 * 10**6, 80, 120, 160, 240),
+    Tier("Silver", 100_000 * 10**6, 200, 300, 400, 600),
+    Tier("Gold", 500_000 * 10**6, 400, 600, 800, 1_200),
+    Tier("Platinum", 2_500_000 * 10**6, 450, 675, 900, 1_350),
+    Tier("Diamond", 5_000_000 * 10**6, 525, 787, 1_050, 1_575),
+    Tier("Elite", 10_000_000 * 10**6, 600, 900, 1_200, 1_800),
+)
+
+
+def tier_of(volume_e6: int) -> Tier:
+    """Return the tier of a 30-day volume."""
+    return next(tier for tier in reversed(TIERS) if volume_e6 >= tier.volume_e6)
 
 
 class Bucket:
     """Refills at ``rate`` a second up to ``burst``; integers of a billionth token."""
 
-    __slots__ = ("_at_ns", "_burst_nano", "_rate", "_tokens_nano")
+    __slots__ = ("_at_ns", "_burst_nano", "_rate", "_tokens_nano", "tier")
 
-    def __init__(self, rate: int, burst: int, now_ns: int) -> None:
+    def __init__(self, tier: str, rate: int, burst: int, now_ns: int) -> None:
+        self.tier = tier
         self._rate = rate
         self._burst_nano = burst * NS
         self._tokens_nano = burst * NS
@@ -38,22 +70,105 @@ class Bucket:
         headers = (
             ("Poly-RateLimit-Remaining", str(remaining)),
             ("Poly-RateLimit-Reset", str(reset_s)),
-            ("Poly-RateLimit-Tier", "Standard"),
+            ("Poly-RateLimit-Tier", self.tier),
         )
         return (*headers, ("Retry-After", "1")) if refused else headers
 
+    def grow(self, tier: str, rate: int, burst: int) -> None:
+        """Move to another tier; what is left stays left."""
+        self.tier = tier
+        self._rate = rate
+        self._burst_nano = burst * NS
+
 
 class Buckets:
-    """A bucket a signer, made when first seen."""
+    """A bucket a signer, made when first seen, of the tier its volume gives now."""
 
-    def __init__(self, rate: int, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
+    def __init__(self, terms_of: Callable[[str], tuple[str, int, int]]) -> None:
+        self._terms_of = terms_of
         self._by_owner: dict[str, Bucket] = {}
 
     def of(self, owner: str, now_ns: int) -> Bucket:
         """Return a signer's bucket."""
+        terms = self._terms_of(owner)
         bucket = self._by_owner.get(owner)
         if bucket is None:
-            bucket = self._by_owner[owner] = Bucket(self._rate, self._burst, now_ns)
+            bucket = self._by_owner[owner] = Bucket(*terms, now_ns)
+        elif bucket.tier != terms[0]:
+            bucket.grow(*terms)
         return bucket
+
+
+_TEN: Final = 10
+_TEN_MINUTES: Final = 600
+_TOTAL: Final = (9_000, _TEN)
+_BY_PATH: Final = {
+    **dict.fromkeys(("/book", "/price", "/midpoint"), ((1_500, _TEN),)),
+    **dict.fromkeys(("/books", "/prices", "/midpoints"), ((500, _TEN),)),
+    "/prices-history": ((1_000, _TEN),),
+    "/tick-size": ((200, _TEN),),
+    "/ok": ((100, _TEN),),
+    **dict.fromkeys(("/data/orders", "/data/trades"), ((500, _TEN),)),
+    "/balance-allowance": ((200, _TEN),),
+    "/balance-allowance/update": ((50, _TEN),),
+    "/auth/api-key": ((100, _TEN),),
+    "/auth/derive-api-key": ((100, _TEN),),
+    "POST /order": ((5_000, _TEN), (120_000, _TEN_MINUTES)),
+    "DELETE /order": ((5_000, _TEN), (120_000, _TEN_MINUTES)),
+    "POST /orders": ((2_000, _TEN), (21_000, _TEN_MINUTES)),
+    "DELETE /orders": ((2_000, _TEN), (15_000, _TEN_MINUTES)),
+    "/cancel-all": ((250, _TEN), (6_000, _TEN_MINUTES)),
+    "/cancel-market-orders": ((1_500, _TEN), (21_000, _TEN_MINUTES)),
+}
+"""Requests an address within so many seconds, by path or by method and path."""
+
+
+class _Window:
+    """Counts within a sliding window: this interval, and the last one by what is left of it."""
+
+    __slots__ = ("_count", "_interval", "_last", "_length_ns", "_limit")
+
+    def __init__(self, limit: int, length_s: int) -> None:
+        self._limit = limit
+        self._length_ns = length_s * NS
+        self._interval = 0
+        self._count = 0
+        self._last = 0
+
+    def take(self, now_ns: int) -> bool:
+        interval, into_ns = divmod(now_ns, self._length_ns)
+        if interval != self._interval:
+            self._last = self._count if interval == self._interval + 1 else 0
+            self._count = 0
+            self._interval = interval
+        weighted = self._count + self._last * (self._length_ns - into_ns) // self._length_ns
+        if weighted >= self._limit:
+            return False
+        self._count += 1
+        return True
+
+
+class IpLimits:
+    """Windows by address and path; an address that asks too often is told 429."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[str, str], list[_Window]] = {}
+
+    def take(self, request: Request, now_ns: int) -> bool:
+        """Count a request; False when a window is full."""
+        path = request.path
+        if path not in _BY_PATH:
+            path = f"{request.method} {path}"
+        windows = self._of(request.address, path if path in _BY_PATH else "")
+        fit = True
+        for window in windows:
+            fit &= window.take(now_ns)
+        return fit
+
+    def _of(self, address: str, path: str) -> list[_Window]:
+        windows = self._windows.get((address, path))
+        if windows is None:
+            total = self._windows.setdefault((address, "total"), [_Window(*_TOTAL)])
+            windows = [*total, *(_Window(*each) for each in _BY_PATH.get(path, ()))]
+            self._windows[address, path] = windows
+        return windows

@@ -73,6 +73,10 @@ class Trade:
         """Return the API keys of everyone in it; generated flow has none."""
         return {self.taker.owner, *(fill.order.owner for fill in self.fills)} - {""}
 
+    def wallets(self) -> set[str]:
+        """Return the wallets of everyone in it, lower case."""
+        return {self.taker.account, *(fill.order.account for fill in self.fills)}
+
 
 class Settlement:
     """Carries matched trades to their end."""

@@ -16,7 +16,7 @@ __all__ = ["Universe"]
 NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * NS
 PLAIN: Final = (
-    Rules("Politics", fee_rate_e4=400, rebate=0.25),
+    Rules("Politics", fee_rate_e4=400, rebate=0.25, reward_daily_e6=50_000_000),
     Rules("Geopolitics", fee_rate_e4=0, rebate=0.0),
     Rules("Economics", fee_rate_e4=500, rebate=0.25),
     Rules("Tech", fee_rate_e4=400, rebate=0.25, tick_e4=10),
@@ -48,6 +48,8 @@ class Universe:
             self._open_neg_risk(number, now_ns)
         for number in range(len(self._exchange.markets), self._config.markets):
             self._open_plain(number, now_ns)
+        for number in range(self._config.markets, self._config.markets + self._config.v2_markets):
+            self._open_plain(number, now_ns, "v2")
 
     def new_event(self, slug: str, title: str, rules: Rules) -> Event:
         """Make an event and keep it."""
@@ -56,23 +58,30 @@ class Universe:
         return event
 
     def new_market(
-        self, event: Event, question: str, slug: str, kind: str, now_ns: int, end_ns: int
+        self,
+        event: Event,
+        question: str,
+        slug: str,
+        kind: str,
+        now_ns: int,
+        end_ns: int,
+        version: str = "v1",
     ) -> Market:
         """Make a market, not yet listed."""
         index = len(self._exchange.markets)
-        market = make_market(self._config.seed, index, event, question, slug, kind)
+        market = make_market(self._config.seed, index, event, question, slug, kind, version)
         market.start_ns = event.start_ns = event.start_ns or now_ns
         market.end_ns = event.end_ns = end_ns
         return market
 
     # ----------------------------------------------------------------------------- kinds
-    def _open_plain(self, number: int, now_ns: int) -> None:
+    def _open_plain(self, number: int, now_ns: int, version: str = "v1") -> None:
         subject = SUBJECTS[number % len(SUBJECTS)]
         question = f"Will the {subject} pass vote {number}?"
         slug = question.lower().strip("?").replace(" ", "-")
         event = self.new_event(slug, question, PLAIN[number % len(PLAIN)])
         end_ns = now_ns + (7 + number % 90) * DAY_NS
-        market = self.new_market(event, question, slug, "binary", now_ns, end_ns)
+        market = self.new_market(event, question, slug, "binary", now_ns, end_ns, version)
         self.fair[market.index] = self._rng.uniform(0.15, 0.85)
         self._exchange.list_market(market, now_ns)
 

@@ -8,12 +8,13 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from lowlat.core.errors import ConfigError
-from lowlat.sim.api import ClobApi, DataApi
+from lowlat.sim.api import ClobApi
 from lowlat.sim.binance import Binance
 from lowlat.sim.cancels import Cancels
 from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
 from lowlat.sim.crypto_markets import CryptoMarkets
+from lowlat.sim.data_api import DataApi
 from lowlat.sim.edges import EdgePlanter
 from lowlat.sim.entry import Entry
 from lowlat.sim.exchange import Exchange
@@ -24,11 +25,13 @@ from lowlat.sim.gamma import Gamma
 from lowlat.sim.heartbeat import Heartbeats
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
+from lowlat.sim.rewards import Rewards
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.tape import TapePlayer, load_tape
 from lowlat.sim.timers import Timers
 from lowlat.sim.universe import Universe
 from lowlat.sim.user_ws import UserFeed
+from lowlat.sim.volumes import Volumes
 from lowlat.sim.wire import Request, Respond
 
 __all__ = ["Venue"]
@@ -56,10 +59,14 @@ class Venue:
         self.faults = Faults(config.faults, _rng(config, "faults"))
         self.exchange = Exchange(config, self.timers, _rng(config, "exchange"), self.faults)
         self.credentials = Credentials(config, self.exchange.accounts)
-        entry = Entry(self.exchange, self.credentials, self.timers, self.faults)
-        cancels = Cancels(self.exchange, self.credentials, self.faults)
+        volumes = Volumes(self.exchange)
+        entry = Entry(self.exchange, self.credentials, self.timers, self.faults, volumes)
+        cancels = Cancels(self.exchange, self.credentials, self.faults, volumes)
         self.heartbeats = Heartbeats(self.exchange, self.timers, _rng(config, "heartbeats"))
-        self.clob = ClobApi(self.exchange, self.credentials, entry, cancels, self.heartbeats)
+        self.rewards = Rewards(self.exchange, self.timers, _rng(config, "rewards"), now_ns)
+        self.clob = ClobApi(
+            self.exchange, self.credentials, entry, cancels, self.heartbeats, self.rewards
+        )
         self.data = DataApi(self.exchange)
         self.market_feed = MarketFeed(self.exchange, self.faults)
         self.user_feed = UserFeed(self.exchange, self.credentials, self.timers, self.faults)

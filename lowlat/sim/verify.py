@@ -15,14 +15,16 @@ import msgspec
 from coincurve import PublicKey
 from Crypto.Hash import keccak as _keccak
 
+from lowlat.sim.contracts import EXCHANGES
+
 __all__ = [
-    "EXCHANGES",
     "OrderVerifier",
     "SignedOrder",
     "checksum_address",
     "hmac_signature",
     "recover",
     "recover_l1",
+    "unwrap_session",
     "wallets_of",
 ]
 
@@ -42,11 +44,7 @@ _AUTH_DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 cha
 _AUTH_TYPE: Final = b"ClobAuth(address address,string timestamp,uint256 nonce,string message)"
 _AUTH_MESSAGE: Final = b"This message attests that I control the given wallet"
 
-EXCHANGES: Final = {
-    "standard": ("2", "0xE111180000d2663C0091e4f400237545B87B996B"),
-    "neg_risk": ("2", "0xe2222d279d744050d28e00520010520000310F59"),
-}
-"""Version and contract of each exchange. Source: polymarket.md 3.1."""
+_SESSION_MAGIC: Final = bytes.fromhex("6492" * 16)
 
 _SAFE_FACTORY: Final = "aacfeea03eb1561c4e67d661e40682bd20e3541b"
 _SAFE_INIT_HASH: Final = "2bce2127ff07fb632d16c8347c4ebf501f4841168bed00d9e6ef715ddb6fcecf"
@@ -110,6 +108,7 @@ class OrderVerifier:
             return order_hash, None
         if order.signatureType != 3:
             return order_hash, recover(order_hash, signature)
+        session, signature = unwrap_session(signature)
         tail = domain + struct + _ORDER_TYPE + len(_ORDER_TYPE).to_bytes(2, "big")
         if signature[65:] != tail:
             return order_hash, None
@@ -120,7 +119,8 @@ class OrderVerifier:
             + _address_word(order.maker)
             + bytes(32)
         )
-        return order_hash, recover(keccak(b"\x19\x01" + domain + nested), signature[:65])
+        signer = recover(keccak(b"\x19\x01" + domain + nested), signature[:65])
+        return order_hash, signer if session is None or session == signer else None
 
     def _struct_hash(self, order: SignedOrder) -> bytes:
         return keccak(
@@ -160,6 +160,22 @@ def recover(digest: bytes, signature: bytes) -> str | None:
             raise
         return None
     return "0x" + keccak(key.format(compressed=False)[1:])[12:].hex()
+
+
+def unwrap_session(signature: bytes) -> tuple[str | None, bytes]:
+    """Return the session key a signature names and what it wraps; None when it wraps nothing.
+
+    ``abi.encode(bytes32 signer, bytes32 0, bytes signature)`` and 32 magic bytes. A wrap of another
+    shape comes back as it is and fails as a signature. Source: 2.3.
+    """
+    if len(signature) < 160 or not signature.endswith(_SESSION_MAGIC):
+        return None, signature
+    size = int.from_bytes(signature[96:128], "big")
+    end = 128 + -(-size // 32) * 32
+    fixed = bytes(12) + signature[12:32] + bytes(32) + _word(96)
+    if signature[:96] != fixed or len(signature) != end + 32:
+        return None, signature
+    return "0x" + signature[12:32].hex(), signature[128 : 128 + size]
 
 
 def recover_l1(

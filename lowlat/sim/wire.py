@@ -26,6 +26,8 @@ class Request(NamedTuple):
     query: dict[str, list[str]]
     headers: dict[str, str]
     body: bytes
+    address: str = "127.0.0.1"
+    """Who asks, for limits by address."""
 
     def arg(self, name: str, default: str = "") -> str:
         """Return the first value of a query parameter."""

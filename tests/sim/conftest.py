@@ -11,8 +11,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from lowlat.sim.config import load_config
+from lowlat.sim.contracts import EXCHANGES
 from lowlat.sim.venue import Venue
-from lowlat.sim.verify import EXCHANGES
 from lowlat.sim.wire import Request
 
 START_NS = 1_795_305_600_000_000_000

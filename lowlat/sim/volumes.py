@@ -1,0 +1,77 @@
+"""Who traded how much in the last 30 days, and the rate limits that follow. Pure.
+
+Source: polymarket.md 12.4.
+"""
+
+from typing import Final
+
+from lowlat.core.units import ONE_E4
+from lowlat.sim.catalog import Market
+from lowlat.sim.exchange import Exchange
+from lowlat.sim.limits import Buckets, Tier, tier_of
+from lowlat.sim.listener import Listener
+from lowlat.sim.trades import Trade
+
+__all__ = ["Volumes"]
+
+DAY_NS: Final = 86_400 * 1_000_000_000
+DAYS: Final = 30
+
+
+class Volumes(Listener):
+    """Adds up what each signer's orders traded; generated flow has no signer."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._by_owner: dict[str, dict[int, int]] = {}
+        self._day = 0
+        exchange.listeners.append(self)
+
+    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
+        """Add each party's notional."""
+        del market
+        self._day = now_ns // DAY_NS
+        accounts = self._exchange.accounts.by_wallet
+        for trade in trades:
+            if trade.taker.owner:
+                owner = accounts[trade.taker.account].owner.lower()
+                self._add(owner, trade.size_e6 * trade.price_e4 // ONE_E4)
+            for fill in trade.fills:
+                if fill.order.owner:
+                    owner = accounts[fill.order.account].owner.lower()
+                    self._add(owner, fill.size_e6 * fill.order.price_e4 // ONE_E4)
+
+    def tier(self, owner: str) -> Tier:
+        """Return a signer's tier."""
+        days = self._by_owner.get(owner)
+        if days is None:
+            return tier_of(0)
+        return tier_of(sum(e6 for day, e6 in days.items() if day > self._day - DAYS))
+
+    def order_buckets(self) -> Buckets:
+        """Return the buckets of order entry."""
+        config = self._exchange.config
+
+        def terms(owner: str) -> tuple[str, int, int]:
+            tier = self.tier(owner)
+            if config.order_rate:
+                return tier.name, config.order_rate, config.order_burst
+            return tier.name, tier.order_rate, tier.order_burst
+
+        return Buckets(terms)
+
+    def cancel_buckets(self) -> Buckets:
+        """Return the buckets of cancels."""
+        config = self._exchange.config
+
+        def terms(owner: str) -> tuple[str, int, int]:
+            tier = self.tier(owner)
+            if config.cancel_rate:
+                return tier.name, config.cancel_rate, config.cancel_burst
+            return tier.name, tier.cancel_rate, tier.cancel_burst
+
+        return Buckets(terms)
+
+    def _add(self, owner: str, notional_e6: int) -> None:
+        days = self._by_owner.setdefault(owner, {})
+        days[self._day] = days.get(self._day, 0) + notional_e6
