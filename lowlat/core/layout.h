@@ -598,6 +598,39 @@ _Static_assert(offsetof(ll_listing, spare_too) == 60, "spare_too");
 _Static_assert(offsetof(ll_listing, slug) == 64, "slug");
 _Static_assert(sizeof(ll_listing) == 128, "ll_listing");
 
+#define LL_KIND_DOSSIER 14
+typedef struct {
+    uint64_t seq;
+    uint32_t epoch;
+    uint16_t slot_kind;
+    uint16_t slot_flags;
+    uint8_t condition_id[32];
+    uint64_t dossier_hash;
+    uint32_t market;
+    uint32_t generation;
+    uint32_t dossier_bytes;
+    uint16_t part;
+    uint16_t parts;
+    uint16_t data_bytes;
+    uint16_t spare;
+    uint8_t data[948];
+} ll_dossier;
+_Static_assert(offsetof(ll_dossier, seq) == 0, "seq");
+_Static_assert(offsetof(ll_dossier, epoch) == 8, "epoch");
+_Static_assert(offsetof(ll_dossier, slot_kind) == 12, "slot_kind");
+_Static_assert(offsetof(ll_dossier, slot_flags) == 14, "slot_flags");
+_Static_assert(offsetof(ll_dossier, condition_id) == 16, "condition_id");
+_Static_assert(offsetof(ll_dossier, dossier_hash) == 48, "dossier_hash");
+_Static_assert(offsetof(ll_dossier, market) == 56, "market");
+_Static_assert(offsetof(ll_dossier, generation) == 60, "generation");
+_Static_assert(offsetof(ll_dossier, dossier_bytes) == 64, "dossier_bytes");
+_Static_assert(offsetof(ll_dossier, part) == 68, "part");
+_Static_assert(offsetof(ll_dossier, parts) == 70, "parts");
+_Static_assert(offsetof(ll_dossier, data_bytes) == 72, "data_bytes");
+_Static_assert(offsetof(ll_dossier, spare) == 74, "spare");
+_Static_assert(offsetof(ll_dossier, data) == 76, "data");
+_Static_assert(sizeof(ll_dossier) == 1024, "ll_dossier");
+
 #define LL_KIND_BOOK_ROW 20
 typedef struct {
     uint64_t seq;
@@ -694,7 +727,22 @@ typedef struct {
     uint16_t settle_lookback_s;
     uint8_t slug[64];
     uint8_t question[96];
-    uint8_t tail_reserved[92];
+    uint32_t wording;
+    int64_t listed_ns;
+    uint64_t rules_hash;
+    uint64_t source_hash;
+    uint64_t series_hash;
+    int64_t volume_e6;
+    int64_t liquidity_e6;
+    uint8_t dispute;
+    uint8_t dispute_count;
+    uint8_t rules_changes;
+    uint8_t category;
+    uint32_t reward_spread_e4;
+    int64_t reward_size_e6;
+    int64_t reward_day_e6;
+    uint32_t rebate_rate_e6;
+    uint8_t tail_reserved[12];
 } ll_market_row;
 _Static_assert(offsetof(ll_market_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_market_row, epoch) == 8, "epoch");
@@ -732,6 +780,21 @@ _Static_assert(offsetof(ll_market_row, coin) == 257, "coin");
 _Static_assert(offsetof(ll_market_row, settle_lookback_s) == 258, "settle_lookback_s");
 _Static_assert(offsetof(ll_market_row, slug) == 260, "slug");
 _Static_assert(offsetof(ll_market_row, question) == 324, "question");
+_Static_assert(offsetof(ll_market_row, wording) == 420, "wording");
+_Static_assert(offsetof(ll_market_row, listed_ns) == 424, "listed_ns");
+_Static_assert(offsetof(ll_market_row, rules_hash) == 432, "rules_hash");
+_Static_assert(offsetof(ll_market_row, source_hash) == 440, "source_hash");
+_Static_assert(offsetof(ll_market_row, series_hash) == 448, "series_hash");
+_Static_assert(offsetof(ll_market_row, volume_e6) == 456, "volume_e6");
+_Static_assert(offsetof(ll_market_row, liquidity_e6) == 464, "liquidity_e6");
+_Static_assert(offsetof(ll_market_row, dispute) == 472, "dispute");
+_Static_assert(offsetof(ll_market_row, dispute_count) == 473, "dispute_count");
+_Static_assert(offsetof(ll_market_row, rules_changes) == 474, "rules_changes");
+_Static_assert(offsetof(ll_market_row, category) == 475, "category");
+_Static_assert(offsetof(ll_market_row, reward_spread_e4) == 476, "reward_spread_e4");
+_Static_assert(offsetof(ll_market_row, reward_size_e6) == 480, "reward_size_e6");
+_Static_assert(offsetof(ll_market_row, reward_day_e6) == 488, "reward_day_e6");
+_Static_assert(offsetof(ll_market_row, rebate_rate_e6) == 496, "rebate_rate_e6");
 _Static_assert(sizeof(ll_market_row) == 512, "ll_market_row");
 
 #define LL_KIND_SHARD_ROW 22

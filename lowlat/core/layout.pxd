@@ -40,6 +40,7 @@ cdef extern from "layout.h" nogil:
         LL_KIND_REPORT
         LL_KIND_TURN
         LL_KIND_LISTING
+        LL_KIND_DOSSIER
         LL_KIND_BOOK_ROW
         LL_KIND_MARKET_ROW
         LL_KIND_SHARD_ROW
@@ -324,6 +325,22 @@ cdef extern from "layout.h" nogil:
         uint32_t spare_too
         uint8_t slug[64]
 
+    ctypedef struct ll_dossier:
+        uint64_t seq
+        uint32_t epoch
+        uint16_t slot_kind
+        uint16_t slot_flags
+        uint8_t condition_id[32]
+        uint64_t dossier_hash
+        uint32_t market
+        uint32_t generation
+        uint32_t dossier_bytes
+        uint16_t part
+        uint16_t parts
+        uint16_t data_bytes
+        uint16_t spare
+        uint8_t data[948]
+
     ctypedef struct ll_book_row:
         uint64_t seq
         uint32_t epoch
@@ -389,6 +406,21 @@ cdef extern from "layout.h" nogil:
         uint16_t settle_lookback_s
         uint8_t slug[64]
         uint8_t question[96]
+        uint32_t wording
+        int64_t listed_ns
+        uint64_t rules_hash
+        uint64_t source_hash
+        uint64_t series_hash
+        int64_t volume_e6
+        int64_t liquidity_e6
+        uint8_t dispute
+        uint8_t dispute_count
+        uint8_t rules_changes
+        uint8_t category
+        uint32_t reward_spread_e4
+        int64_t reward_size_e6
+        int64_t reward_day_e6
+        uint32_t rebate_rate_e6
 
     ctypedef struct ll_shard_row:
         uint64_t seq

@@ -44,6 +44,8 @@ __all__ = [
     "BOOK_TOP_LEVELS",
     "CASH_ROW",
     "DECISION",
+    "DOSSIER",
+    "DOSSIER_DATA_BYTES",
     "EXPOSURE_ROW",
     "FRAME",
     "FRAME_DATA_BYTES",
@@ -55,6 +57,7 @@ __all__ = [
     "LISTING",
     "MARKET_ROW",
     "MARKET_STATE",
+    "NO_AMOUNT",
     "NO_MARKET",
     "ORDER_ROW",
     "POSITION_ROW",
@@ -75,7 +78,9 @@ __all__ = [
     "TURN",
     "Action",
     "BookFlag",
+    "Category",
     "Coin",
+    "Dispute",
     "Exchange",
     "ExposureScope",
     "GroupState",
@@ -98,6 +103,7 @@ __all__ = [
     "Table",
     "Urgency",
     "Venue",
+    "Wording",
     "Writer",
     "abi_hash",
     "abi_text",
@@ -111,7 +117,10 @@ BOOK_LEVELS: Final = 32
 BOOK_TOP_LEVELS: Final = 5
 SIGNAL_METADATA_BYTES: Final = 300
 FRAME_DATA_BYTES: Final = 968
+DOSSIER_DATA_BYTES: Final = 948
 INTEREST_MARKETS: Final = 112
+NO_AMOUNT: Final = -1
+"""An amount of a MARKET_ROW that the venue did not say."""
 NO_MARKET: Final = 0xFFFF_FFFF
 """``market`` of a MARKET_STATE that is about none of the table's rows."""
 
@@ -130,6 +139,7 @@ Bytes32 = Annotated[bytes, "32s"]
 """Big-endian u256 or 32-byte hash: condition id, token id, order id."""
 Metadata = Annotated[bytes, f"{SIGNAL_METADATA_BYTES}s"]
 FrameData = Annotated[bytes, f"{FRAME_DATA_BYTES}s"]
+DossierData = Annotated[bytes, f"{DOSSIER_DATA_BYTES}s"]
 Markets = Annotated[tuple[int, ...], f"{INTEREST_MARKETS}I"]
 TopLevels = Annotated[tuple[int, ...], f"{BOOK_TOP_LEVELS}q"]
 BookPrices = Annotated[tuple[int, ...], f"{BOOK_LEVELS}i"]
@@ -289,6 +299,59 @@ class MarketStateReason(IntEnum):
     START_PRICE = 6
     LISTED = 7
     """The venue announced a market that has no row yet: ``market`` is NO_MARKET."""
+
+
+class Wording(IntFlag):
+    """What a rules text was found to say; read by venues/polymarket/wording.py."""
+
+    TEXT = 1
+    """The text is known; without it the rest means nothing."""
+    FEED = 2
+    """Settles on a number that a price feed publishes."""
+    OFFICIAL = 4
+    """Names one official source, by words or address."""
+    CONSENSUS = 8
+    """Leaves it, wholly or as a way out, to a consensus of reporting."""
+    MANY_SOURCES = 16
+    """Names several sources and no order among them."""
+    SUBJECTIVE = 32
+    """Asks for a judgement: spirit, discretion, substantially, generally considered."""
+    TIME_LIMIT = 64
+    """By or before a moment: when exactly it happened decides."""
+    ANNOUNCED = 128
+    """An announcement counts, not (only) that it happens."""
+    CLARIFIED = 256
+    """Context or a correction was added after trading began."""
+    SPLIT = 512
+    """May pay half to each side."""
+    VOIDABLE = 1024
+    """Says what happens on cancellation or postponement."""
+
+
+class Dispute(IntEnum):
+    """Where the oracle stands with a market. Source: polymarket.md 11.1 (umaResolutionStatuses)."""
+
+    UNKNOWN = 0
+    NONE = 1
+    """Nobody proposed an outcome yet."""
+    PROPOSED = 2
+    DISPUTED = 3
+    RESOLVED = 4
+
+
+class Category(IntEnum):
+    """What a market is about, by its tags."""
+
+    UNKNOWN = 0
+    OTHER = 1
+    CRYPTO = 2
+    SPORTS = 3
+    POLITICS = 4
+    WAR = 5
+    LEGAL = 6
+    ECONOMY = 7
+    WEATHER = 8
+    CULTURE = 9
 
 
 class ListingReason(IntEnum):
@@ -687,6 +750,36 @@ class MarketRow(NamedTuple):
     settle_lookback_s: U16
     slug: Annotated[bytes, "64s"]
     question: Annotated[bytes, "96s"]
+    wording: U32
+    """What the rules text says and leaves open: a Wording. Nothing is known without TEXT."""
+    listed_ns: I64
+    """When the venue made the market, wall time; 0 unknown."""
+    rules_hash: U64
+    """Digest of the rules text, 0 while it is unknown; the text itself is its dossier's."""
+    source_hash: U64
+    """Digest of where the outcome is read; markets that share it fail together. 0 unknown."""
+    series_hash: U64
+    """Digest of the recurring series it belongs to; 0 none."""
+    volume_e6: I64
+    """Dollars traded since listing, rounded down to an eighth of its size; NO_AMOUNT unknown."""
+    liquidity_e6: I64
+    """The venue's figure of dollars resting, rounded likewise; NO_AMOUNT unknown."""
+    dispute: U8
+    """A Dispute."""
+    dispute_count: U8
+    """How often a proposed outcome was disputed so far."""
+    rules_changes: U8
+    """How often the rules text changed since we follow the market."""
+    category: U8
+    """A Category."""
+    reward_spread_e4: U32
+    """Largest distance to the mid that earns rewards; 0 no rewards, or unknown."""
+    reward_size_e6: I64
+    """Least size that earns rewards."""
+    reward_day_e6: I64
+    """Dollars a day that all who quote share."""
+    rebate_rate_e6: U32
+    """Share of the taker fee that goes to makers, times 1e6."""
 
 
 class MarketStateChange(NamedTuple):
@@ -713,6 +806,25 @@ class Listing(NamedTuple):
     spare: U16
     spare_too: U32
     slug: Annotated[bytes, "64s"]
+
+
+class DossierPart(NamedTuple):
+    """A piece of what a market is about in words; pieces follow each other. Written by metadata.
+
+    Joined they are a packed ``core.dossier.Dossier``. All are told again and again, in turn.
+    """
+
+    condition_id: Bytes32
+    dossier_hash: U64
+    """Of the whole, so that what is known already need not be joined."""
+    market: U32
+    generation: U32
+    dossier_bytes: U32
+    part: U16
+    parts: U16
+    data_bytes: U16
+    spare: U16
+    data: DossierData
 
 
 class Reset(NamedTuple):
@@ -1169,6 +1281,7 @@ DECISION = _record(DecisionRecord, "DECISION", 10, "event", 192)
 REPORT = _record(ReportRecord, "REPORT", 11, "event", 256)
 TURN = _record(Turn, "TURN", 12, "event", 192)
 LISTING = _record(Listing, "LISTING", 13, "state", 128)
+DOSSIER = _record(DossierPart, "DOSSIER", 14, "state", 1024)
 BOOK_ROW = _record(BookRow, "BOOK_ROW", 20, "state", 896)
 MARKET_ROW = _record(MarketRow, "MARKET_ROW", 21, "state", 512)
 SHARD_ROW = _record(ShardRow, "SHARD_ROW", 22, "state", 64)
@@ -1196,6 +1309,7 @@ RECORDS: Final[tuple[RecordType[Any], ...]] = (
     REPORT,
     TURN,
     LISTING,
+    DOSSIER,
     BOOK_ROW,
     MARKET_ROW,
     SHARD_ROW,
@@ -1242,13 +1356,14 @@ STREAMS: Final = {
         Stream("market", (BOOK_TOP, MARKET_STATE, RESET), 4096, Writer.POLYMARKET),
         Stream("metadata", (MARKET_STATE, RESET), 1024, Writer.METADATA),
         Stream("listings", (LISTING,), 2048, Writer.METADATA),
+        Stream("dossiers", (DOSSIER,), 64, Writer.METADATA),
         Stream("spot", (SPOT_TOP,), 4096, Writer.BINANCE),
         Stream("settle", (SETTLE,), 4096, Writer.PRICES),
         Stream("trades", (TRADE,), 4096, Writer.POLYMARKET),
         Stream("spot_trades", (TRADE,), 8192, Writer.BINANCE),
         Stream("frames", (FRAME,), 4096, Writer.POLYMARKET),
         Stream("frames_spot", (FRAME,), 1024, Writer.BINANCE),
-        Stream("frames_settle", (FRAME,), 256, Writer.PRICES),
+        Stream("frames_settle", (FRAME,), 128, Writer.PRICES),
         Stream("inject", (SIGNAL,), 16, Writer.INJECT),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
         Stream("turns", (TURN,), 512, Writer.SIGNALS),

@@ -7,8 +7,10 @@ field zero; where a zero could be taken for a fact, the guarded value is written
 import hashlib
 from typing import Final
 
+from lowlat.core.dossier import Dossier
 from lowlat.core.layout import (
     MARKET_ROW,
+    NO_AMOUNT,
     Known,
     ListingReason,
     MarketRow,
@@ -20,8 +22,16 @@ from lowlat.feeds.params import UniverseParams
 from lowlat.venues.polymarket.clob_markets import MarketFacts
 from lowlat.venues.polymarket.gamma import MarketInfo
 from lowlat.venues.polymarket.rules import RuleReading
+from lowlat.venues.polymarket.wording import category_of, dispute_of, read_wording
 
-__all__ = ["EMPTY_ROW", "ascii_text", "market_row", "refusal", "start_key"]
+__all__ = [
+    "EMPTY_ROW",
+    "ascii_text",
+    "dossier_of",
+    "market_row",
+    "refusal",
+    "start_key",
+]
 
 _RULES_KNOWN: Final = frozenset(
     {
@@ -36,7 +46,9 @@ _TWAP_BY_LOOKBACK: Final = {
     60: SettleSeries.CHAINLINK_TWAP_60,
 }
 
-EMPTY_ROW: Final = MARKET_ROW.unpack(bytearray(MARKET_ROW.size_bytes))
+EMPTY_ROW: Final = MARKET_ROW.unpack(bytearray(MARKET_ROW.size_bytes))._replace(
+    volume_e6=NO_AMOUNT, liquidity_e6=NO_AMOUNT
+)
 
 
 def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> ListingReason:
@@ -102,7 +114,7 @@ def market_row(
         status=MarketStatus.RESOLVED if row.winner else facts.status,
     )
     if info is not None:
-        row = _describe(row, info)
+        row = _weigh(_describe(row, info), info)
     if reading is not None:
         row = _settle(row, before or EMPTY_ROW, reading)
     kept = row.known & (Known.SETTLE_RULE | Known.START_PRICE)
@@ -124,6 +136,62 @@ def _describe(row: MarketRow, info: MarketInfo) -> MarketRow:
         slug=ascii_text(info.slug, 64),
         question=ascii_text(info.question, 96),
     )
+
+
+def _weigh(row: MarketRow, info: MarketInfo) -> MarketRow:
+    """Add what follows from the rules, the oracle, tags and programmes."""
+    dispute, dispute_count = dispute_of(info.dispute, info.disputes)
+    rules_hash = _text_digest(info.rules_text)
+    changed = rules_hash and row.rules_hash and rules_hash != row.rules_hash
+    listed_ns = info.listed_ns or info.opened_ns or 0
+    return row._replace(
+        wording=int(read_wording(info.rules_text, info.resolution_source)),
+        listed_ns=max(listed_ns, 0),
+        rules_hash=rules_hash,
+        source_hash=_text_digest(info.resolution_source),
+        series_hash=_text_digest("\n".join(info.series or ())),
+        volume_e6=_coarse(info.volume_e6),
+        liquidity_e6=_coarse(info.liquidity_e6),
+        dispute=int(dispute),
+        # A later answer may leave out what an earlier one said; what happened stays.
+        dispute_count=max(dispute_count, row.dispute_count),
+        rules_changes=min(row.rules_changes + bool(changed), 255),
+        category=int(category_of(info.tags)),
+        reward_spread_e4=info.reward_spread_e4 or 0,
+        reward_size_e6=info.reward_size_e6 or 0,
+        reward_day_e6=info.reward_day_e6 or 0,
+        rebate_rate_e6=(info.fee.rebate_e6 or 0) if info.fee is not None else 0,
+    )
+
+
+def dossier_of(info: MarketInfo) -> Dossier:
+    """Return what a listing says in words."""
+    return Dossier(
+        info.condition_id,
+        info.slug,
+        info.question,
+        info.outcomes,
+        info.rules_text,
+        info.resolution_source,
+        info.tags,
+        info.series,
+        info.event_slug,
+        info.group_item_title,
+        info.listed_ns,
+        info.opened_ns,
+        info.start_ns,
+        info.end_ns,
+        info.closed_ns,
+        info.disputes,
+    )
+
+
+def _coarse(amount_e6: int | None) -> int:
+    """Round down to an eighth of its power of two, so that a trade does not change the row."""
+    if amount_e6 is None:
+        return NO_AMOUNT
+    shift = max(amount_e6.bit_length() - 4, 0)
+    return amount_e6 >> shift << shift
 
 
 def _settle(row: MarketRow, before: MarketRow, reading: RuleReading) -> MarketRow:
@@ -182,6 +250,11 @@ def _event_id(info: MarketInfo) -> bytes:
 
 def _digest(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") or 1
+
+
+def _text_digest(text: str | None) -> int:
+    """Return the digest of a text; 0 of none."""
+    return _digest(text.encode("utf-8", "replace")) if text else 0
 
 
 def _u256(text: str) -> bytes:

@@ -30,11 +30,12 @@ from lowlat.core.layout import (
 )
 from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader, StreamWriter
 from lowlat.feeds._counters import FaultNotes, MetadataCells
+from lowlat.feeds._dossiers import DossierNews
 from lowlat.feeds._listed import ListedNews
 from lowlat.feeds._listings import Listings
 from lowlat.feeds._rows import MarketRows
 from lowlat.feeds._start_prices import Key, StartPrices
-from lowlat.feeds._universe import market_row, refusal, start_key
+from lowlat.feeds._universe import dossier_of, market_row, refusal, start_key
 from lowlat.feeds.params import MetadataParams, UniverseParams
 from lowlat.feeds.ports import Counters, Fetch, Note
 from lowlat.venues.polymarket.clob_markets import (
@@ -103,6 +104,7 @@ class MetadataEngine:
         settle: StreamReader | None = None,
         market: StreamReader | None = None,
         listings: StreamWriter | None = None,
+        dossiers: StreamWriter | None = None,
     ) -> None:
         self._params = params
         self._universe = universe
@@ -129,6 +131,7 @@ class MetadataEngine:
         )
         self.news = ListedNews(listings)
         """Why listed markets are out."""
+        self._dossiers = DossierNews(dossiers, self._cells.malformed)
 
     @property
     def ready(self) -> bool:
@@ -156,6 +159,7 @@ class MetadataEngine:
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
         work = self._read_settle() + self._read_market(now_ns) + self.news.turn(now_ns)
+        work += self._dossiers.turn(now_ns)
         return work + self._listings.turn(now_ns) + self._ask_due(now_ns)
 
     def close(self) -> None:
@@ -287,6 +291,8 @@ class MetadataEngine:
         row = market_row(before, followed.market, generation, facts, info, reading)
         self._plan(followed, row, now_ns)
         self._rows.write(row, MarketStateReason.METADATA, now_ns)
+        if info is not None:
+            self._dossiers.put(row.market, generation, dossier_of(info))
         self._await_start(followed, row)
         self._cells.markets.set(self._rows.count)
         self._cells.tradeable.set(self._rows.tradeable)
@@ -329,6 +335,7 @@ class MetadataEngine:
             now_ns,
         )
         self._rows.retire(row.market, now_ns)
+        self._dossiers.forget(row.market)
         self._cells.resolved.add(1)
         if followed.key is not None:
             self._starts.forget(followed.key, followed.market)

@@ -77,6 +77,7 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> MetadataEngine:
         settle=memory.open_stream_reader("settle"),
         market=memory.open_stream_reader("market"),
         listings=memory.open_stream_writer("listings"),
+        dossiers=memory.open_stream_writer("dossiers"),
     )
 
 

@@ -11,13 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.clock import VirtualClock
+from lowlat.core.dossier import Dossiers
 from lowlat.core.instruments import Instruments
 from lowlat.core.layout import (
     MARKET_ROW,
     MARKET_STATE,
+    NO_AMOUNT,
     NO_MARKET,
     SETTLE,
+    Category,
     Coin,
+    Dispute,
     Exchange,
     Known,
     ListingReason,
@@ -27,6 +31,7 @@ from lowlat.core.layout import (
     Settle,
     SettleRule,
     SettleSeries,
+    Wording,
 )
 from lowlat.feeds.metadata import MarketRows, MetadataEngine
 from lowlat.feeds.params import MetadataParams, UniverseParams
@@ -157,6 +162,7 @@ class Rig:
         self.settle = tools.MemoryStream("settle", 1024)
         self.market = tools.MemoryStream("market", 1024)
         self.listings = tools.MemoryStream("listings", 1024)
+        self.dossiers = tools.MemoryStream("dossiers", 256)
         self.universe = universe or UniverseParams()
         self.held = held
         self.params = MetadataParams(page_events=2, **params)
@@ -179,6 +185,7 @@ class Rig:
             settle=self.settle.new_reader(),
             market=self.market.new_reader(),
             listings=self.listings.writer,
+            dossiers=self.dossiers.writer,
         )
 
     def fetch(self, path, done):
@@ -357,10 +364,67 @@ def test_unchanged_market_is_not_written_again(make):
     rig.venue.add(1)
     rig.start()
     version = rig.table.reader.version(0)
-    rig.venue.events[1]["markets"][0]["liquidityNum"] = 9.5
+    rig.venue.events[1]["markets"][0]["liquidityNum"] = 1001.5
     rig.run(10 * SECOND)
     assert sum("clob-markets" in path for path in rig.venue.asked) >= 4
-    assert rig.table.reader.version(0) == version
+    assert rig.table.reader.version(0) == version, "a little more liquidity says nothing new"
+    rig.venue.events[1]["markets"][0]["liquidityNum"] = 2001.5
+    rig.run(10 * SECOND)
+    assert rig.table.reader.version(0) == version + 1
+    assert 1_750_000_000 <= rig.row().liquidity_e6 <= 2_001_500_000
+
+
+def test_rules_source_oracle_and_dates_are_kept_with_the_row(make):
+    rig = make(refresh_ns=5 * SECOND)
+    rig.venue.add(
+        1,
+        tags=("politics", "congress"),
+        description="Yes if the bill is officially signed by December 31, 2026.",
+        resolutionSource="https://www.congress.gov",
+        createdAt="2026-11-01T00:00:00Z",
+        umaResolutionStatuses='["proposed","disputed"]',
+        volumeNum=1234.5,
+        rewardsMinSize=50,
+        rewardsMaxSpread=4.5,
+        clobRewards=[{"rewardsDailyRate": 20}, {"rewardsDailyRate": 2.5}],
+    )
+    heard = Dossiers(rig.dossiers.new_reader())
+    rig.start()
+    row = rig.row()
+    assert row.wording & Wording.ANNOUNCED
+    assert row.wording & Wording.TIME_LIMIT
+    assert (row.category, row.dispute, row.dispute_count) == (
+        Category.POLITICS, Dispute.DISPUTED, 1,
+    )  # fmt: skip
+    assert row.listed_ns == 1_793_491_200 * SECOND
+    assert 1_100_000_000 <= row.volume_e6 <= 1_234_500_000
+    assert (row.reward_size_e6, row.reward_spread_e4, row.reward_day_e6) == (
+        50_000_000, 450, 22_500_000,
+    )  # fmt: skip
+    assert row.source_hash
+    assert (row.series_hash, row.rules_changes) == (0, 0)
+    assert heard.poll() == [0]
+    assert heard.by_market[0].rules_text.startswith("Yes if the bill")
+    assert heard.by_market[0].disputes == ("proposed", "disputed")
+
+    rig.venue.events[1]["markets"][0]["description"] += " Clarification: a signature counts."
+    rig.run(5 * SECOND)
+    assert rig.row().rules_changes == 1
+    assert rig.row().wording & Wording.CLARIFIED
+    assert heard.poll() == [0]
+    late = Dossiers(rig.dossiers.new_reader())
+    rig.run(5 * SECOND)
+    late.poll()
+    assert late.by_market == heard.by_market, "whoever comes late hears all within a round"
+
+
+def test_what_the_venue_does_not_say_is_unknown_and_no_zero(make):
+    rig = make()
+    rig.venue.add(1, liquidityNum=None, volumeNum=None)
+    rig.start()
+    row = rig.row()
+    assert (row.volume_e6, row.liquidity_e6) == (NO_AMOUNT, NO_AMOUNT)
+    assert (row.wording, row.dispute, row.rules_hash) == (0, Dispute.UNKNOWN, 0)
 
 
 def test_trading_volume_alone_asks_the_clob_nothing(make):

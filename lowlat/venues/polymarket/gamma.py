@@ -100,6 +100,18 @@ class MarketInfo(msgspec.Struct, frozen=True):
     rules_text: str | None
     group_item_title: str | None
     crypto: CryptoConfig | None
+    listed_ns: int | None = None
+    """When the venue made it."""
+    opened_ns: int | None = None
+    closed_ns: int | None = None
+    dispute: str | None = None
+    """Where the oracle stands; empty text while nobody proposed an outcome."""
+    disputes: tuple[str, ...] | None = None
+    """Each step of the oracle so far, oldest first."""
+    reward_size_e6: int | None = None
+    reward_spread_e4: int | None = None
+    reward_day_e6: int | None = None
+    """Dollars a day for resting orders; None when the venue lists no programme."""
 
     def tokens_yes_no(self) -> tuple[str, str] | None:
         """Return the tokens as (YES, NO), mapped by label; None while unknown."""
@@ -119,6 +131,10 @@ class Page(msgspec.Struct, frozen=True):
 
 class _Slug(msgspec.Struct, gc=False):
     slug: str | None = None
+
+
+class _Reward(msgspec.Struct, gc=False, rename="camel"):
+    rewards_daily_rate: Decimal | None = None
 
 
 class _Fee(msgspec.Struct, gc=False, rename="camel"):
@@ -177,6 +193,14 @@ class _Market(msgspec.Struct, rename="camel"):
     description: str | None = None
     group_item_title: str | None = None
     crypto_market_config: _Crypto | None = None
+    created_at: str | None = None
+    start_date: str | None = None
+    closed_time: str | None = None
+    uma_resolution_status: str | None = None
+    uma_resolution_statuses: str | None = None
+    rewards_min_size: Decimal | None = None
+    rewards_max_spread: Decimal | None = None
+    clob_rewards: list[_Reward] | None = None
 
 
 class _MarketsPage(msgspec.Struct):
@@ -332,6 +356,15 @@ def _market_info(wire: _Market, parent: _Event | None) -> MarketInfo:
         rules_text=wire.description or None,
         group_item_title=wire.group_item_title or None,
         crypto=_crypto(wire.crypto_market_config),
+        listed_ns=_time_ns(wire.created_at),
+        opened_ns=_time_ns(wire.start_date),
+        closed_ns=_time_ns(wire.closed_time),
+        dispute=wire.uma_resolution_status,
+        disputes=_steps(wire.uma_resolution_statuses),
+        reward_size_e6=decimal_units(wire.rewards_min_size, 6, cut=True),
+        # Cents in the venue's words.
+        reward_spread_e4=decimal_units(wire.rewards_max_spread, 2, cut=True),
+        reward_day_e6=_reward_day_e6(wire.clob_rewards),
     )
 
 
@@ -397,6 +430,17 @@ def _two_texts(text: str | None, what: str) -> tuple[str, str] | None:
     if len(values) != 2:
         raise RemoteProtocolError(f"{what} has {len(values)} entries, expected 2 (binary market)")
     return values[0], values[1]
+
+
+def _steps(text: str | None) -> tuple[str, ...] | None:
+    return tuple(_decode_texts(text.encode("utf-8", "replace"))) if text else None
+
+
+def _reward_day_e6(programmes: list[_Reward] | None) -> int | None:
+    if programmes is None:
+        return None
+    rates = [decimal_units(one.rewards_daily_rate, 6, cut=True) for one in programmes]
+    return sum(rate for rate in rates if rate is not None)
 
 
 def _token_ids(text: str | None) -> tuple[str, str] | None:
