@@ -65,13 +65,15 @@ class EdgePlanter:
     def open(self, now_ns: int) -> None:
         """Start the clock of edges: evenly spread with a jitter of half the distance."""
         per_minute = self._config.edge_neg_risk_per_minute
-        if per_minute > 0.0:
+        if per_minute > 0.0 and not self._flow.resting:
             wait_s = 60.0 / per_minute * self._rng.uniform(0.5, 1.5)
             self._timers.at(now_ns + max(1, round(wait_s * NS)), self._next)
 
     def _next(self, now_ns: int) -> None:
         """Plant one; the share that vanishes is spread as evenly, so that short runs see both."""
         self.open(now_ns)
+        if self._flow.resting:
+            return
         self._vanish_debt_e4 += self._config.edge_vanish_e4
         vanish = self._vanish_debt_e4 >= ONE_E4
         if self.plant(now_ns, vanish=vanish) is not None and vanish:

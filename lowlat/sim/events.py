@@ -4,6 +4,7 @@ Source: polymarket.md 1.4, 5.4, 5.5, 8, 9. Levels: bids ascending, asks descendi
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -36,11 +37,13 @@ NO_BID: Final = "0"
 NO_ASK: Final = "1"
 
 
+@lru_cache(maxsize=1 << 14)
 def price_text(price_e4: int) -> str:
     """Write a contract price."""
     return format_fixed(price_e4, 4)
 
 
+@lru_cache(maxsize=1 << 14)
 def size_text(size_e6: int) -> str:
     """Write a size or an amount of cash."""
     return format_fixed(size_e6, 6)

@@ -58,6 +58,8 @@ class Flow:
         self._priced: dict[str, list[Market]] = {coin: [] for coin in spots}
         self.held: set[int] = set()
         """Markets whose quotes somebody else (a planted edge) is in charge of."""
+        self.resting = False
+        """Whether random makers and takers have gone home; prices still move quotes."""
         self.seen: dict[int, float] = {}
         """Fair values of price markets as the makers see them now: late."""
         exchange.listeners.append(self)
@@ -69,7 +71,7 @@ class Flow:
     # ----------------------------------------------------------------------------- events
     def _next(self, now_ns: int) -> None:
         rate = self._config.events_per_s
-        if rate:
+        if rate and not self.resting:
             wait_ns = max(1, round(self._rng.expovariate(rate) * NS))
             self._timers.at(now_ns + wait_ns, self._event)
 

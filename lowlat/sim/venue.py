@@ -123,6 +123,10 @@ class Venue:
         self.now_ns = now_ns
         return self.timers.run(now_ns)
 
+    def rest(self) -> None:
+        """Send the random makers and takers home: nothing more is planted, quotes stay."""
+        self.flow.resting = True
+
     def next_due_ns(self) -> int:
         """Return when something is due next."""
         return self.timers.next_due_ns()

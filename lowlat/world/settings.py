@@ -46,19 +46,23 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neg_risk_events: int = 3
     coins: tuple[str, ...] = ("BTC",)
     windows_s: tuple[int, ...] = (300,)
+    makers: int = 2
+    levels: int = 4
     spot_hz: int = 5
     events_per_s: int = 25
-    edges_per_minute: float = 75.0
+    edges_per_minute: float = 65.0
     fault_every_ns: int = 2_200_000_000
     kinds: tuple[str, ...] = KINDS
     """Kinds of faults that happen; none: a fair-weather world."""
     only: tuple[int, ...] | None = None
     """Numbers of the plan's faults that happen; None: all of them."""
+    mined_ms: tuple[int, int] = (1000, 3000)
+    confirmed_ms: tuple[int, int] = (500, 2000)
     quiet_ns: int = 3_000_000_000
     """No fault begins so soon after the start."""
     settle_ns_max: int = 240_000_000_000
     """How long an orderly end may take."""
-    tick_ns: int = 10_000_000
+    tick_ns: int = 20_000_000
 
 
 class ModuleSettings(msgspec.Struct, frozen=True):
@@ -80,7 +84,12 @@ class WorldSettings(msgspec.Struct, frozen=True):
     modules: Mapping[str, ModuleSettings] = {}
     limits: LimitsParams = LimitsParams(bankroll_cap_e6=5_000_000_000)
     execution: ExecutorParams = ExecutorParams(
-        templates_max=128, template_rungs_e6=(50_000_000,), template_reach_ticks=1, hot_max=8
+        templates_max=128,
+        template_rungs_e6=(50_000_000,),
+        template_reach_ticks=1,
+        hot_max=8,
+        trades_overlap_s=15,
+        lookup_every_ns=2_000_000_000,
     )
     journal: JournalParams = JournalParams(rotate_bytes=1 << 20)
     rows: dict[str, int] = {}
@@ -112,7 +121,11 @@ def sim_config(seed: int, params: WorldParams) -> SimConfig:
         windows_s=params.windows_s,
         tape="none",
         wallet_types=(0,),
+        mined_ms=params.mined_ms,
+        confirmed_ms=params.confirmed_ms,
         flow=FlowConfig(
+            makers=params.makers,
+            levels=params.levels,
             events_per_s=params.events_per_s,
             spot_hz=params.spot_hz,
             edge_neg_risk_per_minute=params.edges_per_minute,

@@ -75,6 +75,27 @@ class Books(msgspec.Struct, frozen=True):
     tokens_e6: dict[str, int]
 
 
+class Rows:
+    """Every row ever written of a table; only what changed since the last look is read again."""
+
+    def __init__(self, table: TableReader, record: Any) -> None:
+        self._table = table
+        self._record = record
+        self._versions: dict[int, int] = {}
+        self._rows: dict[int, Any] = {}
+
+    def read(self) -> list[Any]:
+        """Return the rows as they are now, in their order."""
+        table, versions = self._table, self._versions
+        for row in range(table.rows):
+            version = table.version(row)
+            if version != versions.get(row, 0):
+                assert table.read(row) > 0, f"{self._record.name} row {row} is busy in one thread"
+                versions[row] = version
+                self._rows[row] = self._record.unpack(table.buffer)
+        return [self._rows[row] for row in sorted(self._rows)]
+
+
 class Watch:
     """All rules over one world."""
 
@@ -102,8 +123,9 @@ class Watch:
         """Watch the memory of a new boot: what the last one left undecided is gone with it."""
         self._memory = memory
         self._taps = [(name, memory.stream(name).reader()) for name in _STREAMS]
-        self._orders = memory.open_table_reader("orders")
-        self._groups = memory.open_table_reader("groups")
+        self._orders = Rows(memory.open_table_reader("orders"), ORDER_ROW)
+        self._groups = Rows(memory.open_table_reader("groups"), GROUP_ROW)
+        self._positions = Rows(memory.open_table_reader("positions"), POSITION_ROW)
         self._books = memory.open_table_reader("book")
         self._shards = memory.open_table_reader("shard")
         self._undecided.clear()
@@ -198,7 +220,7 @@ class Watch:
 
     def _sending(self) -> dict[int, Any]:
         rows = {}
-        for row in _rows(self._orders, ORDER_ROW):
+        for row in self._orders.read():
             if row.state == OrderState.SENDING:
                 rows[row.salt] = row
         return rows
@@ -220,10 +242,10 @@ class Watch:
 
     def _look_at_groups(self, ready_since_ns: int) -> None:
         now_ns = self._now_ns()
-        orders = _rows(self._orders, ORDER_ROW)
+        orders = self._orders.read()
         doubtful = (OrderState.SENDING, OrderState.UNKNOWN)
         unknown = {order.group for order in orders if order.state in doubtful}
-        for row in _rows(self._groups, GROUP_ROW):
+        for row in self._groups.read():
             if row.state not in _OPEN_GROUPS:
                 self._doubt_ns.pop(row.id, None)
                 continue
@@ -250,7 +272,7 @@ class Watch:
         if cash.read(0) <= 0:
             raise Violation("the engine is ready and has no cash row")
         tokens: dict[str, int] = {}
-        for row in _rows(self._memory.open_table_reader("positions"), POSITION_ROW):
+        for row in self._positions.read():
             if row.size_e6:
                 token = str(int.from_bytes(row.token_id, "big"))
                 tokens[token] = tokens.get(token, 0) + row.size_e6
@@ -312,13 +334,3 @@ class Watch:
 
     def on_resolved(self, market: Market, now_ns: int) -> None:
         """Nothing: public."""
-
-
-def _rows(table: TableReader, record: Any) -> list[Any]:
-    """Return every row ever written."""
-    found = []
-    for row in range(table.rows):
-        if table.version(row):
-            assert table.read(row) > 0, f"{record.name} row {row} is busy in one thread"
-            found.append(record.unpack(table.buffer))
-    return found

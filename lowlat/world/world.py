@@ -151,7 +151,7 @@ class World:
         venue.step(clock.wall_ns())
         if due_ns <= venue_ns:
             agenda.pop()()
-        self.watch.look()
+            self.watch.look()
         self.steps += 1
         now_ns = clock.monotonic_ns()
         if now_ns >= self._look_due_ns:
@@ -172,6 +172,7 @@ class World:
         self.windows.clear()
         self.venue.faults.open_window("normal", self.venue.now_ns, 0)
         self.venue.faults.frozen_until_ns = 0
+        self.venue.rest()
         self.node.light(0)
         self.node.drain()
         self._tell("faults end, drain begins")

@@ -1,17 +1,14 @@
 """Whole worlds: short ones by default, many seeds under ``stress``. Same seed, same bytes."""
 
-import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from lowlat.world.__main__ import main
 from lowlat.world.faults import INSTANTS, KINDS, draw_plan
 from lowlat.world.settings import WorldParams
-from lowlat.world.shrink import shrink
-from lowlat.world.watch import Violation, Watch
+from lowlat.world.watch import Watch
 from lowlat.world.world import World
 
 SECOND = 1_000_000_000
@@ -93,17 +90,6 @@ def test_order_sent_twice_is_found(monkeypatch):
         assert "was sent twice" in world.run(4.0).violation
 
 
-def test_failing_run_is_made_as_small_as_it_can_be(monkeypatch):
-    def planted(_):
-        raise Violation("planted at 7")
-
-    monkeypatch.setattr(Watch, "end", planted)
-    failed = live(5, 3.0, STORMY)
-    assert failed.plan
-    assert failed.violation == "planted at 7"
-    assert shrink(failed, STORMY).plan == []
-
-
 def test_plan_keeps_its_numbers_and_times_when_faults_are_left_out():
     whole = draw_plan(3, 60 * SECOND, SECOND, KINDS, None)
     some = draw_plan(3, 60 * SECOND, SECOND, INSTANTS, None)
@@ -111,34 +97,6 @@ def test_plan_keeps_its_numbers_and_times_when_faults_are_left_out():
     assert {fault.kind for fault in draw_plan(1, 900 * SECOND, SECOND, KINDS, None)} == set(KINDS)
     assert some == [fault for fault in whole if fault.kind in INSTANTS]
     assert one == [whole[5]]
-
-
-def test_command_says_what_held(capsys):
-    assert main(["--seeds", "1", "--seconds", "2", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["seeds"] == 1
-    assert said["violations"] == 0
-    assert said["failing"] == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [(["--faults", "plague"], "plague"), (["--seeds", "x"], "x"), (["--seeds", "3:1"], "3:1")],
-)
-def test_command_names_a_bad_argument(arguments, named, capsys):
-    assert main(arguments) == 2
-    assert named in capsys.readouterr().err
-
-
-def test_command_shows_a_failure_and_how_to_see_it_again(monkeypatch, capsys):
-    def planted(_):
-        raise Violation("planted")
-
-    monkeypatch.setattr(Watch, "end", planted)
-    assert main(["--seeds", "9", "--seconds", "2", "--faults", "none"]) == 1
-    shown = capsys.readouterr().err
-    assert "seed 9: planted" in shown
-    assert "python -m lowlat.world --seeds 9 --seconds 2 --only none" in shown
 
 
 @pytest.mark.stress
