@@ -22,8 +22,10 @@ from lowlat.app.config import (
     EngineConfig,
     ModuleConfig,
 )
-from lowlat.app.machine import Dialer, Metrics, RandomSalts, address_of, tls_context
-from lowlat.app.runtime import BUSY, LoopCells, Runtime, run_process
+from lowlat.app.dialer import Dialer
+from lowlat.app.loop import BUSY, LoopCells
+from lowlat.app.machine import Metrics, RandomSalts, address_of, tls_context
+from lowlat.app.runtime import Runtime, run_process
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import POSITION_ROW, SPOT_TOP, Coin, SpotTop, Venue, Writer, record_id

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import final
 
-from lowlat.app.runtime import LoopCells
+from lowlat.app.loop import LoopCells
 from lowlat.net._link import PollWatch
 
 __all__ = ["Spin"]

@@ -2,28 +2,22 @@
 
 A gated reader that sleeps says so in its gate; whoever publishes looks at the end of a turn and
 writes a byte into the reader's FIFO in the run directory. Processes that wait in the kernel for
-sockets take the FIFO for one more (``Doorbell``); those without sockets poll it (``Park``).
+sockets take the FIFO for one more (``doorbell``); those without sockets poll it (``Park``).
 """
 
-import asyncio
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from lowlat.core.clock import monotonic_ns
 from lowlat.core.layout import STREAMS
 from lowlat.core.ports import StreamReader, StreamWriter, TableReader, TableWriter
 from lowlat.shm import _core
 from lowlat.shm.attachment import Attachment
-from lowlat.shm.waiting import Bells, Sleeper, bell_path
+from lowlat.shm.waiting import Bells
 
-__all__ = ["Doorbell", "GatedMemory", "Input", "Ringer"]
+__all__ = ["GatedMemory", "Input", "Ringer"]
 
 _NEVER_RUNG: Final = frozenset({"ledger"})
 """It polls: what it writes down is never waited for."""
-_DRAIN_BYTES: Final = 4096
-_ROUNDS_MAX: Final = 8
-"""Bound of one ring: what is still there then waits for the next look."""
 
 
 class Input(NamedTuple):
@@ -107,76 +101,3 @@ class Ringer:
         for bells in self._bells:
             bells.ring()
             bells.close()
-
-
-class Doorbell:
-    """Engine that lets an event loop wake up for gated streams; ``pump`` runs what reads them."""
-
-    name: Final = "doorbell"
-
-    def __init__(
-        self,
-        instance: str,
-        gate: str,
-        streams: Iterable[Sleeper],
-        pump: Callable[[int], int],
-    ) -> None:
-        self._streams = list(streams)
-        self._pump = pump
-        # Opened for both directions, so that it neither blocks nor ends with a writer.
-        self._fd = os.open(bell_path(instance, gate), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._open = True
-
-    def start(self) -> None:
-        """Listen."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._fd, self._rung)
-        self._doze()
-
-    def turn(self, now_ns: int) -> int:
-        """Nothing is due: the engines themselves have just looked."""
-        del now_ns
-        return 0
-
-    def close(self) -> None:
-        """Stop listening; the FIFO's name stays."""
-        assert self._loop is not None, "closed before it was started"
-        self._loop.remove_reader(self._fd)
-        self._open = False
-        for stream in self._streams:
-            stream.sleep(False)
-        os.close(self._fd)
-
-    def _rung(self) -> None:
-        """Run what reads the streams, until there is nothing, or for _ROUNDS_MAX rounds."""
-        self._drain()
-        for stream in self._streams:
-            stream.sleep(False)
-        for _ in range(_ROUNDS_MAX):
-            self._pump(monotonic_ns())
-            if not self._ready():
-                break
-        self._doze()
-
-    def _doze(self) -> None:
-        """Say that we sleep, then look once more: what came in between rang for nobody."""
-        for stream in self._streams:
-            stream.sleep(True)
-        if self._ready():
-            assert self._loop is not None, "dozes before it was started"
-            self._loop.call_soon(self._again)
-
-    def _again(self) -> None:
-        if self._open:
-            self._pump(monotonic_ns())
-
-    def _ready(self) -> bool:
-        return any(stream.ready() for stream in self._streams)
-
-    def _drain(self) -> None:
-        try:
-            os.read(self._fd, _DRAIN_BYTES)
-        except BlockingIOError:
-            # Somebody rang twice and we came once.
-            return

@@ -7,13 +7,12 @@ lives has nobody elsewhere.
 
 import mmap
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.topology import RECORDER, ProcessConfig
 from lowlat.core.errors import LayoutError
 from lowlat.core.layout import Rule
-from lowlat.execution.engine import ExecutorEngine
 from lowlat.net._gate import SendGate
 from lowlat.shm import _core
 from lowlat.shm.attachment import Attachment
@@ -21,6 +20,9 @@ from lowlat.shm.header import HEARTBEAT_AT
 from lowlat.shm.layouts import stats_shape
 from lowlat.shm.stats import StatsWriter
 from lowlat.wiring.ports import Gauge
+
+if TYPE_CHECKING:
+    from lowlat.execution.engine import ExecutorEngine
 
 __all__ = ["Elsewhere", "HaltWatch"]
 
@@ -92,7 +94,7 @@ class HaltWatch:
     name: Final = "halt_watch"
 
     def __init__(
-        self, elsewhere: Elsewhere, executor: ExecutorEngine, own: Gauge, draining: Gauge
+        self, elsewhere: Elsewhere, executor: "ExecutorEngine", own: Gauge, draining: Gauge
     ) -> None:
         self._pulled = elsewhere.pulled
         self._executor = executor

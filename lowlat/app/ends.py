@@ -1,26 +1,29 @@
 """The real ends of a process's connections: made when a role asks for them, counted, closed.
 
-A process that has no executor never makes an order connection, one without feeds no socket.
+A process that has no executor never makes an order connection, one without feeds no socket; what
+a connection is made of is imported with it.
 """
 
 import random
-import ssl
 from collections.abc import Callable
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lowlat.app.config import EngineConfig
-from lowlat.app.machine import Dialer, RandomSalts, address_of, tls_context
+from lowlat.app.machine import RandomSalts, address_of, tls_context
 from lowlat.core.clock import RealClock
 from lowlat.core.ports import Clock, Salts, Transport
-from lowlat.execution.engine import ExecutorEngine
 from lowlat.feeds.params import CANDLES
 from lowlat.feeds.ports import Connection, Dial, Fetch, Listener, Note
 from lowlat.net._gate import SendGate
-from lowlat.net.client import HttpClient
-from lowlat.net.http import HotConnections
-from lowlat.net.options import PollWatch
-from lowlat.venues.binance.stream import stream_names, stream_path
+
+if TYPE_CHECKING:
+    import ssl
+
+    from lowlat.execution.engine import ExecutorEngine
+    from lowlat.net.client import HttpClient
+    from lowlat.net.http import HotConnections
+    from lowlat.net.options import PollWatch
 
 __all__ = ["RealEnds", "Sockets"]
 
@@ -28,8 +31,13 @@ __all__ = ["RealEnds", "Sockets"]
 class RealEnds:
     """Connections by what they are for (see wiring.ports.Ends). Made on the running loop."""
 
-    def __init__(self, config: EngineConfig, watch: PollWatch, gate: SendGate, note: Note) -> None:
-        """``gate``: what every new order passes in the same call as its write."""
+    def __init__(
+        self, config: EngineConfig, watch: "PollWatch | None", gate: SendGate, note: Note
+    ) -> None:
+        """``gate``: what every new order passes in the same call as its write.
+
+        ``watch``: measures waiting before the first stamp; None where there are no sockets.
+        """
         self._config = config
         self._gate = gate
         self._draw = random.SystemRandom().random
@@ -49,6 +57,8 @@ class RealEnds:
     @cached_property
     def orders(self) -> Transport:
         """Warm connections for orders; their answers go to ``relay.executor``."""
+        from lowlat.net.http import HotConnections
+
         address = address_of(self._config.endpoints.clob_url)
         self.pool = HotConnections(
             address.host,
@@ -89,6 +99,8 @@ class RealEnds:
     @cached_property
     def binance_ws(self) -> Dial:
         """Spot prices of every coin."""
+        from lowlat.venues.binance.stream import stream_names, stream_path
+
         coins, unit = self._config.binance.coins, self._config.binance.time_unit
         path = stream_path(stream_names(coins), unit)
         return self._dialer(self._config.endpoints.binance_ws_url + path)
@@ -99,6 +111,8 @@ class RealEnds:
         return self._dial_prices
 
     def _dial_prices(self, listener: Listener, number: int) -> Connection:
+        from lowlat.venues.binance.stream import stream_names, stream_path
+
         ends, params = self._config.endpoints, self._config.prices
         if number == CANDLES:
             names = stream_names(params.coins, ("kline_1m", "kline_1h"))
@@ -106,11 +120,15 @@ class RealEnds:
             return self._dialer(ends.binance_ws_url + path)(listener, number)
         return self._dialer(ends.prices_ws_url)(listener, number)
 
-    def _dialer(self, url: str, watch: PollWatch | None = None) -> Dialer:
+    def _dialer(self, url: str, watch: "PollWatch | None" = None) -> Dial:
+        from lowlat.app.dialer import Dialer
+
         tls = self._tls if address_of(url).is_tls else None
         return Dialer(url, tls, self._draw, watch)
 
     def _client(self, url: str) -> Fetch:
+        from lowlat.net.client import HttpClient
+
         address = address_of(url)
         tls = self._tls if address.is_tls else None
         client = HttpClient(address.host, address.port, draw=self._draw, tls=tls)
@@ -118,14 +136,14 @@ class RealEnds:
         return client.get
 
     @cached_property
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self) -> "ssl.SSLContext":
         return tls_context(self._config.endpoints.certificate_file)
 
 
 class _Relay:
     """Hands answers to the executor, which is made after its transport."""
 
-    executor: ExecutorEngine
+    executor: "ExecutorEngine"
 
     def on_answer(
         self, key: int, status: int, headers: list[tuple[bytes, bytes]], body: bytes, recv_ns: int

@@ -4,18 +4,19 @@
 once every role of it works; logs on stderr. SIGTERM and SIGINT drain (where the executor is: no
 new orders, open ones canceled, groups finished), exit 0; 1 when something was
 still open at the drain's deadline. SIGUSR1 logs latencies, SIGUSR2 halts.
+
+Nothing is imported that the process's own roles do not need: after a death every 100 ms count.
 """
 
 import argparse
-import asyncio
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lowlat.app.bells import Doorbell, GatedMemory, Ringer
+from lowlat.app.bells import GatedMemory, Ringer
 from lowlat.app.config import (
     Credentials,
     check_modules,
@@ -29,18 +30,10 @@ from lowlat.app.generations import Generation, config_in_force
 from lowlat.app.hygiene import harden
 from lowlat.app.injector import INJECT, Injector
 from lowlat.app.log import configure, say_ready
-from lowlat.app.loop import PlainLoop, Tick
+from lowlat.app.loop import BUSY, PARKED, LoopCells, PlainLoop, Tick
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.readiness import Readiness
-from lowlat.app.runtime import (
-    BUSY,
-    PARKED,
-    LoopCells,
-    Runtime,
-    install_signals,
-    run_process,
-)
 from lowlat.app.state import state_dir
 from lowlat.app.steering import Steering, order_gate
 from lowlat.app.topology import check_cores
@@ -49,13 +42,15 @@ from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Engine
-from lowlat.net.options import PollWatch
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.header import State
 from lowlat.shm.waiting import Park, Spin, Wait, Yield
-from lowlat.store.journal import read_journal
 from lowlat.wiring.process import ProcessEngines
 from lowlat.wiring.trading import DECIDING
+
+if TYPE_CHECKING:
+    from lowlat.execution.recovered import Recovered
+    from lowlat.net.options import PollWatch
 
 __all__ = ["EngineProcess", "main"]
 
@@ -90,7 +85,7 @@ class EngineProcess:
             [own_halt, *self._elsewhere.halts],
             self._elsewhere.heartbeats if "executor" in roles else (),
         )
-        watch = PollWatch(self.metrics.gauge("recv_wait_ns_max"))
+        watch = self._watch() if self.has_sockets else None
         self._ends = RealEnds(config, watch, gate, self._note)
         self._memory = GatedMemory(self.attachment)
         self.parts = ProcessEngines(
@@ -100,7 +95,7 @@ class EngineProcess:
             credentials,
             self._ends.host,
             self._ends,
-            read_journal(str(state_dir(config.instance))) if "executor" in roles else None,
+            self._recovered() if "executor" in roles else None,
             roles=roles,
             halted_elsewhere=self._elsewhere.halted,
         )
@@ -111,6 +106,16 @@ class EngineProcess:
         self._drain: Drain | None = None
         self._stop: Callable[[], None] = lambda: None
         self._engines = self._all_engines(generation.number)
+
+    def _watch(self) -> "PollWatch":
+        from lowlat.net.options import PollWatch
+
+        return PollWatch(self.metrics.gauge("recv_wait_ns_max"))
+
+    def _recovered(self) -> "Recovered | None":
+        from lowlat.store.journal import read_journal
+
+        return read_journal(str(state_dir(self.config.instance)))
 
     def _all_engines(self, generation: int) -> list[Engine]:
         """Put what every process has around the engines of the roles."""
@@ -132,6 +137,8 @@ class EngineProcess:
         self._ringer = Ringer(self._memory.bells)
         inputs = self._memory.inputs
         if self.has_sockets and self._place.wait == "park" and inputs:
+            from lowlat.app.doorbell import Doorbell
+
             for gate in sorted({each.gate for each in inputs}):
                 streams = [each.reader for each in inputs if each.gate == gate]
                 engines.append(Doorbell(self.config.instance, gate, streams, self._pump))
@@ -142,7 +149,7 @@ class EngineProcess:
     @property
     def has_sockets(self) -> bool:
         """Whether it needs an event loop."""
-        return bool(_SOCKETED & self.parts.roles)
+        return not _SOCKETED.isdisjoint(self._place.engines)
 
     @property
     def _driven_by_frames(self) -> bool:
@@ -174,6 +181,10 @@ class EngineProcess:
 
     async def run_sockets(self) -> int:
         """Run in the event loop until drained; return the exit code."""
+        import asyncio
+
+        from lowlat.app.runtime import Runtime, install_signals
+
         self._pin()
         waiting = PARKED if self._place.wait == "park" else BUSY
         runtime = Runtime(
@@ -327,6 +338,8 @@ def _run(path: str, name: str) -> int:
         credentials = load_credentials(config.account.credentials_file)
     if _SOCKETED.isdisjoint(place.engines):
         return EngineProcess(generation, name).run()
+
+    from lowlat.app.runtime import run_process
 
     async def run() -> int:
         return await EngineProcess(generation, name, credentials).run_sockets()

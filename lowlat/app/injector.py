@@ -4,7 +4,7 @@
 risk, executor and venue treat them like any other. Runs beside the signals engine, never in live.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,8 +12,10 @@ from lowlat.core.layout import SIGNAL, SignalRecord
 from lowlat.core.ports import EMPTY, OVERRUN, StreamReader
 from lowlat.core.signal import decode_signal
 from lowlat.feeds.ports import Note
-from lowlat.signals.engine import SignalsEngine
 from lowlat.wiring.ports import Meters
+
+if TYPE_CHECKING:
+    from lowlat.signals.engine import SignalsEngine
 
 __all__ = ["INJECT", "Injector"]
 
@@ -28,7 +30,7 @@ class Injector:
     name: Final = "injector"
 
     def __init__(
-        self, reader: StreamReader, signals: SignalsEngine, meters: Meters, note: Note
+        self, reader: StreamReader, signals: "SignalsEngine", meters: Meters, note: Note
     ) -> None:
         self._reader = reader
         self._poll = reader.poll

@@ -11,14 +11,26 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
-from lowlat.app.runtime import LoopCells
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.ports import Engine
+from lowlat.core.ports import Cell, Engine, Recorder
 from lowlat.shm.waiting import Wait
 
-__all__ = ["PlainLoop", "Tick"]
+__all__ = ["BUSY", "PARKED", "LoopCells", "PlainLoop", "Tick"]
 
+BUSY: Final = "busy"
+PARKED: Final = "parked"
+"""How a loop waits (see nameplate)."""
 _MS_S: Final = 1e-3
+
+
+class LoopCells:
+    """What a loop says about itself, in shared memory."""
+
+    def __init__(self, heartbeat: Cell, turns: Cell, turn_ns: Recorder, gc_ns: Recorder) -> None:
+        self.heartbeat = heartbeat
+        self.turns = turns
+        self.turn_ns = turn_ns
+        self.gc_ns = gc_ns
 
 
 class Tick:

@@ -1,22 +1,21 @@
-"""The real ends of the ports: random salts, addresses, TLS, metric cells, sockets by URL."""
+"""The real ends of the ports: random salts, addresses, TLS, metric cells."""
 
 import random
-import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from lowlat.core.ports import Cell, Recorder
 from lowlat.execution.meters import CELL_NAMES, RECORDER_NAMES, ExecutorMeters
-from lowlat.feeds.ports import Connection, Listener
-from lowlat.net.options import PollWatch
-from lowlat.net.ws import WsConnection, WsOptions
 from lowlat.shm.stats import StatsWriter
 from lowlat.wiring.ports import Gauge
 
-__all__ = ["Address", "Dialer", "Metrics", "RandomSalts", "address_of", "tls_context"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Address", "Metrics", "RandomSalts", "address_of", "tls_context"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _SALT_BITS: Final = 53
@@ -45,8 +44,11 @@ def address_of(url: str) -> Address:
     return Address(parts.hostname, port, parts.scheme in {"https", "wss"}, parts.path or "/")
 
 
-def tls_context(certificate_file: str) -> ssl.SSLContext:
+def tls_context(certificate_file: str) -> "ssl.SSLContext":
     """Trust the system's authorities, or just one certificate."""
+    # On use: only processes with sockets have one.
+    import ssl  # noqa: PLC0415
+
     return ssl.create_default_context(cafile=certificate_file or None)
 
 
@@ -88,35 +90,3 @@ class Metrics:
         recorders = {name: self._stats.histogram(f"latency.{name}") for name in RECORDER_NAMES}
         cells = {name: self._stats.counter(f"executor.{name}") for name in CELL_NAMES}
         return ExecutorMeters(**recorders, **cells)  # type: ignore[arg-type]
-
-
-class Dialer:
-    """Opens WebSockets of one address; connections start at once."""
-
-    def __init__(
-        self,
-        url: str,
-        tls: ssl.SSLContext | None,
-        draw: Callable[[], float],
-        watch: PollWatch | None = None,
-        options: WsOptions | None = None,
-    ) -> None:
-        self._url = url
-        self._tls = tls if address_of(url).is_tls else None
-        self._draw = draw
-        self._watch = watch
-        self._options = options or WsOptions()
-
-    def __call__(self, listener: Listener, number: int, path: str = "") -> Connection:
-        """Return the connection of that number; it opens in a later turn."""
-        connection = WsConnection(
-            self._url + path,
-            listener,
-            number=number,
-            options=self._options,
-            tls=self._tls,
-            draw=self._draw,
-            watch=self._watch,
-        )
-        connection.start()
-        return connection

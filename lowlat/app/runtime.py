@@ -9,29 +9,17 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import uvloop
 
 from lowlat.app._spin import Spin
+from lowlat.app.loop import BUSY, PARKED, LoopCells
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.ports import Cell, Engine, Recorder
+from lowlat.core.ports import Engine
 from lowlat.net.options import PollWatch
 
-__all__ = ["BUSY", "PARKED", "LoopCells", "Runtime", "run_process"]
-
-BUSY: Final = "busy"
-PARKED: Final = "parked"
-
-
-class LoopCells:
-    """What a loop says about itself, in shared memory."""
-
-    def __init__(self, heartbeat: Cell, turns: Cell, turn_ns: Recorder, gc_ns: Recorder) -> None:
-        self.heartbeat = heartbeat
-        self.turns = turns
-        self.turn_ns = turn_ns
-        self.gc_ns = gc_ns
+__all__ = ["Runtime", "install_signals", "run_process"]
 
 
 class Control(Protocol):

@@ -4,12 +4,14 @@ They meet in the one row of the table *interest*, so they may live in two proces
 beside the signals engine, the nominator beside the executor.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lowlat.core.layout import INTEREST_MARKETS, INTEREST_ROW, Action, InterestRow
 from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader, TableWriter
-from lowlat.execution.engine import ExecutorEngine
-from lowlat.signals.engine import SignalsEngine
+
+if TYPE_CHECKING:
+    from lowlat.execution.engine import ExecutorEngine
+    from lowlat.signals.engine import SignalsEngine
 
 __all__ = ["InterestBoard", "Nominator"]
 
@@ -23,7 +25,7 @@ class InterestBoard:
 
     name: Final = "interest"
 
-    def __init__(self, signals: SignalsEngine, table: TableWriter) -> None:
+    def __init__(self, signals: "SignalsEngine", table: TableWriter) -> None:
         self._signals = signals
         self._table = table
         self._due_ns = 0
@@ -58,7 +60,7 @@ class Nominator:
 
     name: Final = "nominator"
 
-    def __init__(self, interest: TableReader, executor: ExecutorEngine) -> None:
+    def __init__(self, interest: TableReader, executor: "ExecutorEngine") -> None:
         self._interest = interest
         self._executor = executor
         self._due_ns = 0

@@ -6,14 +6,9 @@ same and meet in the same streams.
 """
 
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lowlat.core.ports import Engine
-from lowlat.execution.recovered import Recovered
-from lowlat.feeds.binance import BinanceFeed
-from lowlat.feeds.metadata import MetadataEngine
-from lowlat.feeds.polymarket import PolymarketFeed
-from lowlat.feeds.prices import PricesFeed
 from lowlat.wiring.ports import Connections, Keys, Memory, Meters, Settings
 from lowlat.wiring.stages import (
     Site,
@@ -23,7 +18,15 @@ from lowlat.wiring.stages import (
     prices_stage,
 )
 from lowlat.wiring.trading import DECIDING, Trading
-from lowlat.wiring.user_channel import UserChannel
+
+if TYPE_CHECKING:
+    from lowlat.execution.recovered import Recovered
+    from lowlat.feeds.binance import BinanceFeed
+    from lowlat.feeds.metadata import MetadataEngine
+    from lowlat.feeds.polymarket import PolymarketFeed
+    from lowlat.feeds.prices import PricesFeed
+
+    _Feed = MetadataEngine | BinanceFeed | PricesFeed | PolymarketFeed
 
 __all__ = ["ROLES", "ProcessEngines"]
 
@@ -31,7 +34,6 @@ ROLES: Final = ("metadata", "binance", "prices", "polymarket", *DECIDING)
 """Every role, in the order in which engines of one process start and turn."""
 
 _DECIDES: Final = frozenset({"signals", "risk"})
-_Feed = MetadataEngine | BinanceFeed | PricesFeed | PolymarketFeed
 
 
 def _nobody() -> int:
@@ -49,7 +51,7 @@ class ProcessEngines:
         keys: Keys | None,
         host: str,
         ends: Connections,
-        recovered: Recovered | None,
+        recovered: "Recovered | None",
         *,
         roles: Collection[str] = ROLES,
         halted_elsewhere: Callable[[], int] = _nobody,
@@ -77,31 +79,34 @@ class ProcessEngines:
         )
         self.engines: list[Engine] = []
         """All engines in the order in which they start and turn."""
+        self._feeds: list[_Feed] = []
         if "metadata" in self.roles:
-            self.metadata: MetadataEngine = metadata_stage(site, ends.gamma, ends.clob)
-            self.engines.append(self.metadata)
+            self.metadata = metadata_stage(site, ends.gamma, ends.clob)
+            self._feeds.append(self.metadata)
         if "binance" in self.roles:
-            self.binance: BinanceFeed = binance_stage(
+            self.binance = binance_stage(
                 site, ends.binance_ws, ends.binance_rest, self.trading.pump_of_feed
             )
-            self.engines.append(self.binance)
+            self._feeds.append(self.binance)
         if "prices" in self.roles:
-            self.prices: PricesFeed = prices_stage(site, ends.prices_ws)
-            self.engines.append(self.prices)
+            self.prices = prices_stage(site, ends.prices_ws)
+            self._feeds.append(self.prices)
         if "polymarket" in self.roles:
-            self.market: PolymarketFeed = polymarket_stage(
+            self.market = polymarket_stage(
                 site, ends.market_ws, ends.clob, self.trading.pump_of_feed
             )
-            self.engines.append(self.market)
-        self.engines += self.trading.engines
+            self._feeds.append(self.market)
+        self.engines += [*self._feeds, *self.trading.engines]
         if "executor" in self.roles:
+            from lowlat.wiring.user_channel import UserChannel
+
             executor = self.trading.executor
             self.user = UserChannel(ends.user_ws, executor, self.trading.api, ends.clock)
             self.engines.append(self.user)
 
     def unready(self) -> list[str]:
         """Return the roles that do not work yet; READY is said when there is none."""
-        found = [feed.name for feed in self._feeds() if not feed.ready]
+        found = [feed.name for feed in self._feeds if not feed.ready]
         trading = self.trading
         # Beside a feed it may have to be READY before the executor can be: it says so itself then,
         # by deciding nothing until the account is known.
@@ -110,6 +115,3 @@ class ProcessEngines:
         if "executor" in self.roles and not (trading.executor.ready and self.user.is_open):
             found.append("executor")
         return found
-
-    def _feeds(self) -> list[_Feed]:
-        return [engine for engine in self.engines if isinstance(engine, _Feed)]

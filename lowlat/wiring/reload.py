@@ -4,15 +4,18 @@
 may change at all, and who changes first, is the supervisor's business.
 """
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from lowlat.execution.engine import ExecutorEngine
-from lowlat.risk.engine import RiskEngine
 from lowlat.risk.limits import LimitsParams
-from lowlat.signals.engine import SignalsEngine
-from lowlat.signals.module import Mode, Module
-from lowlat.wiring.modules import build_module, mode_of, module_names
 from lowlat.wiring.ports import Settings
+
+if TYPE_CHECKING:
+    from lowlat.execution.engine import ExecutorEngine
+    from lowlat.risk.engine import RiskEngine
+    from lowlat.signals.engine import SignalsEngine
+    from lowlat.signals.module import Mode, Module
 
 __all__ = ["Reloads", "limits_on_rungs"]
 
@@ -31,9 +34,9 @@ class Reloads:
         self,
         config: Settings,
         *,
-        signals: SignalsEngine | None = None,
-        risk: RiskEngine | None = None,
-        executor: ExecutorEngine | None = None,
+        signals: "SignalsEngine | None" = None,
+        risk: "RiskEngine | None" = None,
+        executor: "ExecutorEngine | None" = None,
     ) -> None:
         """``config``: what the engines were made with."""
         self._config = config
@@ -58,9 +61,11 @@ class Reloads:
         self._config = config
 
     def _modules(
-        self, config: Settings, signals: SignalsEngine
-    ) -> list[tuple[Module, Mode]] | None:
+        self, config: Settings, signals: "SignalsEngine"
+    ) -> "list[tuple[Module, Mode]] | None":
         """Return the modules to work with, those kept that need not be made; None: no change."""
+        from lowlat.wiring.modules import build_module, mode_of, module_names
+
         if config.modules == self._config.modules:
             return None
         at_work = signals.modules

@@ -1,36 +1,32 @@
 """One function a stage: the engine of a role over the memory, meters and connections it is given.
 
 Every topology is put together from these, whole or a few at a time. A stage meets the others only
-in streams and tables: which of them runs in the same process does not show here.
+in streams and tables: which of them runs in the same process does not show here. A stage imports
+its own engine when it is made: a process that dies is back as soon as what it needs is loaded.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowlat.core.directory import MarketDirectory
-from lowlat.core.instruments import Instruments
 from lowlat.core.layout import STREAMS, Venue
 from lowlat.core.ports import Clock, Salts, Transport
-from lowlat.execution.books import MarketReader
-from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
-from lowlat.execution.recovered import Recovered
-from lowlat.feeds._rows import MarketRows
-from lowlat.feeds.binance import BinanceFeed
-from lowlat.feeds.metadata import MetadataEngine
-from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.feeds.ports import Dial, Fetch, Note
-from lowlat.feeds.prices import PricesFeed
-from lowlat.feeds.tape import StreamTape
-from lowlat.risk.engine import RiskEngine, RiskPorts
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
-from lowlat.signals.module import Mode, Module
-from lowlat.venues.polymarket.account import Account
-from lowlat.venues.polymarket.requests import ClobRequests
-from lowlat.venues.polymarket.signing import OrderSigner
-from lowlat.wiring.held import Held
-from lowlat.wiring.interest import InterestBoard
 from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 from lowlat.wiring.reload import limits_on_rungs
+
+if TYPE_CHECKING:
+    from lowlat.execution.engine import ExecutorEngine
+    from lowlat.execution.recovered import Recovered
+    from lowlat.feeds.binance import BinanceFeed
+    from lowlat.feeds.metadata import MetadataEngine
+    from lowlat.feeds.polymarket import PolymarketFeed
+    from lowlat.feeds.prices import PricesFeed
+    from lowlat.feeds.tape import StreamTape
+    from lowlat.risk.engine import RiskEngine
+    from lowlat.signals.engine import SignalsEngine
+    from lowlat.signals.module import Mode, Module
+    from lowlat.venues.polymarket.requests import ClobRequests
+    from lowlat.wiring.interest import InterestBoard
 
 __all__ = [
     "Site",
@@ -59,8 +55,13 @@ class Site(NamedTuple):
     note: Note
 
 
-def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> MetadataEngine:
+def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> "MetadataEngine":
     """Make the writer of the markets table."""
+    from lowlat.core.instruments import Instruments
+    from lowlat.feeds._rows import MarketRows
+    from lowlat.feeds.metadata import MetadataEngine
+    from lowlat.wiring.held import Held
+
     memory, config = site.memory, site.config
     markets = memory.open_table_writer("markets")
     metadata = memory.open_stream_writer("metadata")
@@ -83,8 +84,11 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> MetadataEngine:
 
 def polymarket_stage(
     site: Site, dial: Dial, clob: Fetch, pump: Callable[[], None] | None
-) -> PolymarketFeed:
+) -> "PolymarketFeed":
     """Make the feed of the market channel; ``pump`` runs what shares its process."""
+    from lowlat.core.directory import MarketDirectory
+    from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
+
     memory = site.memory
     outputs = FeedOutputs(
         memory.open_table_writer("book"),
@@ -110,8 +114,10 @@ def polymarket_stage(
 
 def binance_stage(
     site: Site, dial: Dial, rest: Fetch, pump: Callable[[], None] | None
-) -> BinanceFeed:
+) -> "BinanceFeed":
     """Make the feed of spot prices; ``pump`` runs what shares its process."""
+    from lowlat.feeds.binance import BinanceFeed
+
     memory = site.memory
     return BinanceFeed(
         site.config.binance,
@@ -128,8 +134,10 @@ def binance_stage(
     )
 
 
-def prices_stage(site: Site, dial: Dial) -> PricesFeed:
+def prices_stage(site: Site, dial: Dial) -> "PricesFeed":
     """Make the feed of the prices that markets settle on."""
+    from lowlat.feeds.prices import PricesFeed
+
     return PricesFeed(
         site.config.prices,
         site.memory.open_stream_writer("settle"),
@@ -142,9 +150,12 @@ def prices_stage(site: Site, dial: Dial) -> PricesFeed:
 
 
 def signals_stage(
-    site: Site, modules: Sequence[tuple[Module, Mode]]
-) -> tuple[SignalsEngine, InterestBoard]:
+    site: Site, modules: "Sequence[tuple[Module, Mode]]"
+) -> "tuple[SignalsEngine, InterestBoard]":
     """Make the caller of the signal modules, and the board that tells what they look at."""
+    from lowlat.signals.engine import SignalsEngine, SignalsPorts
+    from lowlat.wiring.interest import InterestBoard
+
     memory, meters = site.memory, site.meters
     signals = memory.open_stream_writer("signals")
     turns = memory.open_stream_writer("turns")
@@ -172,11 +183,13 @@ def signals_stage(
 
 def risk_stage(
     site: Site, halted: Callable[[], int], pull_halt: Callable[[int, bytes], None]
-) -> RiskEngine:
+) -> "RiskEngine":
     """Make what turns signals into intents; ``halted`` reads halt cells, ``pull_halt`` sets ours.
 
     Writers are opened first: a reader's position then lies behind what a dead writer left.
     """
+    from lowlat.risk.engine import RiskEngine, RiskPorts
+
     memory, meters = site.memory, site.meters
     intents = memory.open_stream_writer("intents")
     decisions = memory.open_stream_writer("decisions")
@@ -216,12 +229,18 @@ def risk_stage(
 def executor_stage(
     site: Site,
     keys: Keys,
-    requests: ClobRequests,
+    requests: "ClobRequests",
     transport: Transport,
     salts: Salts,
-    recovered: Recovered | None,
-) -> ExecutorEngine:
+    recovered: "Recovered | None",
+) -> "ExecutorEngine":
     """Make what signs, sends and books; the only stage that is given keys."""
+    from lowlat.core.instruments import Instruments
+    from lowlat.execution.books import MarketReader
+    from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
+    from lowlat.venues.polymarket.account import Account
+    from lowlat.venues.polymarket.signing import OrderSigner
+
     memory = site.memory
     reports = memory.open_stream_writer("reports")
     markets = MarketReader(
@@ -254,8 +273,10 @@ def executor_stage(
     return ExecutorEngine(ports, signer, requests, account, site.config.execution, recovered)
 
 
-def _tape(site: Site, stream: str, venue: Venue) -> StreamTape | None:
+def _tape(site: Site, stream: str, venue: Venue) -> "StreamTape | None":
     """Open the feed's end of the tape, if frames are kept."""
+    from lowlat.feeds.tape import StreamTape
+
     if not site.config.records_frames:
         return None
     return StreamTape(

@@ -5,19 +5,17 @@ with the feed, ``pump`` runs their turns right behind the frame that caused them
 """
 
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Clock, Engine, Salts, Transport
-from lowlat.execution.recovered import Recovered
 from lowlat.feeds.ports import Note
-from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
-from lowlat.venues.polymarket.requests import ClobRequests
-from lowlat.wiring.interest import Nominator
-from lowlat.wiring.modules import build_modules
 from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 from lowlat.wiring.reload import Reloads
 from lowlat.wiring.stages import Site, executor_stage, risk_stage, signals_stage
+
+if TYPE_CHECKING:
+    from lowlat.execution.recovered import Recovered
 
 __all__ = ["DECIDING", "Trading"]
 
@@ -47,7 +45,7 @@ class Trading:
         credentials: Keys | None,
         host: str,
         transport: Transport | None,
-        recovered: Recovered | None,
+        recovered: "Recovered | None",
         *,
         clock: Clock,
         salts: Salts,
@@ -68,6 +66,10 @@ class Trading:
         if "executor" in self.roles:
             assert credentials is not None, "an executor without keys"
             assert transport is not None, "an executor without connections"
+            from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
+            from lowlat.venues.polymarket.requests import ClobRequests
+            from lowlat.wiring.interest import Nominator
+
             self.api = ApiCredentials(
                 credentials.api_key, credentials.api_secret, credentials.api_passphrase
             )
@@ -82,6 +84,8 @@ class Trading:
             self._risk_advance = self.risk.advance
             self._risk_settle = self.risk.settle
         if "signals" in self.roles:
+            from lowlat.wiring.modules import build_modules
+
             self.signals, self.interest = signals_stage(site, build_modules(config))
             self._signals_advance = self.signals.advance
             self._signals_settle = self.signals.settle

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from lowlat.app.bells import Doorbell, GatedMemory, Ringer
+from lowlat.app.bells import GatedMemory, Ringer
+from lowlat.app.doorbell import Doorbell
 from lowlat.core.layout import INTENT, STREAMS, TABLES
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments

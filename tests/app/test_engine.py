@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from lowlat.app import engine, recorder
-from lowlat.app.runtime import LoopCells, Runtime, run_process
+from lowlat.app.loop import LoopCells
+from lowlat.app.runtime import Runtime, run_process
 
 MAINS = {"engine": engine.main, "recorder": recorder.main}
 

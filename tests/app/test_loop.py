@@ -7,8 +7,7 @@ import signal
 import pytest
 from test_engine import Failing, Null
 
-from lowlat.app.loop import PlainLoop, Tick
-from lowlat.app.runtime import LoopCells
+from lowlat.app.loop import LoopCells, PlainLoop, Tick
 
 
 class Counting:

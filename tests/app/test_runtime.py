@@ -2,7 +2,8 @@
 
 import pytest
 
-from lowlat.app.runtime import LoopCells, Runtime, run_process
+from lowlat.app.loop import LoopCells
+from lowlat.app.runtime import Runtime, run_process
 from lowlat.core.clock import monotonic_ns
 from lowlat.net.options import PollWatch
 
