@@ -9,6 +9,7 @@ from lowlat.core.layout import (
     MARKET_ROW,
     MARKET_STATE,
     NO_AMOUNT,
+    ORDER_ROW,
     POSITION_ROW,
     RECORDS,
     SETTLE,
@@ -235,6 +236,9 @@ class World:
         self.settle = Stream(128)
         self.signals = Stream(512, slots=256)
         self.turns = Stream(192)
+        self.reports = Stream(256)
+        self.orders = Table(ORDER_ROW, 32)
+        self.positions = Table(POSITION_ROW, 2 * markets)
         self.books = Table(BOOK_ROW, markets)
         self.shards = Table(SHARD_ROW, 4)
         self.markets = Table(MARKET_ROW, markets)

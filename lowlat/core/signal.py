@@ -37,7 +37,8 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     ``size_suggestion`` shares in 1e-6. ``expected_value`` is dollars for the whole size. Legs of a
     ``group`` (non-zero) share it and number ``leg`` from 0 to ``legs - 1``. ``expires_ns`` is
     monotonic; whoever finds it spent drops the signal and counts it. ``cause`` names the market
-    record that began it.
+    record that began it. Size 0 with urgency LOW takes back what the module rests on that side of
+    the token.
     """
 
     module: str
@@ -103,8 +104,11 @@ def encode_signal(
         raise ValueError(f"confidence was {signal.confidence!r}, expected 0 to 1")
     if not math.isfinite(signal.expected_value):
         raise ValueError(f"expected_value was {signal.expected_value!r}, expected a finite number")
-    if signal.size_suggestion <= 0:
-        raise ValueError(f"size_suggestion was {signal.size_suggestion!r}, expected above 0")
+    if signal.size_suggestion < (signal.urgency != Urgency.LOW):
+        raise ValueError(
+            f"size_suggestion was {signal.size_suggestion!r}, expected above 0, or 0 with "
+            f"urgency LOW to take back"
+        )
     if not 0 < signal.limit_price_e4 < ONE_E4:
         raise ValueError(f"limit_price_e4 was {signal.limit_price_e4!r}, expected 1 to 9999")
     return SignalRecord(

@@ -17,6 +17,7 @@ from lowlat.risk._cells cimport slot_at
 __all__ = ["Case", "CaseReader", "Granted"]
 
 cdef enum:
+    LOW = 0
     IMMEDIATE = 2
     # Power of two; more wishes than this within one duplicate window would outrun any venue.
     WISHES = 4096
@@ -59,6 +60,11 @@ cdef class Case:
     def module(self):
         """Name of the module, NUL-padded."""
         return PyBytes_FromStringAndSize(<const char *>self.module_words, 16)
+
+    @property
+    def takes_back(self):
+        """Whether it wishes that what its module rests on this side of the token is canceled."""
+        return self.urgency == LOW and self.suggested_e6 == 0 and self.legs == 1
 
     @property
     def direction(self):

@@ -25,6 +25,7 @@ cdef class Names:
 cdef class IntentSlot:
     cdef uint8_t[::1] _buffer
     cdef ll_intent *_raw
+    cdef uint64_t _target
     cdef object _publish
     cdef int put(
         self,

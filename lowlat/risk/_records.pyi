@@ -31,6 +31,9 @@ class IntentSlot:
         order_type: int,
         flags: int,
     ) -> bool: ...
+    def take_back(
+        self, case: Case, intent: int, target: int, checked_ns: int, config_generation: int
+    ) -> bool: ...
 
 @final
 class DecisionWriter:

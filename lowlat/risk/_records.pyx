@@ -22,7 +22,7 @@ from lowlat.core.layout cimport (
 from lowlat.risk._case cimport Case
 from lowlat.risk._cells cimport slot_at
 
-from lowlat.core.layout import Rule, Writer, record_id
+from lowlat.core.layout import IntentFlag, OrderType, Rule, Writer, record_id
 
 __all__ = ["DecisionWriter", "IntentSlot", "Names"]
 
@@ -30,6 +30,8 @@ cdef enum:
     RULES_MAX = 256
 
 cdef int RULE_CUT = Rule.CUT
+cdef int ORDER_GTC = OrderType.GTC
+cdef int FLAG_CANCEL = IntentFlag.CANCEL
 cdef uint32_t WRITER_RISK = Writer.RISK
 
 
@@ -85,6 +87,35 @@ cdef class IntentSlot:
             flags,
         ) != 0
 
+    def take_back(
+        self,
+        Case case not None,
+        uint64_t intent,
+        uint64_t target,
+        int64_t checked_ns,
+        uint32_t config_generation,
+    ):
+        """Publish the wish to cancel an order; False when the executor's gate is closed."""
+        cdef int32_t price_e4 = case.limit_price_e4
+        self._target = target
+        try:
+            return self.put(
+                case,
+                intent,
+                0,
+                checked_ns,
+                case.expires_ns,
+                0,
+                0,
+                price_e4,
+                price_e4,
+                config_generation,
+                ORDER_GTC,
+                FLAG_CANCEL,
+            ) != 0
+        finally:
+            self._target = 0
+
     cdef int put(
         self,
         Case case,
@@ -105,7 +136,7 @@ cdef class IntentSlot:
         raw.cause = case.cause
         raw.signal = case.id
         raw.group = group
-        raw.target = 0
+        raw.target = self._target
         raw.event_ns = case.event_ns
         raw.recv_ns = case.recv_ns
         raw.decoded_ns = case.decoded_ns

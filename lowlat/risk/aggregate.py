@@ -18,6 +18,8 @@ class Aggregator:
     def __init__(self) -> None:
         self.refused: list[Case] = []
         """Cases that ended here; their rule says why. Emptied by the engine."""
+        self.take_backs: list[Case] = []
+        """Wishes to rest nothing more on a side. Emptied by the engine."""
         self._ready: list[Unit] = []
         self.groups: dict[int, Unit] = {}
         """Legs held back for the rest of their group; always the same dict."""
@@ -37,6 +39,9 @@ class Aggregator:
     def take(self, case: Case, now_ns: int) -> None:
         """Take a signal; legs wait for their group."""
         self._count += 1
+        if case.takes_back:
+            self.take_backs.append(case)
+            return
         if case.legs == 1:
             self._ready.append(Unit(case, self._count, now_ns))
             return

@@ -45,6 +45,7 @@ from lowlat.risk.equity import Equity
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.reservations import OwnOrder
+from lowlat.risk.resting import Resting
 from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
 
 __all__ = ["RiskEngine", "RiskPorts"]
@@ -128,6 +129,7 @@ class RiskEngine:
             ),
         )
         self.equity = Equity(self.state)
+        self._resting = Resting(self.state.own)
         self._clock = ports.clock
         self._monotonic_ns = ports.clock.monotonic_ns
         self._signals = ports.signals
@@ -178,6 +180,7 @@ class RiskEngine:
         # Intents of an older life may still be on their way: hear of them before adding to them.
         self._restarted = self._ports.intents.epoch > 1
         self.account.restore(now_ns)
+        self._resting.restore(self._ports.orders)
         while self.account.reports.take(now_ns):
             pass
         self._drop_left_overs()
@@ -231,6 +234,8 @@ class RiskEngine:
             kind = signals.poll()
         if done:
             aggregator.drop_epochs(signals.epoch)
+        if aggregator.take_backs:
+            self._take_back()
         limits = self._limits
         units = aggregator.ranked(now_ns, limits)
         if units:
@@ -242,6 +247,25 @@ class RiskEngine:
         if not aggregator.groups:
             signals.release()
         return done
+
+    def _take_back(self) -> None:
+        """Cancel what modules no longer want to rest; halts and limits are no reason not to."""
+        for case in self._aggregator.take_backs:
+            resting = self._resting.of(case)
+            checked_ns = self._monotonic_ns()
+            room = self._ports.intents.free()
+            if room < len(resting):
+                case.refuse(Rule.NO_ROOM, room, len(resting))
+                self._decisions.refuse(case, checked_ns, self._generation)
+                continue
+            first = 0
+            for target in resting:
+                intent = self._names.next_id()
+                first = first or intent
+                self._intents.take_back(case, intent, target, checked_ns, self._generation)
+                self._intents_sent.add(1)
+            self._decisions.approve(case, first, checked_ns, self._generation)
+        self._aggregator.take_backs.clear()
 
     def _end_refused(self, now_ns: int) -> int:
         """Write the decisions of what the aggregator refused; return how many."""
@@ -391,6 +415,7 @@ class RiskEngine:
             )
             order_type = _GTC
             flags |= 0 if case.urgency else _POST_ONLY
+            self._resting.add(case, intent)
         expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
         unwind_e6 = -(-case.unwind_unit_e6 * size_e6 // E6) if group else 0
         published = self._intents.write(

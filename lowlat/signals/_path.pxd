@@ -41,6 +41,7 @@ cdef class BookPath:
     cdef readonly int64_t now_ns
     cdef readonly int64_t offset_ns
     cdef public bint calls_turns
+    cdef public bint calls_orders
     cdef public tuple spot_looks
     cdef object _rare
     cdef object _clock
@@ -48,10 +49,12 @@ cdef class BookPath:
     cdef object _metadata
     cdef object _spot
     cdef object _settle
+    cdef object _reports
     cdef object _poll_market
     cdef object _poll_metadata
     cdef object _poll_spot
     cdef object _poll_settle
+    cdef object _poll_reports
     cdef object _read
     cdef object _version
     cdef object _publish_turn

@@ -94,6 +94,7 @@ cdef class BookPath:
         self._spot, self._settle = ports.spot, ports.settle
         self._poll_market, self._poll_metadata = ports.market.poll, ports.metadata.poll
         self._poll_spot, self._poll_settle = ports.spot.poll, ports.settle.poll
+        self._reports, self._poll_reports = ports.reports, ports.reports.poll
         self._read, self._version = ports.books.read, ports.books.version
         self._publish_turn, self._turn_kind = ports.turns.publish, <int>LL_KIND_TURN
         self._conflated = cell("signals.conflated").add
@@ -161,6 +162,10 @@ cdef class BookPath:
         kind = self._poll_settle()
         if kind != _EMPTY:
             done += <int64_t>self._rare.take_settles(kind, now_ns)
+        if self.calls_orders:
+            kind = self._poll_reports()
+            if kind != _EMPTY:
+                done += <int64_t>self._rare.take_reports(kind, now_ns)
         kind = self._poll_spot()
         if kind != _EMPTY:
             done += self._take_spots(kind)
@@ -190,7 +195,7 @@ cdef class BookPath:
         turn.spot_cursor = self._spot.position
         turn.input_cursor = self._settle.position
         turn.metadata_cursor = self._metadata.position
-        turn.reports_cursor = 0
+        turn.reports_cursor = self._reports.position
         turn.wall_offset_ns = self.offset_ns
         turn.writer = _WRITER
         self._publish_turn(self._turn_kind)

@@ -15,6 +15,7 @@ from lowlat.core.layout import (
     SIGNAL,
     SIGNAL_METADATA_BYTES,
     SLOT_HEAD_BYTES,
+    Urgency,
     Writer,
     record_id,
 )
@@ -138,8 +139,11 @@ class Emitter:
             )
         if signal.expires_ns <= 0:
             raise ValueError(f"expires_ns was {signal.expires_ns}, expected a monotonic deadline")
-        if signal.size_suggestion <= 0:
-            raise ValueError(f"size_suggestion was {signal.size_suggestion!r}, expected above 0")
+        if signal.size_suggestion < (signal.urgency != Urgency.LOW):
+            raise ValueError(
+                f"size_suggestion was {signal.size_suggestion!r}, expected above 0, or 0 with "
+                f"urgency LOW to take back"
+            )
         if not 0 < signal.limit_price_e4 < ONE_E4:
             was = "no price" if signal.limit_price_e4 == NO_PRICE_E4 else signal.limit_price_e4
             raise ValueError(f"limit_price_e4 was {was}, expected 1 to 9999")

@@ -31,6 +31,7 @@ from lowlat.signals._look import Look, PythonLook, PythonSpotLook, SpotLook
 from lowlat.signals._path import BookPath
 from lowlat.signals.emit import Emitter, Source
 from lowlat.signals.module import Mode, Module
+from lowlat.signals.own import OwnOrder, OwnOrders
 from lowlat.signals.params import EngineParams
 
 __all__ = ["SignalsEngine", "SignalsPorts"]
@@ -51,6 +52,9 @@ class SignalsPorts(msgspec.Struct, frozen=True, kw_only=True):
     shards: TableReader
     markets: TableReader
     spots: TableReader
+    reports: StreamReader
+    orders: TableReader
+    positions: TableReader
     signals: StreamWriter
     turns: StreamWriter
     clock: Clock
@@ -61,16 +65,28 @@ class SignalsPorts(msgspec.Struct, frozen=True, kw_only=True):
 class _Seat:
     """A module at work: which callbacks it overrides, in which mode."""
 
-    __slots__ = ("markets", "mode", "module", "on_book", "on_settle", "on_spot", "on_turn")
+    __slots__ = (
+        "markets",
+        "mode",
+        "module",
+        "name",
+        "on_book",
+        "on_order",
+        "on_settle",
+        "on_spot",
+        "on_turn",
+    )
 
     def __init__(self, module: Module) -> None:
         kind = type(module)
         self.module = module
+        self.name = module.name.encode().ljust(16, b"\0")
         self.mode = Mode.OFF
         self.markets: dict[int, int] = {}
         """Interesting markets and the generation it was told of."""
         self.on_settle = kind.on_settle is not Module.on_settle
         self.on_turn = kind.on_turn is not Module.on_turn
+        self.on_order = kind.on_order is not Module.on_order
         self.on_book: Look | None = None
         """Calls the module's on_book, whatever the market; None when it has none."""
         if kind.on_book is not Module.on_book:
@@ -133,6 +149,9 @@ class SignalsEngine:
         """Do what ``turn`` does but for its record, so that orders need not wait for that."""
         self.settle: Callable[[], None] = self.path.settle
         """Write the record of the last turn; the next advance does so too, before its input."""
+        self._own = OwnOrders(
+            ports.reports, ports.orders, ports.positions, self._tell_order, self._overruns
+        )
         self._seats: list[_Seat] = []
         self._seat(modules)
 
@@ -157,6 +176,8 @@ class SignalsEngine:
         self._settle_seats = tuple(seat for seat in self._seats if seat.on_settle)
         self._turn_seats = tuple(seat for seat in self._seats if seat.on_turn)
         self.path.calls_turns = bool(self._turn_seats)
+        self._order_seats = {seat.name: seat for seat in self._seats if seat.on_order}
+        self.path.calls_orders = bool(self._order_seats)
 
     # ------------------------------------------------------------------------------- engine
     def start(self) -> None:
@@ -164,6 +185,7 @@ class SignalsEngine:
         self.path.begin(self._clock.monotonic_ns())
         for row in self._directory.start():
             self._take_market(row)
+        self._read_orders()
         self.path.drain()
 
     @property
@@ -173,11 +195,15 @@ class SignalsEngine:
 
     def reload(self, modules: Sequence[tuple[Module, Mode]]) -> None:
         """Go on with these modules; those at work keep what they know, and are asked all again."""
+        joins = not self.path.calls_orders
         self._seat(modules)
         for name in self.modules:
             self.errors.pop(name, None)
         for row in list(self.instruments.markets.values()):
             self._take_market(row)
+        if joins:
+            self._own.skip()
+        self._read_orders()
 
     def interesting(self) -> list[MarketRow]:
         """Return the rows of the markets that a module looks at."""
@@ -213,6 +239,10 @@ class SignalsEngine:
     def wall_ns(self, now_ns: int) -> int:
         """Return the venue's time at a monotonic time."""
         return now_ns + self.path.offset_ns
+
+    def position_e6(self, instrument: int) -> int:
+        """Return the account's shares of a token (see Context.position_e6)."""
+        return self._own.position_e6(instrument)
 
     def next_group(self) -> int:
         """Return a fresh name for a group of legs."""
@@ -313,6 +343,20 @@ class SignalsEngine:
         )
         for seat in self._settle_seats:
             self._call(seat, seat.module.on_settle, print_, now_ns, source=source)
+
+    def take_reports(self, kind: int, now_ns: int) -> int:
+        """Take what became of orders, given the kind of the record just polled."""
+        return self._own.take(kind, now_ns, self._params.records_a_turn)
+
+    def _read_orders(self) -> None:
+        """Tell modules that ask what is open; those that ask already hear it once more."""
+        if self._order_seats:
+            self._own.restart(self.path.now_ns)
+
+    def _tell_order(self, module: bytes, order: OwnOrder, now_ns: int) -> None:
+        seat = self._order_seats.get(module)
+        if seat is not None:
+            self._call(seat, seat.module.on_order, order, now_ns)
 
     # ------------------------------------------------------------------------------- calls
     def on_turns(self, now_ns: int) -> None:

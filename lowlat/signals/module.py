@@ -31,6 +31,7 @@ from lowlat.core.layout import MarketRow, Settle, SpotTop
 from lowlat.core.signal import Signal
 from lowlat.signals._look import Look, SpotLook
 from lowlat.signals._path import BookPath
+from lowlat.signals.own import OwnOrder
 
 __all__ = ["Context", "EntryPoint", "Mode", "Module", "NoParams", "load_modules", "make_module"]
 
@@ -74,6 +75,10 @@ class Context(Protocol):
 
     def wall_ns(self, now_ns: int) -> int:
         """Return the venue's time at a monotonic time."""
+        ...
+
+    def position_e6(self, instrument: int) -> int:
+        """Return the account's shares of a token; kept only for modules with an on_order."""
         ...
 
     def next_group(self) -> int:
@@ -137,6 +142,9 @@ class Module:
 
     def on_settle(self, print_: Settle, now_ns: int) -> None:
         """Look at a print of a settlement series, each stamp once."""
+
+    def on_order(self, order: OwnOrder, now_ns: int) -> None:
+        """Take what became of an order of this module; at the start, each that is open."""
 
     def on_turn(self, now_ns: int) -> None:
         """Do what time alone asks for, once a working turn and at least each second."""

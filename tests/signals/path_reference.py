@@ -39,7 +39,7 @@ class PathReference:
         self.dirty = {}
         self.now_ns = self.offset_ns = self.second_ns = 0
         self.seat = None
-        self.calls_turns = self.turn_due = False
+        self.calls_turns = self.calls_orders = self.turn_due = False
         self.spot_looks = ()
         self.newest = {}
         self.count = {
@@ -75,6 +75,10 @@ class PathReference:
         kind = ports.settle.poll()
         if kind:
             done += rare.take_settles(kind, now_ns)
+        if self.calls_orders:
+            kind = ports.reports.poll()
+            if kind:
+                done += rare.take_reports(kind, now_ns)
         done += self.take_spots()
         done += self.take_markets()
         if not done and not self.dirty:
@@ -99,7 +103,7 @@ class PathReference:
             ports.spot.position,
             ports.settle.position,
             ports.metadata.position,
-            0,
+            ports.reports.position,
             self.offset_ns,
             int(Writer.SIGNALS),
         )
