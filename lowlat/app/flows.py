@@ -29,7 +29,7 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
     "settle": ("signals", "metadata"),
     "signals": ("risk",),
     "intents": ("executor",),
-    "reports": ("risk", "recorder"),
+    "reports": ("signals", "risk", "recorder"),
     "decisions": ("recorder",),
     **{name: ("recorder",) for name in STREAMS if FRAME in STREAMS[name].records},
 }
