@@ -9,7 +9,10 @@ import typer
 from lowlat.cli.main import EXIT_FAILED, Instance, Json, app
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lowlat.app.config import EngineConfig
+    from lowlat.store.ledger.export import Sheet
     from lowlat.store.ledger.versus import Compared
 
 _SHOWN_MAX = 50
@@ -65,6 +68,54 @@ def check(
     _show(found, venue=not offline, as_json=as_json)
     if found.differences:
         raise typer.Exit(EXIT_FAILED)
+
+
+@ledger.command(epilog="Example: lowlat ledger export --format csv --out taxes-2026")
+def export(
+    instance: Instance = "demo",
+    config: Config = "",
+    *,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder; made when missing.")],
+    kind: Annotated[str, typer.Option("--format", metavar="csv|parquet", help="Of the files.")] = (
+        "csv"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Write FIFO lots, fills, income and movements, in base units and decimals, times in UTC.
+
+    A ledger that contradicts itself is not exported: its sums would be somebody's guess.
+    """
+    from pathlib import Path
+
+    from lowlat.app.ledger_check import open_ledger_to_read
+    from lowlat.core.errors import ConfigError, LedgerError
+    from lowlat.store.ledger.audit import audit
+    from lowlat.store.ledger.export import FORMATS
+    from lowlat.store.ledger.export import export as write_files
+
+    if kind not in FORMATS:
+        raise ConfigError(f"--format was {kind!r}, expected {' or '.join(FORMATS)}")
+    engine = open_ledger_to_read(_config(instance, config))
+    try:
+        wrong = audit(engine)
+        if wrong:
+            raise LedgerError(
+                f"the ledger contradicts itself {len(wrong)} times, first: {wrong[0]}; "
+                "see lowlat ledger check"
+            )
+        written = write_files(engine, Path(out), "csv" if kind == "csv" else "parquet")
+    finally:
+        engine.dispose()
+    if as_json:
+        files = {sheet.name: _sheet(path, sheet) for path, sheet in written}
+        print(json.dumps({"ok": True, "files": files}))
+        return
+    for path, sheet in written:
+        print(f"{path}: {len(sheet.rows):,} rows")
+
+
+def _sheet(path: "Path", sheet: "Sheet") -> dict[str, Any]:
+    return {"path": str(path), "rows": len(sheet.rows), "sums": sheet.sums}
 
 
 def _config(instance: str, path: str) -> "EngineConfig":

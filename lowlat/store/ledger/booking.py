@@ -6,7 +6,16 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Table, bindparam, or_, select, update
 
 from lowlat.core.layout import Action
-from lowlat.store.ledger.lots import FAILED, RECONCILED, SOLD, Closing, Lot, TokenLots
+from lowlat.store.ledger.lots import (
+    FAILED,
+    HUMAN,
+    RECONCILED,
+    SOLD,
+    UNKNOWN,
+    Closing,
+    Lot,
+    TokenLots,
+)
 from lowlat.store.ledger.schema import CLOSINGS, FILLS, LOTS
 
 __all__ = ["Booking", "FillChange"]
@@ -53,6 +62,18 @@ class FillChange(NamedTuple):
     size_e6: int
     cash_e6: int
     fee_e6: int
+    position_e6: int = 0
+    """The token's position behind it."""
+    exit_plan: str = "resolution"
+
+    @property
+    def before_e6(self) -> int:
+        """The token's position before it."""
+        sign = -1 if self.action == Action.SELL and self.state != "RECONCILED" else 1
+        if self.state == "FAILED":
+            sign = -sign
+        moved = self.size_e6 if self.state in ("MATCHED", "FAILED", "RECONCILED") else 0
+        return self.position_e6 - sign * moved
 
 
 class Booking:
@@ -84,6 +105,10 @@ class Booking:
         self._tokens.clear()
         self._clear()
 
+    def forget_token(self, token_id: str) -> None:
+        """Read a token's lots again: they were changed beside us, between two batches."""
+        self._tokens.pop(token_id, None)
+
     def take(self, connection: Connection, changes: Iterable[FillChange], wall_ms: int) -> None:
         """Write fills, lots and closings."""
         if len(self._tokens) >= _TOKENS_MAX:
@@ -93,6 +118,7 @@ class Booking:
                 self._reconcile(connection, change, wall_ms)
             elif change.state == "MATCHED":
                 row = change._asdict() | {"wall_ms": wall_ms, "changed_wall_ms": wall_ms}
+                del row["position_e6"], row["exit_plan"]
                 row["action"] = int(change.action)
                 self._fills.append(row)
                 if change.action == Action.BUY:
@@ -169,7 +195,7 @@ class Booking:
     ) -> None:
         """Correct the money of a fill whose shares were right, also when its lot is closed."""
         fill = (change.order_id, change.trade_id)
-        for lot in self._lots(connection, change.token_id).open:
+        for lot in self._lots(connection, change, wall_ms).open:
             if change.action == Action.BUY and (lot.order_id, lot.trade_id) == fill:
                 lot.cost_e6 += cost_e6
                 lot.left_cost_e6 += cost_e6
@@ -188,7 +214,11 @@ class Booking:
         connection.execute(CLOSINGS.insert(), row)
 
     def _reconcile(self, connection: Connection, change: FillChange, wall_ms: int) -> None:
-        """Follow the venue's word on shares: what came cost us nothing that we know of."""
+        """Follow the venue's word on shares: no order of ours moved them.
+
+        What it cost or brought is told by the wallet's movements, later (movements.py).
+        """
+        change = change._replace(module=change.module or HUMAN)
         if change.size_e6 > 0:
             self._open(connection, change, wall_ms, change.size_e6, 0)
         else:
@@ -199,10 +229,11 @@ class Booking:
         self, connection: Connection, change: FillChange, wall_ms: int, size_e6: int, cost_e6: int
     ) -> None:
         fill = (change.order_id, change.trade_id)
+        sizes = (size_e6, cost_e6, size_e6, cost_e6)
         wanted = Lot(
-            change.module, *fill, change.group_id, wall_ms, size_e6, cost_e6, size_e6, cost_e6
+            change.module, *fill, change.group_id, wall_ms, *sizes, exit_plan=change.exit_plan
         )
-        lot = self._lots(connection, change.token_id).buy(wanted)
+        lot = self._lots(connection, change, wall_ms).buy(wanted)
         if lot is wanted:
             self._new.append((change.token_id, lot))
         else:
@@ -217,7 +248,7 @@ class Booking:
         size_e6: int,
         proceeds_e6: int,
     ) -> None:
-        lots = self._lots(connection, change.token_id)
+        lots = self._lots(connection, change, wall_ms)
         fill = (change.order_id, change.trade_id)
         closings = lots.close(why, fill, change.module, wall_ms, size_e6, proceeds_e6)
         for closing in closings:
@@ -229,7 +260,8 @@ class Booking:
         if lot.key:
             self._changed[lot.key] = lot
 
-    def _lots(self, connection: Connection, token_id: str) -> TokenLots:
+    def _lots(self, connection: Connection, change: FillChange, wall_ms: int) -> TokenLots:
+        token_id = change.token_id
         found = self._tokens.get(token_id)
         if found is None:
             rows = connection.execute(
@@ -238,7 +270,21 @@ class Booking:
                 .order_by(LOTS.c.lot)
             )
             found = self._tokens[token_id] = TokenLots([_lot(row) for row in rows])
+            if not found.open and change.before_e6 > 0:
+                self._begin(connection, change, found, wall_ms)
         return found
+
+    def _begin(
+        self, connection: Connection, change: FillChange, lots: TokenLots, wall_ms: int
+    ) -> None:
+        """Open a lot for what was held before the ledger began: its cost nobody knows."""
+        known = connection.execute(
+            select(LOTS.c.lot).where(LOTS.c.token_id == change.token_id).limit(1)
+        ).first()
+        if known is None:
+            size_e6 = change.before_e6
+            lot = lots.buy(Lot(UNKNOWN, "", "", 0, wall_ms, size_e6, 0, size_e6, 0))
+            self._new.append((change.token_id, lot))
 
 
 def _lot_row(token_id: str, lot: Lot) -> dict[str, Any]:

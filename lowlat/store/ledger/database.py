@@ -18,7 +18,7 @@ from lowlat.core.errors import ConfigError, LedgerError
 
 __all__ = ["NEWEST", "open_database", "said"]
 
-NEWEST: Final = "0001"
+NEWEST: Final = "0002"
 """The newest migration."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -7,8 +7,25 @@ its own shares are there. A fill that fails afterwards takes its shares back out
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["FAILED", "RECONCILED", "SOLD", "Closing", "Lot", "TokenLots"]
+__all__ = [
+    "EXIT_PLANS",
+    "FAILED",
+    "HUMAN",
+    "RECONCILED",
+    "SOLD",
+    "UNKNOWN",
+    "Closing",
+    "Lot",
+    "TokenLots",
+]
 
+HUMAN = "human"
+"""Owner of what no order of ours brought: a person, on the same wallet."""
+UNKNOWN = "unknown"
+"""Owner of what was there before the ledger began."""
+EXIT_PLANS = ("resolution", "target", "time", "stop", "thesis")
+"""How a module means to end a lot: hold to resolution, at a price, at a time, at a loss, or when
+its reason is gone."""
 SOLD = "sold"
 FAILED = "failed"
 RECONCILED = "reconciled"
@@ -58,7 +75,7 @@ class TokenLots:
 
     def buy(self, lot: Lot) -> Lot:
         """Take a new lot in; more of a fill that is known grows its lot. Return that lot."""
-        for known in self.open:
+        for known in self.open if lot.order_id else ():
             if (known.order_id, known.trade_id) == (lot.order_id, lot.trade_id):
                 known.size_e6 += lot.size_e6
                 known.cost_e6 += lot.cost_e6

@@ -3,7 +3,9 @@
 A *life* is one incarnation of the shared memory: record ids repeat after a reboot, so everything
 named by one is keyed by life as well. Orders and fills are keyed by the venue's own ids. Rows of
 orders, positions and cash are absolute values and replaced; reports, decisions and closings are
-events and only added. Changes of this file need a migration (``migrations/versions``).
+events and only added. What the wallet did besides our orders (movements, income, settlements) is
+the venue's word, keyed by its transactions. Changes of this file need a migration
+(``migrations/versions``).
 """
 
 from typing import Any, Final
@@ -29,6 +31,7 @@ __all__ = [
     "CONFIGS",
     "CURSORS",
     "DECISIONS",
+    "DIFFERENCES",
     "FILLS",
     "GROUPS",
     "HALTS",
@@ -36,14 +39,21 @@ __all__ = [
     "LIVES",
     "LOTS",
     "METADATA",
+    "MOVEMENTS",
     "ORDERS",
     "POSITIONS",
     "REPORTS",
+    "SETTLEMENTS",
 ]
 
 METADATA: Final = MetaData()
 _ROW = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows itself only when the key is a plain INTEGER."""
+
+
+def _text(name: str, length: int) -> Column[Any]:
+    """Return a column that older rows have empty."""
+    return Column(name, String(length), nullable=False, server_default="")
 
 
 def _big(*names: str) -> list[Column[Any]]:
@@ -112,6 +122,7 @@ FILLS: Final = Table(
     Column("state", String(12), nullable=False),
     *_big("wall_ms", "changed_wall_ms", "group_id", "size_e6", "cash_e6", "fee_e6"),
     *_small("action", "price_e4"),
+    _text("transaction_hash", 66),
     Index("fills_by_time", "wall_ms"),
 )
 LOTS: Final = Table(
@@ -124,6 +135,8 @@ LOTS: Final = Table(
     Column("order_id", String(66), nullable=False),
     Column("trade_id", String(66), nullable=False),
     *_big("opened_wall_ms", "group_id", "size_e6", "cost_e6", "left_e6", "left_cost_e6"),
+    _text("movement", 200),
+    Column("named_e6", BigInteger, nullable=False, server_default="0"),
     Index("lots_open", "token_id", "left_e6"),
 )
 CLOSINGS: Final = Table(
@@ -135,6 +148,8 @@ CLOSINGS: Final = Table(
     Column("order_id", String(66), nullable=False),
     Column("trade_id", String(66), nullable=False),
     *_big("wall_ms", "size_e6", "cost_e6", "proceeds_e6"),
+    _text("movement", 200),
+    Column("named_e6", BigInteger, nullable=False, server_default="0"),
     Index("closings_by_lot", "lot"),
 )
 POSITIONS: Final = Table(
@@ -189,6 +204,8 @@ CONFIGS: Final = Table(
     Column("generation", Integer, primary_key=True),
     Column("wall_ms", BigInteger, primary_key=True),
     Column("text", Text, nullable=False),
+    Column("who", Text, nullable=False, server_default=""),
+    Column("changes", Text, nullable=False, server_default=""),
 )
 INCOME: Final = Table(
     "income",
@@ -197,4 +214,39 @@ INCOME: Final = Table(
     Column("reference", String(80), primary_key=True),
     Column("market", String(80), nullable=False),
     *_big("wall_ms", "amount_e6"),
+    _text("transaction_hash", 66),
+)
+MOVEMENTS: Final = Table(
+    "movements",
+    METADATA,
+    Column("reference", String(200), primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("condition_id", String(66), nullable=False),
+    Column("token_id", String(80), nullable=False),
+    Column("other_token_id", String(80), nullable=False),
+    Column("transaction_hash", String(66), nullable=False),
+    *_big("wall_ms", "size_e6", "cash_e6"),
+    Column("booked", SmallInteger, nullable=False),
+    Index("movements_to_book", "booked"),
+)
+SETTLEMENTS: Final = Table(
+    "settlements",
+    METADATA,
+    Column("reference", String(80), primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("condition_id", String(66), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("transaction_hash", String(66), nullable=False),
+    Column("error", Text, nullable=False),
+    *_big("wall_ms", "changed_wall_ms", "size_e6", "expected_e6", "before_e6", "after_e6"),
+)
+DIFFERENCES: Final = Table(
+    "differences",
+    METADATA,
+    Column("life", BigInteger, primary_key=True),
+    Column("report", BigInteger, primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("resolution", Text, nullable=False),
+    *_big("wall_ms", "ours_e6", "venue_e6"),
 )

@@ -15,32 +15,37 @@ from sqlalchemy.sql.dml import Insert
 
 from lowlat.core.errors import LedgerError
 from lowlat.core.layout import (
-    CASH_ROW,
-    DECISION,
     ORDER_ROW,
     POSITION_ROW,
     REPORT,
     Action,
-    CashRow,
-    DecisionRecord,
-    GroupState,
     OrderRow,
-    OrderState,
     PositionRow,
     ReportKind,
     ReportRecord,
-    Rule,
 )
 from lowlat.store.journal import Decided
 from lowlat.store.journal_file import Batch, EntryKind
 from lowlat.store.ledger import schema
 from lowlat.store.ledger.booking import Booking, FillChange
 from lowlat.store.ledger.database import said
+from lowlat.store.ledger.movements import book_movements
+from lowlat.store.ledger.note_rows import SET_HASH, note_rows
+from lowlat.store.ledger.notes import Note, TradeNote
+from lowlat.store.ledger.record_rows import (
+    cash_row,
+    decision_row,
+    difference_row,
+    group_row,
+    halt_row,
+    order_row,
+    position_row,
+    report_row,
+)
 from lowlat.store.ledger.words import hex_id, module_of, token_of, trade_of
 
 __all__ = ["Ledger"]
 
-_VENUE: Final = "polymarket"
 _NO_ID: Final = bytes(32)
 _FILLS: Final = {
     ReportKind.FILL: "MATCHED",
@@ -98,33 +103,40 @@ class Ledger:
             PositionRow._make(POSITION_ROW.codec.unpack(data))
             for data in others[EntryKind.POSITION]
         ]
-        self._put(connection, schema.ORDERS, [_order(row, life, wall_ms) for row in orders])
-        self._put(connection, schema.POSITIONS, [_position(row, wall_ms) for row in positions])
+        self._put(connection, schema.ORDERS, [order_row(row, life, wall_ms) for row in orders])
+        self._put(connection, schema.POSITIONS, [position_row(row, wall_ms) for row in positions])
         self._put(
-            connection, schema.CASH, [_cash(data, wall_ms) for data in others[EntryKind.CASH]]
+            connection, schema.CASH, [cash_row(data, wall_ms) for data in others[EntryKind.CASH]]
         )
-        self._add(connection, schema.REPORTS, [_report(each, life, wall_ms) for each in reports])
-        self._booking.take(
-            connection,
-            _fill_changes(
-                reports, orders, positions, self._token_by_order(connection, reports, orders)
-            ),
-            wall_ms,
-        )
-        self._write_rest(connection, life, wall_ms, reports)
+        self._add(connection, schema.REPORTS, [report_row(each, life, wall_ms) for each in reports])
+        tokens = {row.instrument: token_of(row.token_id) for row in positions}
+        tokens.update({row.instrument: token_of(row.token_id) for row in orders})
+        changes = _fill_changes(reports, tokens, self._token_by_order(connection, reports, orders))
+        self._booking.take(connection, changes, wall_ms)
+        self._write_rest(connection, life, wall_ms, reports, tokens)
 
     def _write_rest(
-        self, connection: Connection, life: int, wall_ms: int, reports: Iterable[ReportRecord]
+        self,
+        connection: Connection,
+        life: int,
+        wall_ms: int,
+        reports: Iterable[ReportRecord],
+        tokens: dict[int, str],
     ) -> None:
-        """Write groups and halts, newest state last."""
-        groups, halts = [], []
+        """Write groups, halts and differences, newest state last."""
+        groups, halts, differences = [], [], []
         for report in reports:
             if report.kind == ReportKind.GROUP:
-                groups.append(_group(report, life, wall_ms))
+                groups.append(group_row(report, life, wall_ms))
             elif report.kind in (ReportKind.HALT, ReportKind.RESUME):
-                halts.append(_halt(report, life, wall_ms))
+                halts.append(halt_row(report, life, wall_ms))
+            elif report.kind == ReportKind.RECONCILED:
+                differences.append(difference_row(report, life, wall_ms, tokens))
         self._put(connection, schema.GROUPS, groups, keep=("opened_wall_ms",))
         self._add(connection, schema.HALTS, halts)
+        self._add(connection, schema.DIFFERENCES, differences)
+        if differences:
+            book_movements(connection, self._booking)
 
     def _unknown(
         self, connection: Connection, life: int, reports: list[ReportRecord]
@@ -166,7 +178,7 @@ class Ledger:
                 fresh = [each for each in decided if each.position > known]
                 if not fresh:
                     return 0
-                rows = [_decision(each.data, number, wall_ms) for each in fresh]
+                rows = [decision_row(each.data, number, wall_ms) for each in fresh]
                 self._add(connection, schema.DECISIONS, rows)
                 last = fresh[-1].position
                 self._set_position(connection, number, "decisions", epoch, last)
@@ -175,6 +187,23 @@ class Ledger:
             raise LedgerError(f"the ledger did not take a batch: {said(error)}") from error
         self._cursors[number, "decisions"] = last
         return len(fresh)
+
+    # --------------------------------------------------------------------------- notes
+    def note(self, notes: Sequence[Note]) -> int:
+        """Commit what others told; return how many movements were booked on lots."""
+        try:
+            with self._engine.begin() as connection:
+                for table, rows in note_rows(notes).items():
+                    self._put(connection, table, rows, keep=("booked",))
+                for each in notes:
+                    if isinstance(each, TradeNote):
+                        values = {"order": each.order_id, "trade": each.trade_id}
+                        connection.execute(SET_HASH, values | {"hash": each.transaction_hash})
+                booked = book_movements(connection, self._booking)
+        except SQLAlchemyError as error:
+            self._forget()
+            raise LedgerError(f"the ledger did not take a note: {said(error)}") from error
+        return booked
 
     # --------------------------------------------------------------------------- pieces
     def _life(self, connection: Connection, name: str, wall_ms: int) -> int:
@@ -253,19 +282,14 @@ def _apart(batch: Batch) -> tuple[list[ReportRecord], dict[int, list[bytes]]]:
 
 
 def _fill_changes(
-    reports: Iterable[ReportRecord],
-    orders: Iterable[OrderRow],
-    positions: Iterable[PositionRow],
-    tokens: dict[str, str],
+    reports: Iterable[ReportRecord], by_instrument: dict[int, str], by_order: dict[str, str]
 ) -> list[FillChange]:
     """Return what reports say of fills, and of shares that came or went without one."""
-    by_instrument = {row.instrument: token_of(row.token_id) for row in positions}
-    by_instrument.update({row.instrument: token_of(row.token_id) for row in orders})
     changes = []
     for report in reports:
         order_id = hex_id(report.order_id)
         if report.kind in _FILLS:
-            token, state = tokens.get(order_id, ""), _FILLS[ReportKind(report.kind)]
+            token, state = by_order.get(order_id, ""), _FILLS[ReportKind(report.kind)]
             if not token:
                 raise LedgerError(f"a fill of order {order_id} came before the order itself")
         elif report.kind in (ReportKind.RECONCILED, ReportKind.REDEEMED) and report.size_e6:
@@ -287,99 +311,7 @@ def _fill_changes(
                 report.size_e6,
                 report.cash_e6,
                 report.fee_e6,
+                report.position_e6,
             )
         )
     return changes
-
-
-def _report(report: ReportRecord, life: int, wall_ms: int) -> dict[str, Any]:
-    row = report._asdict()
-    for name in ("id", "group", "trade_text", "order_row", "action", "order_type"):
-        del row[name]
-    row |= {
-        "life": life,
-        "report": report.id,
-        "wall_ms": wall_ms,
-        "group_id": report.group,
-        "kind": ReportKind(report.kind).name,
-        "order_id": hex_id(report.order_id) if report.order_id != _NO_ID else None,
-        "trade_id": trade_of(report) or None,
-        "module": module_of(report.module),
-    }
-    return row
-
-
-def _order(order: OrderRow, life: int, wall_ms: int) -> dict[str, Any]:
-    row = order._asdict()
-    for name in ("id", "group", "lookups", "unwind_price_e4"):
-        del row[name]
-    row |= {
-        "life": life,
-        "intent": order.id,
-        "group_id": order.group,
-        "order_id": hex_id(order.order_id),
-        "token_id": token_of(order.token_id),
-        "module": module_of(order.module),
-        "state": OrderState(order.state).name,
-        "changed_wall_ms": wall_ms,
-    }
-    return row
-
-
-def _position(position: PositionRow, wall_ms: int) -> dict[str, Any]:
-    row = position._asdict()
-    del row["id"]
-    return row | {"token_id": token_of(position.token_id), "wall_ms": wall_ms}
-
-
-def _cash(data: bytes, wall_ms: int) -> dict[str, Any]:
-    row = CashRow._make(CASH_ROW.codec.unpack(data))
-    return {
-        "venue": _VENUE,
-        "cash_e6": row.cash_e6,
-        "reserved_e6": row.reserved_e6,
-        "fees_e6": row.fees_e6,
-        "realized_e6": row.realized_e6,
-        "wall_ms": wall_ms,
-    }
-
-
-def _group(report: ReportRecord, life: int, wall_ms: int) -> dict[str, Any]:
-    return {
-        "life": life,
-        "group_id": report.group,
-        "module": module_of(report.module),
-        "state": GroupState(report.group_state).name,
-        "opened_wall_ms": wall_ms,
-        "changed_wall_ms": wall_ms,
-        "filled_e6": report.size_e6,
-        "unwind_cost_e6": report.cash_e6,
-        "legs": report.legs,
-    }
-
-
-def _halt(report: ReportRecord, life: int, wall_ms: int) -> dict[str, Any]:
-    return {
-        "life": life,
-        "report": report.id,
-        "halted": int(report.kind == ReportKind.HALT),
-        "reason": report.trade_text.rstrip(b"\0").decode("utf-8", "replace"),
-        "wall_ms": wall_ms,
-    }
-
-
-def _decision(data: bytes, life: int, wall_ms: int) -> dict[str, Any]:
-    record = DecisionRecord._make(DECISION.codec.unpack(data))
-    row = record._asdict()
-    for name in ("id", "group", "limit", "was"):
-        del row[name]
-    row |= {
-        "life": life,
-        "decision": record.id,
-        "rule": Rule(record.rule).name,
-        "module": module_of(record.module),
-        "bound": record.limit,
-        "met": record.was,
-        "wall_ms": wall_ms,
-    }
-    return row
