@@ -138,6 +138,9 @@ def _migrate(engine: Engine, url: URL, shown: str) -> None:
     if current is not None and url.get_backend_name() == "sqlite":
         _back_up(Path(url.database or ""), current)
     with engine.begin() as connection:
+        if url.get_backend_name() == "sqlite":
+            # The driver begins none before DDL: a migration cut short would leave half a schema.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
