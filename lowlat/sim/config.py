@@ -6,7 +6,16 @@ import msgspec
 
 from lowlat.core.errors import ConfigError
 
-__all__ = ["LOOPBACK_HOSTS", "PORT_NAMES", "FaultConfig", "FlowConfig", "SimConfig", "load_config"]
+__all__ = [
+    "EDGE_KINDS",
+    "LOOPBACK_HOSTS",
+    "PORT_NAMES",
+    "EdgeConfig",
+    "FaultConfig",
+    "FlowConfig",
+    "SimConfig",
+    "load_config",
+]
 
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 PORT_NAMES: Final = (
@@ -19,6 +28,17 @@ PORT_NAMES: Final = (
     "binance",
     "binance_ws",
     "control",
+)
+
+
+EDGE_KINDS: Final = (
+    "neg_risk",
+    "neg_risk_sell",
+    "strikes",
+    "latency",
+    "news",
+    "bond",
+    "whale",
 )
 
 
@@ -44,6 +64,39 @@ class FaultConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     price_drop_e4: int = 300
 
 
+class EdgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Edges of one kind: how often, how good, how deep, how long. See ``lowlat.sim.edges``."""
+
+    kind: str
+    per_minute: float = 0.0
+    """0: only on demand."""
+    gain_e4: tuple[int, int] = (150, 400)
+    """What a share (a set) brings net of fees; of latency and news: how far the truth moves."""
+    depth_shares: tuple[int, int] = (60, 300)
+    life_ms: tuple[int, int] = (250, 900)
+    vanish_e4: int = 0
+    """Share of edges of several legs where one leg is gone when another is hit."""
+
+    def validate(self) -> None:
+        """Raise ConfigError for values that make no sense together."""
+        if self.kind not in EDGE_KINDS:
+            raise ConfigError(f"edge kind was {self.kind!r}, allowed: {', '.join(EDGE_KINDS)}")
+        for name, (low, high) in (
+            ("gain_e4", self.gain_e4),
+            ("depth_shares", self.depth_shares),
+            ("life_ms", self.life_ms),
+        ):
+            if not 0 < low <= high:
+                raise ConfigError(
+                    f"edges.{self.kind}.{name} was [{low}, {high}], "
+                    "expected two numbers above 0, the smaller first"
+                )
+        if self.per_minute < 0.0:
+            raise ConfigError(
+                f"edges.{self.kind}.per_minute was {self.per_minute}, expected 0 or more"
+            )
+
+
 class FlowConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How lively the market is and what is planted in it."""
 
@@ -52,21 +105,33 @@ class FlowConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     events_per_s: int = 150
     """Maker re-quotes and noise takers together, over all markets."""
     taker_e4: int = 1500
+    informed_e4: int = 0
+    """Share of takers who know the fair value and take only what is wrong, net of fees."""
     maker_delay_ms: tuple[int, int] = (250, 600)
-    """How long after a spot move the makers' quotes follow it. (0, 0): the null market."""
+    """How long after a spot move the makers' quotes follow it. (0, 0): they see it first."""
+    half_spread_e4: int = 40
+    """The nearest quotes stand so far from the fair value, a tick at least."""
+    requote_e4: int = 60
+    """A fair value this far from the quoted one makes makers quote again."""
     spot_hz: int = 20
     volatility_bps_per_sqrt_s: float = 0.8
     jumps_per_minute: float = 2.0
     jump_bps: float = 25.0
-    edge_neg_risk_per_minute: float = 60.0
-    edge_life_ms: tuple[int, int] = (250, 900)
-    edge_gain_e4: tuple[int, int] = (150, 400)
-    """Net of fees, per complete set."""
-    edge_depth_shares: tuple[int, int] = (60, 300)
-    edge_vanish_e4: int = 3000
-    """Share of planted edges where one leg is gone when another is hit."""
-    edge_latency: bool = True
-    """False: crypto quotes are pulled before a jump can be hit."""
+    jumps_spread: bool = True
+    """Jumps come evenly, so that short runs see their share; False: at random (Poisson)."""
+    basis_e4_max: int = 8
+    """The settlement source is up to so far from the exchange."""
+    basis_drift_bps_per_hour: float = 0.0
+    news_per_minute: float = 0.0
+    """Jumps of a hidden chance in a market no price decides, told at ``/sim/news``."""
+    news_move_e4: tuple[int, int] = (300, 1500)
+    news_delay_ms: tuple[int, int] = (0, 0)
+    """How long after the news the makers' quotes follow it."""
+    whales: int = 3
+    whale_per_minute: float = 0.0
+    """Large market orders of wallets with a history, uninformed unless planted."""
+    whale_shares: tuple[int, int] = (500, 4000)
+    edges: tuple[EdgeConfig, ...] = (EdgeConfig("neg_risk", per_minute=60.0, vanish_e4=3000),)
 
 
 class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -94,6 +159,11 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The average stamped at T ends this long before T."""
     event_life_s: int = 0
     """Neg-risk events resolve after so long; 0 never."""
+    catalogue: int = 0
+    """Listed markets that nobody quotes: they fill the metadata service."""
+    bonds: int = 0
+    """Nearly certain markets that exist at any time; each is followed by another."""
+    bond_life_s: tuple[int, int] = (60, 600)
     account_cash_e6: int = 10_000_000_000
     wallet_types: tuple[int, ...] = (0, 1, 2, 3)
     fresh_wallets: bool = False
@@ -143,9 +213,18 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             ("flow.spot_hz", self.flow.spot_hz, 1),
             ("flow.makers", self.flow.makers, 1),
             ("flow.events_per_s", self.flow.events_per_s, 0),
+            ("flow.requote_e4", self.flow.requote_e4, 1),
+            ("flow.half_spread_e4", self.flow.half_spread_e4, 1),
+            ("catalogue", self.catalogue, 0),
+            ("flow.whales", self.flow.whales, 0),
+            ("bonds", self.bonds, 0),
+            ("bond_life_s", min(self.bond_life_s), 1),
         ):
             if value < low:
                 raise ConfigError(f"sim.{key} was {value}, expected at least {low}")
+
+        for edge in self.flow.edges:
+            edge.validate()
 
     def _validate_names(self) -> None:
         if not self.tape_speed > 0.0:

@@ -1,6 +1,7 @@
 """The simulator's own door: read everything, plant an edge, switch faults, skew an account. Pure.
 
-``GET /sim/state`` and ``POST /sim/control`` with ``{"op": ...}``; never part of the venue's API.
+``GET /sim/state``, ``/sim/edges``, ``/sim/news`` and ``POST /sim/control`` with ``{"op": ...}``;
+never part of the venue's API.
 """
 
 from collections.abc import Callable
@@ -46,6 +47,10 @@ class Control:
         route = (request.method, request.path)
         if route == ("GET", "/sim/state"):
             respond(success(self.state()))
+        elif route == ("GET", "/sim/edges"):
+            respond(success([record.as_json() for record in self._venue.edges.records]))
+        elif route == ("GET", "/sim/news"):
+            respond(success(list(self._venue.news.items)))
         elif route == ("POST", "/sim/control"):
             respond(self._control(request))
         else:
@@ -206,8 +211,9 @@ class Control:
         ]
 
     def _edge(self, values: dict[str, Any]) -> Any:
-        """Plant a neg-risk edge now."""
-        return self._venue.plant_edge(vanish=bool(values.get("vanish", False)))
+        """Plant an edge of a kind now; null when no market for it is free."""
+        kind = str(values.get("kind", "neg_risk"))
+        return self._venue.plant_edge(kind, vanish=bool(values.get("vanish", False)))
 
     def _jump(self, values: dict[str, Any]) -> Any:
         """Move a coin's exchange price by so many basis points now."""

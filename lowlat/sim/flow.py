@@ -1,7 +1,7 @@
-"""The generated market: makers who follow fair values late, noise takers, planted edges. Pure.
+"""The generated market: makers who follow fair values, at once or late, and the clock of takers.
 
-Edges are planted openly so that a trading engine can be shown to find them; ``maker_delay_ms``
-(0, 0) with no planted edges is the null market, in which nothing can be won. Source: design 11.
+Makers who see every move first (``maker_delay_ms`` and ``news_delay_ms`` (0, 0)) and no planted
+edges are the null market, in which nothing can be won. Pure. Source: design 11.
 """
 
 from random import Random
@@ -12,9 +12,10 @@ from lowlat.sim.accounts import Account
 from lowlat.sim.catalog import Market
 from lowlat.sim.config import SimConfig
 from lowlat.sim.exchange import Exchange
-from lowlat.sim.ladder import BUY, SELL, YES, Order
-from lowlat.sim.quotes import fair_chance, ladder_of, ladder_order, quote
+from lowlat.sim.ladder import Order
+from lowlat.sim.quotes import fair_chance, ladder_of, ladder_order
 from lowlat.sim.spot import SpotPath
+from lowlat.sim.takers import Takers
 from lowlat.sim.timers import Timers
 from lowlat.sim.trades import Trade
 from lowlat.sim.universe import Universe
@@ -25,10 +26,6 @@ NS: Final = 1_000_000_000
 MS: Final = 1_000_000
 MAKER_CASH_E6: Final = 1_000_000_000 * E6
 INVENTORY_E6: Final = 5_000 * E6
-DRIFT: Final = 0.004
-"""Largest move of a hidden chance at one visit."""
-MOVED: Final = 0.006
-"""A fair value this far from the quoted one makes a maker quote again."""
 
 
 class Flow:
@@ -50,7 +47,8 @@ class Flow:
         self._timers = timers
         self._rng = rng
         self._makers = [self._account(f"maker {i}") for i in range(config.flow.makers)]
-        self._taker = self._account("taker")
+        self.takers = Takers(config.flow, exchange, rng)
+        self._moved = config.flow.requote_e4 / ONE_E4
         self._wide = {maker.wallet: i % 2 for i, maker in enumerate(self._makers)}
         self._quotes: dict[tuple[int, str], list[Order]] = {}
         self._quoted: dict[tuple[int, str], float] = {}
@@ -60,13 +58,16 @@ class Flow:
         """Markets whose quotes somebody else (a planted edge) is in charge of."""
         self.resting = False
         """Whether random makers and takers have gone home; prices still move quotes."""
+        self.blind_until_ns: dict[str, int] = {}
+        """Coins whose moves makers do not see before a time: a planted edge."""
         self.seen: dict[int, float] = {}
         """Fair values of price markets as the makers see them now: late."""
         exchange.listeners.append(self)
 
     def open(self, now_ns: int) -> None:
-        """Quote everything and start the clock of random events."""
+        """Start the clocks of random events."""
         self._next(now_ns)
+        self._next_whale(now_ns)
 
     # ----------------------------------------------------------------------------- events
     def _next(self, now_ns: int) -> None:
@@ -82,14 +83,38 @@ class Flow:
         if market is None or not market.accepting or market.index in self.held:
             return
         if self._rng.randrange(ONE_E4) < self._config.taker_e4:
-            self._take(market, now_ns)
+            self.takers.act(market, self.fair(market), now_ns)
             return
-        self._drift(market)
-        maker = self._rng.choice(self._makers)
-        if abs(self.fair(market) - self._quoted.get((market.index, maker.wallet), -1.0)) > MOVED:
-            self.quote(market, [maker], self.fair(market), now_ns)
-        else:
-            self._refresh_one(market, maker, now_ns)
+        for moved in self._universe.drift(market, self._rng):
+            self.follow(moved, now_ns)
+        self._refresh_one(market, self._rng.choice(self._makers), now_ns)
+
+    def _next_whale(self, now_ns: int) -> None:
+        rate = self._config.whale_per_minute
+        if rate and self._config.whales:
+            wait_ns = max(1, round(self._rng.expovariate(rate / 60.0) * NS))
+            self._timers.at(now_ns + wait_ns, self._on_whale)
+
+    def _on_whale(self, now_ns: int) -> None:
+        """Let a whale buy in one random market; its makers fill the book up again."""
+        self._next_whale(now_ns)
+        market = self._rng.choice(self._open) if self._open else None
+        if market is not None and market.accepting and market.index not in self.held:
+            self.takers.whale(market, self._rng.randrange(2), now_ns)
+            self.quote_all(market, self.fair(market), now_ns)
+
+    def follow(self, market: Market, now_ns: int) -> None:
+        """Let those makers quote again whose quotes are too far from the fair value."""
+        if market.index in self.held or not market.accepting:
+            return
+        fair = self.fair(market)
+        behind = [
+            maker
+            for maker in self._makers
+            if abs(fair - self._quoted.get((market.index, maker.wallet), fair)) >= self._moved
+        ]
+        if behind:
+            self.quote(market, behind, fair, now_ns)
 
     def fair(self, market: Market) -> float:
         """Return the makers' present opinion of a market."""
@@ -110,8 +135,8 @@ class Flow:
         fresh: list[Order] = []
         for maker in makers:
             key = (market.index, maker.wallet)
-            wide = self._wide[maker.wallet]
-            ladder = ladder_of(market, fair, self._config.levels, wide, self._rng)
+            half_e4 = self.half_spread_e4(market) + self._wide[maker.wallet] * market.tick_e4
+            ladder = ladder_of(market, fair, self._config.levels, half_e4, self._rng)
             wanted = {level[:2]: level for level in ladder}
             gone.extend(
                 order
@@ -121,6 +146,10 @@ class Flow:
             fresh += [ladder_order(market, maker, level, self._rng) for level in wanted.values()]
             self._quoted[key] = fair
         self._replace(market, gone, fresh, now_ns)
+
+    def half_spread_e4(self, market: Market) -> int:
+        """Return how far from the fair value the nearest quotes of a market stand."""
+        return max(market.tick_e4, self._config.half_spread_e4)
 
     def quote_all(self, market: Market, fair: float, now_ns: int) -> None:
         """Let every maker quote a market."""
@@ -161,54 +190,30 @@ class Flow:
         level = (old.is_bid, old.yes_price_e4, size_e6)
         self._replace(market, [old], [ladder_order(market, maker, level, self._rng)], now_ns)
 
-    def _take(self, market: Market, now_ns: int) -> None:
-        """Send a small market order into whatever stands at the touch."""
-        ladder = market.ladder
-        outcome = self._rng.randrange(2)
-        held_e6 = self._taker.tokens_free_e6(2 * market.index + outcome) // E6 * E6
-        side = SELL if held_e6 >= 5 * E6 and self._rng.random() < 0.6 else BUY
-        hits_ask = (side == BUY) == (outcome == YES)
-        yes_e4 = ladder.best_ask_e4() if hits_ask else ladder.best_bid_e4()
-        if yes_e4 is None:
-            return
-        price_e4 = yes_e4 if outcome == YES else ONE_E4 - yes_e4
-        size_e6 = min(held_e6, 40 * E6) if side == SELL else self._rng.randrange(5, 40) * E6
-        order = quote(market, self._taker.wallet, outcome, side, price_e4, size_e6, self._rng)
-        self._exchange.take(order, market, now_ns)
-
-    def _drift(self, market: Market) -> None:
-        """Let a hidden chance wander; the legs of an event keep their sum of one."""
-        if market.coin:
-            return
-        fair = self._universe.fair
-        move = self._rng.uniform(-DRIFT, DRIFT)
-        others = [m for m in market.event.markets if m is not market]
-        if market.kind == "leg":
-            other = self._rng.choice(others)
-            if 0.06 < fair[market.index] + move < 0.9 and 0.06 < fair[other.index] - move < 0.9:
-                fair[market.index] += move
-                fair[other.index] -= move
-        elif 0.06 < fair[market.index] + move < 0.94:
-            fair[market.index] += move
-
     # ----------------------------------------------------------------------------- prices
     def on_spot(self, coin: str, now_ns: int) -> None:
         """See the exchange move: each price market's fair value follows after the makers' delay."""
+        if now_ns < self.blind_until_ns.get(coin, 0):
+            return
         spot = self._spots[coin]
         low_ms, high_ms = self._config.maker_delay_ms
         for market in self._priced[coin]:
             chance = fair_chance(market, spot, now_ns)
-            if abs(chance - self.seen[market.index]) < MOVED:
+            if abs(chance - self.seen[market.index]) < self._moved:
                 continue
-            if not high_ms or not self._config.edge_latency:
+            if not high_ms:
                 self._reprice(market, chance, now_ns)
                 continue
             due_ns = now_ns + self._rng.randint(low_ms, high_ms) * MS
             self._timers.at(due_ns, _Reprice(self, market, chance))
 
+    def priced(self, coin: str) -> list[Market]:
+        """Return the open markets that a coin's price decides."""
+        return list(self._priced[coin])
+
     def reprice_late(self, market: Market, chance: float, now_ns: int) -> None:
         """Take over a fair value seen some time ago, unless a newer one is already quoted."""
-        if abs(chance - self.seen[market.index]) >= MOVED:
+        if abs(chance - self.seen[market.index]) >= self._moved:
             self._reprice(market, chance, now_ns)
 
     def _reprice(self, market: Market, chance: float, now_ns: int) -> None:

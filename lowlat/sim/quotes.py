@@ -3,7 +3,6 @@
 Source: feeds.md 6.2 for the chance of an up/down market.
 """
 
-import math
 from random import Random
 from typing import Final
 
@@ -16,7 +15,7 @@ from lowlat.sim.spot import SpotPath
 __all__ = ["fair_chance", "ladder_of", "ladder_order", "quote"]
 
 NS: Final = 1_000_000_000
-CHANCE_MIN: Final = 0.02
+MINUTE_S: Final = 60
 SHARE_E6: Final = 1_000_000
 
 
@@ -25,34 +24,33 @@ def fair_chance(market: Market, spot: SpotPath, now_ns: int) -> float:
     now_s = now_ns // NS
     end_s = market.end_ns // NS
     if market.kind == "twap":
-        start_s = market.start_ns // NS
-        base = spot.average_e8(start_s)
+        base = spot.average_e8(market.start_ns // NS)
         if base is None:
             # Not begun, or begun this instant: nobody knows the start yet.
             return 0.5
-        mean, deviation = spot.outlook(end_s, now_s)
+        mean, spread_s, left_s = spot.outlook(end_s, now_s)
     else:
         known = spot.seconds.get(market.start_ns // NS)
         base = market.strike_e8 if market.kind == "strike" else (known[0] if known else None)
         if base is None:
             return 0.5
+        # A candle closes with its last second; a strike's minute begins at its end.
+        last_s = end_s + MINUTE_S - 1 if market.kind == "strike" else end_s - 1
         mean = float(spot.price_e8)
-        deviation = spot.sigma() * math.sqrt(max(0, end_s - now_s))
-    distance = mean / base - 1.0
-    if deviation <= 0.0:
-        chance = 1.0 if distance >= 0.0 else 0.0
-    else:
-        chance = 0.5 * (1.0 + math.erf(distance / deviation / math.sqrt(2.0)))
-    return min(1.0 - CHANCE_MIN, max(CHANCE_MIN, chance))
+        left_s = max(0, last_s - now_s)
+        spread_s = float(left_s)
+    return spot.chance_above(mean / base - 1.0, spread_s, left_s)
 
 
 def ladder_of(
-    market: Market, fair: float, levels: int, wide: int, rng: Random
+    market: Market, fair: float, levels: int, half_e4: int, rng: Random
 ) -> list[tuple[bool, int, int]]:
-    """Return a maker's wanted quotes around a fair value: (is_bid, YES price, size)."""
+    """Return a maker's wanted quotes around a fair value: (is_bid, YES price, size).
+
+    ``half_e4``: how far from the fair value the nearest ones stand.
+    """
     tick = market.tick_e4
     fair_e4 = round(fair * ONE_E4)
-    half_e4 = max(tick, 40) + wide * tick
     step_e4 = max(tick, 60)
     wanted = []
     for depth in range(levels):

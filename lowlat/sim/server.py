@@ -23,6 +23,7 @@ from lowlat.core.ports import Clock
 from lowlat.sim.config import PORT_NAMES, SimConfig, load_config
 from lowlat.sim.control import Control
 from lowlat.sim.http_server import HttpProtocol
+from lowlat.sim.scenarios import read_scenario
 from lowlat.sim.timers import NEVER_NS
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request, Respond
@@ -170,7 +171,8 @@ class SimServer:
 def parse_arguments(arguments: Sequence[str]) -> SimConfig:
     """Turn ``--key value`` pairs (and ``--json``) into a config; nested keys take JSON.
 
-    ``--config FILE.json`` reads the whole object first. Raises ConfigError.
+    ``--scenario NAME|FILE.toml`` and ``--config FILE.json`` bring many at once; what comes later
+    wins, tables key by key. Raises ConfigError.
     """
     values: dict[str, Any] = {}
     rest = [each for each in arguments if each != "--json"]
@@ -180,15 +182,28 @@ def parse_arguments(arguments: Sequence[str]) -> SimConfig:
         if not flag.startswith("--"):
             raise ConfigError(f"argument was {flag!r}, expected --key value")
         key = flag[2:].replace("-", "_")
+        if key == "scenario":
+            _merge(values, read_scenario(text))
+            continue
         if key == "config":
             with open(text, "rb") as file:
-                values |= msgspec.json.decode(file.read(), type=dict[str, Any])
+                _merge(values, msgspec.json.decode(file.read(), type=dict[str, Any]))
             continue
         try:
-            values[key] = msgspec.json.decode(text.encode())
+            _merge(values, {key: msgspec.json.decode(text.encode())})
         except msgspec.DecodeError:
             values[key] = text
     return load_config(values)
+
+
+def _merge(values: dict[str, Any], more: dict[str, Any]) -> None:
+    """Put more values over some; a table goes into a table."""
+    for key, value in more.items():
+        old = values.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            _merge(old, value)
+        else:
+            values[key] = value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

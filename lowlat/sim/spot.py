@@ -17,6 +17,10 @@ NS: Final = 1_000_000_000
 AVERAGE_S: Final = 60
 CENT_E8: Final = 1_000_000
 HISTORY_S: Final = 2 * 3600
+MEAN_SQUARE: Final = 13.0 / 12.0
+"""Of a jump's size between a half and one and a half."""
+JUMPS_MANY: Final = 1e-3
+"""When no jump at all is rarer than this, the sum of them is normal enough."""
 
 
 class SpotPath:
@@ -31,8 +35,9 @@ class SpotPath:
         self._flow = config.flow
         self._lag_s = config.twap_lag_s
         self._rng = rng
-        self._basis_e4 = rng.randint(-8, 8)
-        """The settlement source sits this far from the exchange, in 1e-4 of the price."""
+        limit = config.flow.basis_e4_max
+        self._basis_e8 = rng.randint(-limit, limit) * 10_000
+        """The settlement source sits this far from the exchange, in 1e-8 of the price."""
         self.seconds: dict[int, tuple[int, int]] = {}
         self.jumps = 0
         self._jump_in_s = self._between_jumps_s() * rng.random()
@@ -42,10 +47,7 @@ class SpotPath:
             self.close_second(second)
 
     def step(self, seconds: float, *, calm: bool = False) -> bool:
-        """Move on by a time; return True when the price jumped. ``calm`` never jumps.
-
-        Jumps are spread evenly with a jitter, so that short runs see their share of them.
-        """
+        """Move on by a time; return True when the price jumped. ``calm`` never jumps."""
         sigma = self._flow.volatility_bps_per_sqrt_s * 1e-4 * math.sqrt(seconds)
         move = self._rng.gauss(0.0, sigma)
         jumped = False
@@ -54,11 +56,17 @@ class SpotPath:
             jumped = self._jump_in_s <= 0.0
         if jumped:
             self.jumps += 1
-            self._jump_in_s += self._between_jumps_s() * (0.5 + self._rng.random())
+            self._jump_in_s += self._next_jump_s()
             size = self._flow.jump_bps * 1e-4 * (0.5 + self._rng.random())
             move += size if self._rng.random() < 0.5 else -size
         self.move(move)
         return jumped
+
+    def _next_jump_s(self) -> float:
+        mean_s = self._between_jumps_s()
+        if self._flow.jumps_spread:
+            return mean_s * (0.5 + self._rng.random())
+        return self._rng.expovariate(1.0 / mean_s)
 
     def _between_jumps_s(self) -> float:
         rate = self._flow.jumps_per_minute
@@ -73,9 +81,15 @@ class SpotPath:
 
     def close_second(self, second: int) -> None:
         """Note the prices that stand at a second."""
-        settle_e8 = self.price_e8 + self.price_e8 * self._basis_e4 // 10_000
-        self.seconds[second] = (self.price_e8, settle_e8)
+        drift = self._flow.basis_drift_bps_per_hour
+        if drift:
+            self._basis_e8 += round(self._rng.gauss(0.0, drift / 60.0) * 10_000)
+        self.seconds[second] = (self.price_e8, self.settle_now_e8())
         self.seconds.pop(second - HISTORY_S - 1, None)
+
+    def settle_now_e8(self) -> int:
+        """Return where the settlement source stands now."""
+        return self.price_e8 + self.price_e8 * self._basis_e8 // 100_000_000
 
     def settle_e8(self, second: int) -> int | None:
         """Return the settlement source's spot of a second, None when out of the history."""
@@ -93,28 +107,53 @@ class SpotPath:
             total += found[1]
         return total // AVERAGE_S
 
-    def outlook(self, end_s: int, now_s: int) -> tuple[float, float]:
-        """Return the mean of the average stamped at ``end_s`` and its relative deviation now."""
+    def outlook(self, end_s: int, now_s: int) -> tuple[float, float, int]:
+        """Return what is known now of the average stamped at ``end_s``.
+
+        Its mean; its variance in seconds of the price's own; the seconds until it is complete.
+        """
         last = end_s - self._lag_s
         known = [
             self.seconds[s][1] for s in range(last - AVERAGE_S + 1, last + 1) if s in self.seconds
         ]
-        spot_e8 = self.price_e8 + self.price_e8 * self._basis_e4 // 10_000
         left = AVERAGE_S - len(known)
-        mean = (sum(known) + left * spot_e8) / AVERAGE_S
-        if not left:
-            return mean, 0.0
+        mean = (sum(known) + left * self.settle_now_e8()) / AVERAGE_S
         before = max(0, last - AVERAGE_S - now_s)
         share = left / AVERAGE_S
-        spread = share * share * (before + left / 3.0)
-        return mean, self.sigma() * math.sqrt(max(spread, 1e-9))
+        return mean, share * share * (before + left / 3.0), before + left
 
-    def sigma(self) -> float:
-        """Return the relative deviation of one second, jumps included."""
+    def chance_above(self, distance: float, spread_s: float, left_s: int) -> float:
+        """Return the chance that a move of ``spread_s`` seconds' variance stays above -distance.
+
+        Diffusion plus a Poisson number of jumps: none, one and two exactly, more as a normal.
+        A jump in an averaged part counts with the share that is still to come.
+        """
         flow = self._flow
-        diffusion = (flow.volatility_bps_per_sqrt_s * 1e-4) ** 2
-        jumps = flow.jumps_per_minute / 60.0 * (flow.jump_bps * 1e-4) ** 2 * 13.0 / 12.0
-        return math.sqrt(diffusion + jumps)
+        diffusion = (flow.volatility_bps_per_sqrt_s * 1e-4) ** 2 * spread_s
+        expected = flow.jumps_per_minute / 60.0 * left_s
+        if left_s <= 0 or spread_s <= 0.0 or not expected:
+            return _chance(distance, diffusion)
+        jump = flow.jump_bps * 1e-4 * math.sqrt(MEAN_SQUARE * spread_s / left_s)
+        weight = math.exp(-expected)
+        if weight < JUMPS_MANY:
+            return _chance(distance, diffusion + expected * jump * jump)
+        one, two = weight * expected, weight * expected * expected / 2.0
+        rest = max(0.0, 1.0 - weight - one - two)
+        level = _chance(distance, diffusion)
+        return (
+            weight * level
+            + one
+            * 0.5
+            * (_chance(distance + jump, diffusion) + _chance(distance - jump, diffusion))
+            + two
+            * 0.25
+            * (
+                _chance(distance + 2.0 * jump, diffusion)
+                + 2.0 * level
+                + _chance(distance - 2.0 * jump, diffusion)
+            )
+            + rest * _chance(distance, diffusion + max(3.0, expected) * jump * jump)
+        )
 
     def candle(self, start_s: int, end_s: int) -> tuple[int, int, int, int] | None:
         """Return open, high, low, close of the exchange price in [start, end), None if unknown."""
@@ -122,3 +161,10 @@ class SpotPath:
         if start_s not in self.seconds:
             return None
         return path[0], max(path), min(path), path[-1]
+
+
+def _chance(distance: float, variance: float) -> float:
+    """Return the chance that a normal step of this variance stays above -distance; a tie is up."""
+    if variance <= 0.0:
+        return 1.0 if distance >= 0.0 else 0.0
+    return 0.5 * (1.0 + math.erf(distance / math.sqrt(2.0 * variance)))

@@ -28,6 +28,10 @@ NEG_RISK: Final = (
 )
 SUBJECTS: Final = ("Harbor Bill", "Lunar Probe", "Rate Cut", "Grid Pact", "Port Strike", "Chip Act")
 NAMES: Final = ("Avery", "Blake", "Carmen", "Dorian", "Elif")
+BOND: Final = Rules("Politics", fee_rate_e4=400, rebate=0.25)
+BOND_CHANCE: Final = (0.93, 0.99)
+DRIFT: Final = 0.004
+"""Largest move of a hidden chance at one visit, where it is a half."""
 
 
 class Universe:
@@ -41,6 +45,7 @@ class Universe:
         self._exchange = exchange
         self._timers = timers
         self._rng = rng
+        self._bonds = 0
 
     def open(self, now_ns: int) -> None:
         """List everything that exists at the start and plan what comes."""
@@ -50,6 +55,29 @@ class Universe:
             self._open_plain(number, now_ns)
         for number in range(self._config.markets, self._config.markets + self._config.v2_markets):
             self._open_plain(number, now_ns, "v2")
+        for _ in range(self._config.bonds):
+            self._open_bond(now_ns)
+
+    def drift(self, market: Market, rng: Random) -> list[Market]:
+        """Let a hidden chance wander; return the markets it moved in.
+
+        A fair game: steps shrink towards 0 and 1, which are never reached, and what one leg of an
+        event gains another one loses.
+        """
+        fair = self.fair
+        if market.coin:
+            return []
+        chance = fair[market.index]
+        scale = 4.0 * chance * (1.0 - chance)
+        if market.kind != "leg":
+            fair[market.index] += rng.uniform(-DRIFT, DRIFT) * scale
+            return [market]
+        other = rng.choice([each for each in market.event.markets if each is not market])
+        there = fair[other.index]
+        move = rng.uniform(-DRIFT, DRIFT) * min(scale, 4.0 * there * (1.0 - there))
+        fair[market.index] += move
+        fair[other.index] -= move
+        return [market, other]
 
     def new_event(self, slug: str, title: str, rules: Rules) -> Event:
         """Make an event and keep it."""
@@ -84,6 +112,27 @@ class Universe:
         market = self.new_market(event, question, slug, "binary", now_ns, end_ns, version)
         self.fair[market.index] = self._rng.uniform(0.15, 0.85)
         self._exchange.list_market(market, now_ns)
+
+    def _open_bond(self, now_ns: int) -> None:
+        """List a nearly certain market; it ends by its hidden chance and another one follows."""
+        number = self._bonds
+        self._bonds += 1
+        subject = SUBJECTS[number % len(SUBJECTS)]
+        question = f"Will the {subject} stand after reading {number}?"
+        slug = question.lower().strip("?").replace(" ", "-")
+        event = self.new_event(slug, question, BOND)
+        end_ns = now_ns + self._rng.randint(*self._config.bond_life_s) * NS
+        market = self.new_market(event, question, slug, "binary", now_ns, end_ns)
+        chance = self._rng.uniform(*BOND_CHANCE)
+        self.fair[market.index] = chance if self._rng.random() < 0.5 else 1.0 - chance
+        self._exchange.list_market(market, now_ns)
+        self._timers.at(end_ns, lambda at_ns: self._end_bond(market, at_ns))
+
+    def _end_bond(self, market: Market, now_ns: int) -> None:
+        if not market.closed:
+            winner = 0 if self._rng.random() < self.fair[market.index] else 1
+            self._exchange.resolve(market, winner, now_ns)
+        self._open_bond(now_ns)
 
     def _open_neg_risk(self, number: int, now_ns: int) -> None:
         count = 3 + number % 3

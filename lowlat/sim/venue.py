@@ -15,6 +15,7 @@ from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
 from lowlat.sim.crypto_markets import CryptoMarkets
 from lowlat.sim.data_api import DataApi
+from lowlat.sim.edge_kinds import Ground
 from lowlat.sim.edges import EdgePlanter
 from lowlat.sim.entry import Entry
 from lowlat.sim.exchange import Exchange
@@ -24,6 +25,7 @@ from lowlat.sim.flow import Flow
 from lowlat.sim.gamma import Gamma
 from lowlat.sim.heartbeat import Heartbeats
 from lowlat.sim.market_ws import MarketFeed
+from lowlat.sim.news import News
 from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
 from lowlat.sim.rewards import Rewards
 from lowlat.sim.spot import SpotPath
@@ -89,9 +91,11 @@ class Venue:
         self.flow = Flow(
             config, self.exchange, self.universe, self.spots, self.timers, _rng(config, "flow")
         )
-        self.edges = EdgePlanter(
-            config, self.exchange, self.universe, self.flow, self.timers, _rng(config, "edges")
+        self.news = News(config.flow, self.universe, self.flow, self.timers, _rng(config, "news"))
+        ground = Ground(
+            self.exchange, self.universe, self.flow, self.news, self.spots, _rng(config, "edges")
         )
+        self.edges = EdgePlanter(config.flow, ground, self.timers)
         tape = load_tape(config.tape)
         self.tape = (
             None
@@ -113,6 +117,7 @@ class Venue:
         if self.tape is not None:
             self.tape.open(now_ns)
         self.flow.open(now_ns)
+        self.news.open(now_ns)
         self.edges.open(now_ns)
         if self.spots:
             self._start_clocks(now_ns)
@@ -147,16 +152,15 @@ class Venue:
         """Answer a request to the spot exchange."""
         respond(self.binance.answer(request, self.now_ns))
 
-    def plant_edge(self, *, vanish: bool) -> dict[str, Any] | None:
-        """Plant a neg-risk edge now; None when no event is free."""
-        return self.edges.plant(self.now_ns, vanish=vanish)
+    def plant_edge(self, kind: str = "neg_risk", *, vanish: bool = False) -> dict[str, Any] | None:
+        """Plant an edge now; None when no market for it is free."""
+        return self.edges.plant(kind, self.now_ns, vanish=vanish)
 
     def report(self) -> dict[str, Any]:
         """Return what was planted and what the market did with it."""
         return {
-            "edges_planted": self.edges.planted,
-            "edges_hit": self.edges.hit,
-            "edges_vanished": self.edges.vanished,
+            "edges": self.edges.totals,
+            "news": self.news.count,
             "jumps": {coin: spot.jumps for coin, spot in self.spots.items()},
             "heartbeats_expired": self.heartbeats.expired,
         }

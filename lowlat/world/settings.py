@@ -17,7 +17,8 @@ from lowlat.feeds.params import (
 )
 from lowlat.risk.limits import LimitsParams
 from lowlat.signals.params import EngineParams
-from lowlat.sim.config import FlowConfig, SimConfig
+from lowlat.sim.config import EdgeConfig, FlowConfig, SimConfig, load_config
+from lowlat.sim.scenarios import read_scenario
 from lowlat.sim.venue import Venue
 from lowlat.store.journal_params import JournalParams
 from lowlat.venues.polymarket.eip712 import SigningKey
@@ -42,6 +43,8 @@ _COINS: Final = {"BTC": Coin.BTC, "ETH": Coin.ETH, "SOL": Coin.SOL}
 class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How lively a world is and what goes wrong in it."""
 
+    scenario: str = ""
+    """Of the simulator; it then decides the flow, not the events and edges below."""
     markets: int = 20
     neg_risk_events: int = 3
     coins: tuple[str, ...] = ("BTC",)
@@ -113,6 +116,11 @@ class Account(msgspec.Struct, frozen=True):
 
 def sim_config(seed: int, params: WorldParams) -> SimConfig:
     """Return the venue of a world."""
+    if params.scenario:
+        values = read_scenario(params.scenario)
+        names = ("markets", "neg_risk_events", "coins", "windows_s")
+        fixed = {"seed": seed, "tape": "none", "wallet_types": (0,)}
+        return load_config({name: getattr(params, name) for name in names} | values | fixed)
     config = SimConfig(
         seed=seed,
         markets=params.markets,
@@ -128,7 +136,7 @@ def sim_config(seed: int, params: WorldParams) -> SimConfig:
             levels=params.levels,
             events_per_s=params.events_per_s,
             spot_hz=params.spot_hz,
-            edge_neg_risk_per_minute=params.edges_per_minute,
+            edges=(EdgeConfig("neg_risk", per_minute=params.edges_per_minute, vanish_e4=3000),),
         ),
     )
     config.validate()

@@ -21,7 +21,7 @@ from lowlat.shm.attachment import Attachment
 from lowlat.store.journal_file import EntryKind, newest_batches
 
 TURN_S = 0.01
-LIVELY = {"edge_neg_risk_per_minute": 240.0, "edge_vanish_e4": 2500}
+LIVELY = {"edges": [{"kind": "neg_risk", "per_minute": 240.0, "vanish_e4": 2500}]}
 
 
 class Rig:

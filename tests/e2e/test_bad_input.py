@@ -16,7 +16,7 @@ from lowlat.shm.attachment import Attachment
 
 pytestmark = pytest.mark.e2e
 
-QUIET = {"edge_neg_risk_per_minute": 0.0, "edge_latency": False, "jumps_per_minute": 0.0}
+QUIET = {"edges": [], "maker_delay_ms": [0, 0], "jumps_per_minute": 0.0}
 MARKET, USER = "/ws/market", "/ws/user"
 SPOT = "/stream?streams=btcusdt@bookTicker"
 

@@ -183,7 +183,7 @@ class Run:
     def __init__(self, instance, folder, topology):
         self.instance = instance
         self.config = folder / "engine.toml"
-        flow = json.dumps({"edge_neg_risk_per_minute": 600.0, "edge_vanish_e4": 0})
+        flow = json.dumps({"edges": [{"kind": "neg_risk", "per_minute": 600.0}]})
         self.sim = subprocess.Popen(
             module_argv("lowlat.sim", "--seed", "3", "--flow", flow,
                         "--mined-ms", "[100, 300]", "--confirmed-ms", "[50, 200]"),

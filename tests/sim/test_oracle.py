@@ -18,7 +18,7 @@ KEYS = (
 
 @pytest.fixture(scope="module")
 def urls():
-    flow = json.dumps({"events_per_s": 0, "edge_neg_risk_per_minute": 0})
+    flow = json.dumps({"events_per_s": 0, "edges": []})
     arguments = ["--json", "--seconds", "60", "--tape", "none", "--flow", flow]
     process = subprocess.Popen(
         [sys.executable, "-m", "lowlat.sim", *arguments, "--coins", "[]"], stdout=subprocess.PIPE

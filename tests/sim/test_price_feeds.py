@@ -16,7 +16,7 @@ START_NS = 1_795_305_600_000_000_000
 QUIET = {
     "markets": 8,
     "neg_risk_events": 1,
-    "flow": {"events_per_s": 0, "edge_neg_risk_per_minute": 0},
+    "flow": {"events_per_s": 0, "edges": []},
     "faults": {"price_drop_e4": 0},
 }
 

@@ -17,7 +17,7 @@ QUIET = {
     "markets": 8,
     "neg_risk_events": 1,
     "tape": "none",
-    "flow": {"events_per_s": 0, "edge_neg_risk_per_minute": 0},
+    "flow": {"events_per_s": 0, "edges": []},
 }
 DEADLINE_S = 5.0
 
