@@ -53,6 +53,15 @@ class OwnOrder(msgspec.Struct, frozen=True, gc=False):
     group: int = 0
 
     @property
+    def moved_e6(self) -> int:
+        """Shares that this event moved: filled, or below 0 what a failed settlement took back."""
+        if self.kind == ReportKind.FILL:
+            return self.size_e6
+        if self.kind == ReportKind.FAILED:
+            return -self.size_e6
+        return 0 if self.kind else self.filled_e6
+
+    @property
     def open(self) -> bool:
         """Whether it may still be filled."""
         return self.state in _OPEN

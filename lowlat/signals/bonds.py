@@ -1,0 +1,512 @@
+"""Bonds: nearly certain outcomes bought below what they are worth, held until they pay.
+
+A share that pays 1 with chance p and costs c = ask + fee all in earns (p - c) for c locked until
+cash. At 0.97 and rate 0.04 c is 0.9712: the whole strategy is the estimate of the last 2.88 %.
+Source: feeds.md 6.6, 6.9. What is lost comes from three places, and they add::
+
+    loss = event + rules + venue
+    event = (1 - consensus) * calibration of the category
+    rules = core.resolution.assess: 0.1 % at score 0, doubled each 12 points
+    venue = a constant: contract, bridge, venue
+
+**The consensus is not the touch.** An ask that falls below what the market thought is either a
+cheap seller, and the price comes back, or news, and it does not. Which of the two is counted, not
+assumed: each dip of at least ``dip_e4`` is watched for ``revert_s``, traded or not, and the share w
+of dips that come back has a Beta posterior. It begins where most dips are news, so a market whose
+makers are first never sells us one. With the slow mid s and the mid m of now::
+
+    consensus = m + w * (s - m),  w = posterior mean less one deviation, 0 to 1
+
+**Days to cash**: time to the end, plus proposal and challenge, plus a dispute's days times its
+chance (the rules' loss doubled: half of those who argue win). The yearly yield (p - c) / c * 365 /
+days has to beat the hurdle. Never quoted as compounded.
+
+**Size**: a small share of Kelly's f* = (p - c) / (1 - c), which near 1 is huge while the loss is
+total, and a cap in dollars. Markets on one narrative share a correlation id: risk caps those.
+
+Not bought: what prices decide in minutes (``latency``), augmented events, what the oracle disputes,
+rules over ``score_max``, ends that nobody knows. A bid of ``exit_bid_e4``
+buys it back from us when holding on is worth less: chance times (1 - hurdle * days / 365).
+"""
+
+from math import sqrt
+from typing import Any, ClassVar, Final, NamedTuple
+
+import msgspec
+
+from lowlat.book._view import BookView
+from lowlat.core.errors import ConfigError
+from lowlat.core.layout import (
+    Action,
+    BookFlag,
+    Category,
+    Coin,
+    Dispute,
+    Known,
+    MarketRow,
+    MarketStatus,
+    Outcome,
+    Urgency,
+)
+from lowlat.core.resolution import assess
+from lowlat.core.signal import Signal
+from lowlat.core.units import E4, E6, ONE_E4
+from lowlat.signals._fair import limit_price_e4
+from lowlat.signals._watch import Watch
+from lowlat.signals.module import Module
+from lowlat.signals.own import OwnOrder
+from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
+
+__all__ = ["Bond", "Bonds", "BondsParams", "days_to_cash", "value_bond"]
+
+_MS_NS: Final = 1_000_000
+_S_NS: Final = 1_000_000_000
+_DAY_NS: Final = 86_400 * _S_NS
+_ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
+
+
+class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What counts as nearly certain, what it must earn, how little of it is bought."""
+
+    ask_min_e4: int = 9_000
+    ask_max_e4: int = 9_950
+    edge_min: float = 0.005
+    """Dollars a share, after every expected loss and the fee."""
+    yield_min: float = 0.15
+    """A year, simple: risk-free 4 %, holding rewards 4 %, and the next chance missed."""
+    calibration: dict[str, float] = {}
+    """Category -> realised losses over those that prices imply; 1 where nothing was fitted."""
+    venue_loss_ppm: int = 500
+    score_max: int = 30
+    """Highest resolution-risk score that is bought. Source: feeds.md 6.9 (21-40: half size)."""
+    settle_days: float = 0.25
+    """Proposal and the two-hour challenge. Source: feeds.md 6.6."""
+    dispute_days: float = 5.0
+    days_max: float = 60.0
+    consensus_half_life_s: float = 300.0
+    sample_ms: int = 2_000
+    warmup_s: int = 60
+    dip_e4: int = 100
+    revert_s: int = 20
+    dips_back: float = 1.0
+    """Dips that came back, before any was seen."""
+    dips_gone: float = 3.0
+    kelly_share: float = 0.05
+    bankroll_usd: float = 1_000.0
+    """What Kelly's share is of; risk has the real one and its own caps."""
+    order_cash_e6_max: int = 25 * E6
+    market_cash_e6_max: int = 50 * E6
+    exit_bid_e4: int = 9_970
+    fill_probability: float = 0.8
+    cooldown_ms: int = 500
+    latency_budget_us: int = 50_000
+
+    def validate(self) -> None:
+        """Raise ConfigError for values that make no sense."""
+        if not 5_000 < self.ask_min_e4 <= self.ask_max_e4 < ONE_E4:
+            raise ConfigError(
+                f"ask_min_e4, ask_max_e4 were {self.ask_min_e4}, {self.ask_max_e4}, expected "
+                "above 5000, the smaller first, below 10000"
+            )
+        if not 0.0 < self.kelly_share <= 0.25:
+            raise ConfigError(f"kelly_share was {self.kelly_share}, expected above 0 to 0.25")
+        if not 0.0 < self.fill_probability <= 1.0:
+            raise ConfigError(f"fill_probability was {self.fill_probability}, expected 0 to 1")
+        for key in ("edge_min", "consensus_half_life_s", "dips_back", "dips_gone"):
+            if not getattr(self, key) > 0.0:
+                raise ConfigError(f"{key} was {getattr(self, key)}, expected above 0")
+        if self.dip_e4 < 1 or self.sample_ms < 1 or self.revert_s < 1:
+            raise ConfigError(
+                f"dip_e4, sample_ms, revert_s were {self.dip_e4}, {self.sample_ms}, "
+                f"{self.revert_s}, expected 1 or more"
+            )
+        names = {each.name.lower() for each in Category}
+        for name, ratio in self.calibration.items():
+            if name not in names or not ratio > 0.0:
+                raise ConfigError(
+                    f"calibration was {name} = {ratio}, expected one of "
+                    f"{', '.join(sorted(names))} and a number above 0"
+                )
+
+
+class Bond(NamedTuple):
+    """What a share is worth and how it came to that. Dollars a share."""
+
+    chance: float
+    cost: float
+    edge: float
+    event_loss: float
+    rules_loss: float
+    venue_loss: float
+    days: float
+    yearly: float
+    kelly: float
+
+
+def days_to_cash(left_days: float, rules_loss: float, params: BondsParams) -> float:
+    """Return the days until what is bought now is cash, disputes at their chance."""
+    disputed = min(1.0, 2.0 * rules_loss)
+    return max(0.0, left_days) + params.settle_days + disputed * params.dispute_days
+
+
+def value_bond(
+    consensus: float,
+    cost: float,
+    rules_loss: float,
+    left_days: float,
+    params: BondsParams,
+    calibration: float = 1.0,
+) -> Bond:
+    """Value a share that the market believes in so much and that costs so much all in."""
+    event = (1.0 - consensus) * calibration
+    venue = params.venue_loss_ppm / E6
+    chance = max(0.0, 1.0 - event - rules_loss - venue)
+    edge = chance - cost
+    days = days_to_cash(left_days, rules_loss, params)
+    kelly = max(0.0, edge / (1.0 - cost)) if cost < 1.0 else 0.0
+    return Bond(
+        chance, cost, edge, event, rules_loss, venue, days, edge / cost * 365.0 / days, kelly
+    )
+
+
+class _Dips:
+    """How often dips came back: a Beta posterior, pooled over all markets."""
+
+    def __init__(self, params: BondsParams) -> None:
+        self.back, self.gone = params.dips_back, params.dips_gone
+
+    def weight(self) -> float:
+        """Return the posterior mean less one deviation."""
+        total = self.back + self.gone
+        mean = self.back / total
+        return max(0.0, mean - sqrt(mean * (1.0 - mean) / (total + 1.0)))
+
+
+class _Dip(NamedTuple):
+    market: int
+    generation: int
+    outcome: int
+    slow: float
+    half: float
+    """The mid that counts as having come back."""
+    due_ns: int
+
+
+class _Market:
+    """What is kept of one market: its slow mid, its fee, its score."""
+
+    __slots__ = (
+        "bought_e6",
+        "cash_e6",
+        "dips",
+        "next_ns",
+        "row",
+        "sampled_ns",
+        "since_ns",
+        "slow",
+        "watch",
+    )
+
+    def __init__(self, row: MarketRow, watch: Watch) -> None:
+        self.row = row
+        self.watch = watch
+        self.slow = -1.0
+        self.since_ns = self.sampled_ns = self.next_ns = 0
+        self.bought_e6 = [0, 0]
+        self.cash_e6 = [0, 0]
+        self.dips: set[int] = set()
+        """Outcomes whose dip is being watched."""
+
+
+class Bonds(Module):
+    """Buys nearly certain outcomes that somebody sells too cheaply."""
+
+    name: ClassVar[str] = "bonds"
+    Params: ClassVar[type[msgspec.Struct]] = BondsParams
+    params: BondsParams
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params)
+        self._markets: dict[int, _Market] = {}
+        self._dips = _Dips(params)
+        self._watched: list[_Dip] = []
+        self._calibration = [
+            params.calibration.get(each.name.lower(), 1.0) for each in sorted(Category)
+        ]
+
+    # ------------------------------------------------------------------------------- callbacks
+    def interest(self, row: MarketRow) -> bool:
+        """Want markets that trade, end at a known time, and that no price feed decides."""
+        return (
+            row.known & Known.TRADEABLE == Known.TRADEABLE
+            and row.status == MarketStatus.ACTIVE
+            and row.coin == Coin.NONE
+            and not row.neg_risk_augmented
+            and row.dispute not in (Dispute.PROPOSED, Dispute.DISPUTED)
+            and row.end_ns > 0
+            and row.tick_e4 in TICKS
+        )
+
+    def on_market(self, row: MarketRow) -> None:
+        """Take the market's facts; what was learned of it stays."""
+        before = self._markets.get(row.market)
+        if before is not None and before.row.generation == row.generation:
+            before.row = row
+            before.watch.due_ns = 0
+            return
+        self._markets[row.market] = _Market(row, Watch(row.market, self.on_book))
+
+    def on_gone(self, market: int) -> None:
+        """Forget a market."""
+        self._markets.pop(market, None)
+
+    def look(self, market: int) -> Watch:
+        """Return what waits for an ask below the consensus, or for the next sample."""
+        return self._markets[market].watch
+
+    def on_book(self, book: BookView, now_ns: int) -> None:
+        """Sample the mid; look whether a token is cheap; wait for the next of either."""
+        market = self._markets[book.market]
+        bid_e4, ask_e4 = book.best_bid_e4(Outcome.YES), book.best_ask_e4(Outcome.YES)
+        if bid_e4 <= 0 or ask_e4 <= 0 or book.flags & _ODD:
+            market.watch.rest()
+            market.watch.due_ns = now_ns + self.params.sample_ms * _MS_NS
+            return
+        mid = (bid_e4 + ask_e4) / (2 * E4)
+        if market.slow >= 0.0 and now_ns - market.since_ns >= self.params.warmup_s * _S_NS:
+            for outcome, slow in ((Outcome.YES, market.slow), (Outcome.NO, 1.0 - market.slow)):
+                self._look_at(market, book, int(outcome), slow, now_ns)
+        self._sample(market, mid, now_ns)
+        self._wait(market)
+
+    def on_turn(self, now_ns: int) -> None:
+        """Say of each watched dip whether it came back."""
+        watched = self._watched
+        while watched and watched[0].due_ns <= now_ns:
+            self._end_dip(watched.pop(0))
+
+    def on_order(self, order: OwnOrder, now_ns: int) -> None:
+        """Keep what was bought, to sell it and to know when it is enough."""
+        del now_ns
+        market = self._markets.get(order.instrument >> 1)
+        if market is None or market.row.generation != order.generation:
+            return
+        shares_e6 = order.moved_e6
+        if not shares_e6:
+            return
+        outcome = order.instrument & 1
+        sign = (1 if order.action == Action.BUY else -1) * (1 if shares_e6 > 0 else -1)
+        market.bought_e6[outcome] = max(0, market.bought_e6[outcome] + sign * abs(shares_e6))
+        market.cash_e6[outcome] = max(0, market.cash_e6[outcome] + sign * order.cash_e6)
+        self._wait(market)
+
+    # ------------------------------------------------------------------------------- consensus
+    def _sample(self, market: _Market, mid: float, now_ns: int) -> None:
+        """Let the slow mid follow, by the time that passed since the last sample."""
+        if market.slow < 0.0:
+            market.slow = mid
+            market.since_ns = market.sampled_ns = now_ns
+            return
+        passed_ns = now_ns - market.sampled_ns
+        if passed_ns < self.params.sample_ms * _MS_NS:
+            return
+        # A long silence is one sample: what stood before it may be anything.
+        passed_s = min(passed_ns / _S_NS, self.params.consensus_half_life_s)
+        share = 1.0 - 0.5 ** (passed_s / self.params.consensus_half_life_s)
+        market.slow += share * (mid - market.slow)
+        market.sampled_ns = now_ns
+
+    def _wait(self, market: _Market) -> None:
+        """Set what wakes us: a dip of either token, a bid to sell to, the next sample."""
+        params, watch = self.params, market.watch
+        watch.rest()
+        watch.due_ns = market.sampled_ns + params.sample_ms * _MS_NS
+        watch.not_before_ns = 0
+        if market.slow < 0.0:
+            return
+        slow_e4 = round(market.slow * E4)
+        watch.yes_max_e4 = self._dip_limit_e4(slow_e4)
+        watch.no_max_e4 = self._dip_limit_e4(ONE_E4 - slow_e4)
+        if market.bought_e6[Outcome.YES]:
+            watch.bid_high_e4 = params.exit_bid_e4 - 1
+        if market.bought_e6[Outcome.NO]:
+            watch.ask_low_e4 = ONE_E4 - params.exit_bid_e4 + 1
+
+    def _dip_limit_e4(self, slow_e4: int) -> int:
+        """Return the highest ask that is a dip of a nearly certain token, 0 for none."""
+        most_e4 = min(slow_e4 - self.params.dip_e4, self.params.ask_max_e4)
+        return most_e4 if slow_e4 >= self.params.ask_min_e4 else 0
+
+    def _end_dip(self, dip: _Dip) -> None:
+        market = self._markets.get(dip.market)
+        book = self.ctx.book(dip.market)
+        if market is None or market.row.generation != dip.generation:
+            return
+        market.dips.discard(dip.outcome)
+        if book is None or book.flags & _ODD:
+            return
+        bid_e4, ask_e4 = book.best_bid_e4(dip.outcome), book.best_ask_e4(dip.outcome)
+        if bid_e4 <= 0 or ask_e4 <= 0:
+            return
+        if (bid_e4 + ask_e4) / (2 * E4) >= dip.half:
+            self._dips.back += 1.0
+            self.ctx.count("dips_back")
+        else:
+            self._dips.gone += 1.0
+            self.ctx.count("dips_gone")
+
+    # ------------------------------------------------------------------------------- deciding
+    def _look_at(
+        self, market: _Market, book: BookView, outcome: int, slow: float, now_ns: int
+    ) -> None:
+        """Note a dip of one token, buy it when it is worth it, sell it at the exit."""
+        ask_e4, bid_e4 = book.best_ask_e4(outcome), book.best_bid_e4(outcome)
+        if market.bought_e6[outcome] and bid_e4 >= self.params.exit_bid_e4:
+            self._sell(market, book, outcome, now_ns)
+            return
+        limit_e4 = self._dip_limit_e4(round(slow * E4))
+        if not 0 < ask_e4 <= limit_e4 or book.tick_e4 not in (0, market.row.tick_e4):
+            return
+        mid = (ask_e4 + bid_e4) / (2 * E4)
+        if outcome not in market.dips:
+            market.dips.add(outcome)
+            due_ns = now_ns + self.params.revert_s * _S_NS
+            half = (slow + min(mid, ask_e4 / E4)) / 2.0
+            row = market.row
+            self._watched.append(_Dip(row.market, row.generation, outcome, slow, half, due_ns))
+            self.ctx.count("dips")
+        if now_ns >= market.next_ns:
+            self._buy(market, book, outcome, mid + self._dips.weight() * (slow - mid), now_ns)
+
+    def _buy(
+        self, market: _Market, book: BookView, outcome: int, consensus: float, now_ns: int
+    ) -> None:
+        params, row = self.params, market.row
+        wall_ns = self.ctx.wall_ns(now_ns)
+        risk = assess(row, wall_ns)
+        left_days = (row.end_ns - wall_ns) / _DAY_NS
+        calibration = self._calibration[row.category]
+        rate = row.fee_rate_e6 / E6
+        if risk.score > params.score_max or not 0.0 < left_days <= params.days_max:
+            self.ctx.count("refused_rules" if left_days > 0.0 else "refused_over")
+            return
+        rules_loss = risk.loss_ppm / E6
+        worth = value_bond(consensus, 1.0, rules_loss, left_days, params, calibration).chance
+        limit_e4 = limit_price_e4(worth - params.edge_min, rate, row.fee_exponent, row.tick_e4)
+        limit_e4 = min(limit_e4, params.ask_max_e4 - params.ask_max_e4 % row.tick_e4)
+        if limit_e4 < book.best_ask_e4(outcome):
+            self.ctx.count("refused_edge")
+            return
+        sized = self._sized(market, book, outcome, limit_e4, worth)
+        if sized is None:
+            return
+        size_e6, cost_e6 = sized
+        bond = value_bond(consensus, cost_e6 / size_e6, rules_loss, left_days, params, calibration)
+        if bond.edge < params.edge_min or bond.yearly < params.yield_min:
+            self.ctx.count("refused_yield")
+            return
+        instrument = self.ctx.instruments.by_index[2 * row.market + outcome]
+        sent = self.ctx.emit(
+            Signal(
+                module=self.name,
+                market_id=instrument.market_id,
+                token_id=instrument.token_id,
+                action=Action.BUY,
+                confidence=bond.chance,
+                expected_value=params.fill_probability * bond.edge * size_e6 / E6,
+                size_suggestion=size_e6,
+                urgency=Urgency.IMMEDIATE,
+                metadata={
+                    "consensus": round(consensus, 5),
+                    "slow": round(market.slow, 5),
+                    "w": round(self._dips.weight(), 4),
+                    "cost": round(bond.cost, 6),
+                    "loss_event": round(bond.event_loss, 6),
+                    "loss_rules": round(bond.rules_loss, 6),
+                    "score": risk.score,
+                    "days": round(bond.days, 4),
+                    "yearly": round(bond.yearly, 4),
+                    "exit": "resolution",
+                },
+                limit_price_e4=limit_e4,
+                expires_ns=now_ns + params.latency_budget_us * 1_000,
+            )
+        )
+        if sent:
+            market.next_ns = now_ns + params.cooldown_ms * _MS_NS
+
+    def _sized(
+        self, market: _Market, book: BookView, outcome: int, limit_e4: int, worth: float
+    ) -> tuple[int, int] | None:
+        """Return shares and all-in cost: what is offered, within a share of Kelly and the caps."""
+        params, row = self.params, market.row
+        cost = limit_e4 / E4
+        kelly = max(0.0, (worth - cost) / (1.0 - cost))
+        cash_e6 = min(
+            params.order_cash_e6_max,
+            params.market_cash_e6_max - market.cash_e6[outcome],
+            int(params.kelly_share * kelly * params.bankroll_usd * E6),
+        )
+        step_e6 = TICKS[row.tick_e4].ladder_step_e6
+        if cash_e6 <= 0:
+            return None
+        # At the touch's level the fee is the same for all of it.
+        size_e6 = book.walk_cash(outcome, cash_e6, limit_e4).filled_e6
+        size_e6 -= size_e6 % step_e6
+        if size_e6 < max(row.min_size_e6, step_e6):
+            return None
+        walk = book.walk_size(
+            outcome, Action.BUY, size_e6, limit_e4, row.fee_rate_e6, row.fee_exponent
+        )
+        if not walk.complete or walk.cost_e6 < MIN_NOTIONAL_E6:
+            return None
+        return size_e6, walk.cost_e6 + walk.fee_e6
+
+    def _sell(self, market: _Market, book: BookView, outcome: int, now_ns: int) -> None:
+        """Sell what was bought: what is left to earn is less than what waiting costs."""
+        params, row = self.params, market.row
+        if now_ns < market.next_ns:
+            return
+        limit_e4 = params.exit_bid_e4 + -params.exit_bid_e4 % row.tick_e4
+        size_e6 = market.bought_e6[outcome]
+        size_e6 -= size_e6 % TICKS[row.tick_e4].ladder_step_e6
+        if limit_e4 >= ONE_E4 or size_e6 < row.min_size_e6:
+            return
+        walk = book.walk_size(
+            outcome, Action.SELL, size_e6, limit_e4, row.fee_rate_e6, row.fee_exponent
+        )
+        if walk.filled_e6 < row.min_size_e6:
+            return
+        wall_ns = self.ctx.wall_ns(now_ns)
+        consensus = market.slow if outcome == Outcome.YES else 1.0 - market.slow
+        bond = value_bond(
+            consensus,
+            limit_e4 / E4,
+            assess(row, wall_ns).loss_ppm / E6,
+            (row.end_ns - wall_ns) / _DAY_NS,
+            params,
+            self._calibration[row.category],
+        )
+        waiting = max(0.0, 1.0 - params.yield_min * bond.days / 365.0)
+        got = (walk.cost_e6 - walk.fee_e6) / E6
+        kept = walk.filled_e6 / E6 * bond.chance * waiting
+        if got <= kept:
+            self.ctx.count("kept")
+            return
+        instrument = self.ctx.instruments.by_index[2 * row.market + outcome]
+        if self.ctx.emit(
+            Signal(
+                module=self.name,
+                market_id=instrument.market_id,
+                token_id=instrument.token_id,
+                action=Action.SELL,
+                confidence=bond.chance,
+                expected_value=got - kept,
+                size_suggestion=size_e6,
+                urgency=Urgency.IMMEDIATE,
+                metadata={"worth": round(bond.chance, 6), "days": round(bond.days, 4)},
+                limit_price_e4=limit_e4,
+                expires_ns=now_ns + params.latency_budget_us * 1_000,
+            )
+        ):
+            market.next_ns = now_ns + params.cooldown_ms * _MS_NS

@@ -1,0 +1,228 @@
+"""Bonds: the arithmetic by hand, the dips it learns from, what it leaves alone."""
+
+import pytest
+from engine_fakes import WALL0, S, World
+from hypothesis import given
+from hypothesis import strategies as st
+from test_engine import make
+
+from lowlat.core.errors import ConfigError
+from lowlat.core.layout import SIGNAL, Action, Category, Coin, Dispute, Wording
+from lowlat.core.signal import decode_signal
+from lowlat.core.units import E6
+from lowlat.signals.bonds import Bonds, BondsParams, days_to_cash, value_bond
+from lowlat.signals.module import make_module
+
+DAY = 86_400 * S
+SAFE = {
+    "end_ns": WALL0 + 14 * DAY,
+    "wording": int(Wording.TEXT | Wording.OFFICIAL),
+    "dispute": int(Dispute.NONE),
+    "category": int(Category.ECONOMY),
+    "volume_e6": 10**6 * E6,
+    "liquidity_e6": 10**5 * E6,
+    "listed_ns": WALL0 - 30 * DAY,
+}
+FAIR = ([(9_400, 500)], [(9_600, 500)])
+CHEAP = ([(9_100, 500)], [(9_200, 500)])
+
+
+class Town:
+    """One module over markets whose books a test moves."""
+
+    def __init__(self, **params):
+        self.world = World()
+        self.module = make_module(Bonds, params)
+        self.engine = None
+
+    def market(self, market=0, **changes):
+        self.world.put_market(market, **(SAFE | changes))
+        if self.engine is None:
+            self.engine = make(self.world, self.module)
+
+    def show(self, book, market=0, by_s=2):
+        self.world.advance(by_s * S)
+        self.world.shard()
+        self.world.put_book(market, *book)
+        self.engine.turn(self.world.now)
+
+    def settle_in(self, market=0, book=FAIR, seconds=80):
+        for _ in range(seconds // 2):
+            self.show(book, market)
+
+    def dip(self, market=0, *, back=True):
+        """Show a dip for a second, then where the market went; wait until it was judged."""
+        self.show(CHEAP, market, by_s=1)
+        for _ in range(12):
+            self.show(FAIR if back else CHEAP, market)
+
+    @property
+    def signals(self):
+        return [decode_signal(each) for each in self.world.signals.decoded(SIGNAL)]
+
+
+def town(**params):
+    found = Town(**params)
+    found.market()
+    found.settle_in()
+    return found
+
+
+def test_the_worked_example_of_the_reference():
+    # 0.97 at rate 0.04: c = 0.97 + 0.04 * 0.97 * 0.03 = 0.971164; with 1.5 % lost EV is 1.38 cent.
+    params = BondsParams(venue_loss_ppm=0)
+    bond = value_bond(0.986, 0.971164, 0.001, 14.0, params)
+    assert bond.chance == pytest.approx(0.985)
+    assert bond.edge == pytest.approx(0.013836)
+    # 2 * 0.001 * 5 days of dispute and a quarter of a day to settle.
+    assert bond.days == pytest.approx(14.26)
+    assert bond.yearly == pytest.approx(0.013836 / 0.971164 * 365 / 14.26)
+    assert bond.kelly == pytest.approx(0.013836 / 0.028836)
+
+
+def test_losses_add_and_calibration_scales_the_event_only():
+    params = BondsParams(venue_loss_ppm=500)
+    bond = value_bond(0.95, 0.90, 0.004, 1.0, params, 0.5)
+    assert bond.event_loss == pytest.approx(0.025)
+    assert bond.chance == pytest.approx(1 - 0.025 - 0.004 - 0.0005)
+
+
+@given(
+    consensus=st.floats(0.5, 1.0),
+    cost=st.floats(0.5, 0.999),
+    rules=st.floats(0.0, 0.5),
+    days=st.floats(0.0, 365.0),
+)
+def test_more_doubt_never_makes_a_bond_better(consensus, cost, rules, days):
+    params = BondsParams()
+    bond = value_bond(consensus, cost, rules, days, params)
+    worse = value_bond(consensus, cost, rules + 0.01, days, params)
+    later = value_bond(consensus, cost, rules, days + 1.0, params)
+    assert worse.chance <= bond.chance <= 1.0
+    assert worse.days >= bond.days >= days_to_cash(days, 0.0, params)
+    assert abs(later.yearly) <= abs(bond.yearly)
+    assert bond.kelly <= 1.0
+
+
+def test_a_dip_is_not_bought_before_dips_were_seen_to_come_back():
+    here = town()
+    here.dip()
+    assert here.signals == []
+    assert here.world.counts["signals.bonds.dips"] == 1
+    assert here.world.counts["signals.bonds.dips_back"] == 1
+
+
+def test_once_dips_come_back_a_dip_is_bought():
+    here = town()
+    for _ in range(8):
+        here.dip()
+    assert here.signals
+    signal = here.signals[-1]
+    assert (signal.action, signal.token_id) == (Action.BUY, "2000")
+    told = signal.metadata
+    # By hand: worth = consensus less the three losses; edge = worth less the cost that is told.
+    worth = 1 - told["loss_event"] - told["loss_rules"] - 0.0005
+    assert told["loss_event"] == pytest.approx(1 - told["consensus"], abs=1e-5)
+    assert signal.confidence == pytest.approx(worth, abs=1e-6)
+    shares = signal.size_suggestion / E6
+    assert signal.expected_value == pytest.approx(0.8 * (worth - told["cost"]) * shares, abs=1e-4)
+    assert told["cost"] == pytest.approx(0.92 + 0.04 * 0.92 * 0.08, abs=1e-5)
+    # 2.5 dollars or less: a twentieth of Kelly's share of a thousand.
+    assert shares * told["cost"] <= 25.0
+
+
+def test_where_dips_are_news_nothing_is_bought():
+    here = town()
+    for _ in range(6):
+        here.settle_in(seconds=1_200)
+        here.dip(back=False)
+    assert here.world.counts["signals.bonds.dips_gone"] == 6
+    assert here.signals == []
+
+
+def test_the_other_token_is_bought_as_well():
+    here = Town()
+    here.market()
+    low, cheap = ([(400, 500)], [(600, 500)]), ([(800, 500)], [(900, 500)])
+    here.settle_in(book=low)
+    for _ in range(8):
+        here.show(cheap, by_s=1)
+        for _ in range(12):
+            here.show(low)
+    assert {each.token_id for each in here.signals} == {"2001"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"end_ns": WALL0 + 200 * DAY},
+        {"end_ns": WALL0 + 1},
+        {"wording": 0, "category": int(Category.POLITICS), "liquidity_e6": -1},
+    ],
+    ids=["too far", "over", "rules unknown"],
+)
+def test_what_is_too_far_or_too_doubtful_is_refused_and_counted(changes):
+    here = Town()
+    here.market(0, **changes)
+    here.settle_in()
+    for _ in range(8):
+        here.dip()
+    assert here.signals == []
+    counts = here.world.counts
+    found = (
+        counts.get("signals.bonds.refused_rules", 0),
+        counts.get("signals.bonds.refused_over", 0),
+    )
+    assert sum(found) > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"coin": int(Coin.BTC)},
+        {"neg_risk_augmented": 1},
+        {"dispute": int(Dispute.DISPUTED)},
+        {"end_ns": 0},
+        {"known": 0},
+    ],
+)
+def test_these_markets_are_not_even_watched(changes):
+    world = World()
+    row = world.put_market(0, **(SAFE | changes))
+    assert not make_module(Bonds, {}).interest(row)
+
+
+def test_a_quiet_book_costs_no_python():
+    here = town()
+    seen = []
+    look = here.module.on_book
+    here.module._markets[0].watch.__init__(0, lambda book, now: (seen.append(now), look(book, now)))
+    here.show(FAIR)
+    assert len(seen) == 1
+    for _ in range(20):
+        here.world.put_book(0, [(9_400, 501)], FAIR[1])
+        here.engine.turn(here.world.advance(1_000))
+    assert len(seen) == 1
+
+
+def test_caps_hold_for_the_market_however_often_it_dips():
+    here = town(market_cash_e6_max=5 * E6, kelly_share=0.25)
+    for _ in range(12):
+        here.dip()
+    cost = sum(each.size_suggestion * each.metadata["cost"] / E6 for each in here.signals[-1:])
+    assert 0 < cost <= 5.0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ask_min_e4": 4_000},
+        {"kelly_share": 1.0},
+        {"calibration": {"cats": 1.0}},
+        {"calibration": {"sports": 0.0}},
+        {"edge_min": 0.0},
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_name(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        make_module(Bonds, settings)
