@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find lowlat -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: setup dev demo fmt lint test test-postgres stress bench clean lock
+.PHONY: setup dev demo fmt lint test test-postgres stress conformance bench clean lock
 
 setup: .venv/.built
 dev: .venv/.dev .venv/.built
@@ -43,6 +43,9 @@ test: dev
 
 stress: dev
 	$(BIN)/python -m pytest -q -m "stress or kill"
+
+conformance: dev
+	$(BIN)/python tools/conformance.py
 
 test-postgres: dev
 	$(BIN)/python tools/with_postgres.py $(BIN)/python -m pytest -q tests/store/ledger

@@ -255,6 +255,23 @@ class Accounts:
         self._back(market, -won_e6)
         return won_e6
 
+    def redeem_part(self, market: int, account: Account, outcome: int, size_e6: int) -> int:
+        """Burn some tokens of one outcome of a resolved market; return what they paid."""
+        won_e6 = size_e6 if self.winners[market] == outcome else 0
+        _add(account.tokens_e6, 2 * market + outcome, -size_e6)
+        account.cash_e6 += won_e6
+        self._back(market, -won_e6)
+        return won_e6
+
+    def unredeem(
+        self, market: int, account: Account, tokens_e6: dict[int, int], won_e6: int
+    ) -> None:
+        """Give redeemed tokens back: the batch they were redeemed in failed."""
+        for instrument, size_e6 in tokens_e6.items():
+            _add(account.tokens_e6, instrument, size_e6)
+        account.cash_e6 -= won_e6
+        self._back(market, won_e6)
+
     def audit(self, market: int | None = None) -> None:
         """Assert that no base unit appeared or vanished, in one market or in all of them."""
         accounts = self.by_wallet.values()

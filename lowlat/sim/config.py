@@ -23,6 +23,7 @@ PORT_NAMES: Final = (
     "clob_ws",
     "gamma",
     "data",
+    "relayer",
     "rtds_ws",
     "polybolt_ws",
     "binance",
@@ -60,6 +61,9 @@ class FaultConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     latency_tail_e4: int = 0
     latency_tail_ms: int = 0
     order_age_max_ms: int = 0
+    balance_stale_ms: int = 0
+    """What a wallet gains on chain stays out of the venue's view for so long, or until its
+    ``/balance-allowance/update``."""
     binance_gap_e4: int = 0
     price_drop_e4: int = 300
 
@@ -186,6 +190,9 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The windows by address: order entry 5 000 in ten seconds, and so on."""
     builders: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     """Fees in bps (maker, taker) by builder code; codes not named here are unknown."""
+    relayer_ms: tuple[int, int] = (2000, 2000)
+    """How long a relayed transaction waits for its block, and then for its confirmation."""
+    relayer_submits_per_minute: int = 25
     heartbeat_ms: int = 10_000
     heartbeat_check_ms: int = 5_000
     tape: str = "shipped"

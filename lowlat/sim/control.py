@@ -40,6 +40,7 @@ class Control:
             "edge": self._edge,
             "jump": self._jump,
             "payout": self._payout,
+            "sample_rewards": self._sample_rewards,
         }
 
     def handle(self, request: Request, respond: Respond) -> None:
@@ -159,7 +160,9 @@ class Control:
         """Bring cash nobody told the account's owner about (default: one base unit)."""
         accounts = self._venue.exchange.accounts
         account = accounts.by_wallet[values["wallet"].lower()]
-        accounts.deposit(account, int(values.get("cash_e6", 1)))
+        cash_e6 = int(values.get("cash_e6", 1))
+        accounts.deposit(account, cash_e6)
+        self._venue.chain.hide(account, cash_e6, self._venue.now_ns)
         return account.cash_e6
 
     def _account(self, values: dict[str, Any]) -> Any:
@@ -173,6 +176,12 @@ class Control:
             "wallets": wallets,
             "relayerApiKey": self._venue.credentials.relayer_key(values["owner"]),
         }
+
+    def _sample_rewards(self, values: dict[str, Any]) -> Any:
+        """Score the resting orders now, as the venue does once a minute."""
+        del values
+        self._venue.rewards.sample(self._venue.now_ns)
+        return None
 
     def _payout(self, values: dict[str, Any]) -> Any:
         """Pay rebates and rewards earned so far, today's included, without waiting for midnight."""

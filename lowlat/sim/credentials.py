@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from typing import Final, NamedTuple
 
-from lowlat.sim.accounts import Accounts
+from lowlat.sim.accounts import Account, Accounts
 from lowlat.sim.config import SimConfig
 from lowlat.sim.verify import checksum_address, hmac_signature, recover_l1, wallets_of
 from lowlat.sim.wire import Request, Response, failure, success
@@ -76,6 +76,12 @@ class Credentials:
             if kind in self._config.wallet_types:
                 self._open(wallet, owner, kind)
         return key
+
+    def open_deposit_wallet(self, owner: str) -> Account:
+        """Return the account of an EOA's deposit wallet, opened when the EOA is new."""
+        wallet = wallets_of(owner)[3]
+        self._open(wallet, owner, 3)
+        return self._accounts.by_wallet[wallet.lower()]
 
     def _open(self, wallet: str, owner: str, kind: int) -> None:
         """Open a wallet's account with its cash; the first key of its owner finds it so."""
@@ -172,10 +178,14 @@ class Credentials:
     def wallet_of(self, key: ApiKey, kind: int) -> str | None:
         """Return the wallet a key trades for by signature type: a session's before its own."""
         if kind == 3:
-            for wallet, signers in self._sessions.items():
-                if key.owner in signers:
-                    return wallet
+            session = self.session_wallet(key.owner)
+            if session is not None:
+                return session
         return next((wallet for wallet, each in key.wallets.items() if each == kind), None)
+
+    def session_wallet(self, signer: str) -> str | None:
+        """Return the deposit wallet that a session key was let sign for."""
+        return next((w for w, signers in self._sessions.items() if signer in signers), None)
 
     # ----------------------------------------------------------------------------- listing
     def keys_of(self, owner: str) -> list[str]:

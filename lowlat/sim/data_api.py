@@ -18,11 +18,6 @@ class DataApi:
     def handle(self, request: Request, now_ns: int, respond: Respond) -> None:
         """Answer one request."""
         del now_ns
-        if request.method == "GET" and request.path == "/deployed":
-            # The relayer's only read that trading clients need; wallets with an account exist.
-            known = request.arg("address").lower() in self._exchange.accounts.by_wallet
-            respond(success({"deployed": known}))
-            return
         if request.method != "GET" or request.path not in {"/positions", "/v2/positions"}:
             respond(failure(404, "not found"))
             return

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from lowlat.sim import rules
 from lowlat.sim.accounts import Account, Accounts
-from lowlat.sim.catalog import Market
+from lowlat.sim.catalog import Event, Market
 from lowlat.sim.checks import check_order, funds_error, post_only_error
 from lowlat.sim.config import SimConfig
 from lowlat.sim.faults import Faults
@@ -54,7 +54,10 @@ class Exchange:
         self.open_of: dict[str, dict[str, Order]] = {}
         self.trades_of: dict[str, list[Trade]] = {}
         self.trades_by_builder: dict[str, list[Trade]] = {}
+        self.neg_risk_events: dict[str, Event] = {}
         self.listeners: list[Listener] = []
+        self.faults = faults
+        self._held: dict[str, Order] = {}
         self._timers = timers
         self._rng = rng
         self.settlement = Settlement(config, self.accounts, timers, rng, faults, self._trade_moved)
@@ -67,6 +70,8 @@ class Exchange:
         self.conditions[market.condition_id] = market
         for outcome, token in enumerate(market.tokens):
             self.tokens[token] = (market, outcome)
+        if market.event.neg_risk_id:
+            self.neg_risk_events[market.event.neg_risk_id] = market.event
         for listener in self.listeners:
             listener.on_new_market(market, now_ns)
 
@@ -133,10 +138,12 @@ class Exchange:
     # ----------------------------------------------------------------------------- delays
     def _hold(self, order: Order) -> None:
         order.state = "DELAYED"
+        self._held[order.id] = order
         self._reserve(order, order.maker_amount_e6 if order.side == BUY else order.size_e6)
 
     def _after_hold(self, order: Order, market: Market, now_ns: int) -> Placed:
         """Validate again and match against the book of this moment. Source: 12.2."""
+        del self._held[order.id]
         self._reserve(order, 0)
         error = None if market.accepting else "the market is not yet ready to process new orders"
         if order.price_e4 % market.tick_e4:
@@ -264,6 +271,33 @@ class Exchange:
             for listener in self.listeners:
                 listener.on_levels(self.markets[index], changes, now_ns)
         return ids
+
+    def recheck_funds(self, account: Account, now_ns: int) -> None:
+        """Cancel a wallet's newest orders that money moved on chain no longer covers.
+
+        Orders held for the taker delay lose their claim and are checked when it ends.
+        """
+        wallet = account.wallet.lower()
+        for order in self._held.values():
+            if order.account == wallet and self._short(account, order):
+                self._reserve(order, 0)
+        mine = [
+            order
+            for owner, orders in self.open_of.items()
+            if owner
+            for order in orders.values()
+            if order.account == wallet
+        ]
+        for order in sorted(mine, key=lambda each: each.created_ns, reverse=True):
+            if self._short(account, order):
+                self._close(order, "CANCELED_NOT_ENOUGH_BALANCE", now_ns)
+
+    def _short(self, account: Account, order: Order) -> bool:
+        if order.side == BUY:
+            return account.cash_e6 < account.cash_reserved_e6
+        instrument = 2 * order.market + order.outcome
+        held_e6 = account.tokens_e6.get(instrument, 0)
+        return held_e6 < account.tokens_reserved_e6.get(instrument, 0)
 
     def requote(
         self, market: Market, cancels: Iterable[Order], quotes: Iterable[Order], now_ns: int

@@ -109,6 +109,7 @@ class SimServer:
             "clob": self.venue.clob_request,
             "gamma": self.venue.gamma_request,
             "data": self.venue.data_request,
+            "relayer": self.venue.relayer_request,
             "binance": self.venue.binance_request,
             "control": self.control.handle,
         }

@@ -11,6 +11,7 @@ from lowlat.core.errors import ConfigError
 from lowlat.sim.api import ClobApi
 from lowlat.sim.binance import Binance
 from lowlat.sim.cancels import Cancels
+from lowlat.sim.chain import Chain
 from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
 from lowlat.sim.crypto_markets import CryptoMarkets
@@ -27,7 +28,9 @@ from lowlat.sim.heartbeat import Heartbeats
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.news import News
 from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
+from lowlat.sim.relayer import Relayer
 from lowlat.sim.rewards import Rewards
+from lowlat.sim.rpc import Rpc
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.tape import TapePlayer, load_tape
 from lowlat.sim.timers import Timers
@@ -70,6 +73,11 @@ class Venue:
             self.exchange, self.credentials, entry, cancels, self.heartbeats, self.rewards
         )
         self.data = DataApi(self.exchange)
+        self.chain = Chain(self.exchange, self.credentials, self.timers)
+        self.relayer = Relayer(
+            self.exchange, self.chain, self.credentials, self.timers, _rng(config, "relayer")
+        )
+        self.rpc = Rpc(self.exchange, self.chain)
         self.market_feed = MarketFeed(self.exchange, self.faults)
         self.user_feed = UserFeed(self.exchange, self.credentials, self.timers, self.faults)
         self.spots = {
@@ -147,6 +155,13 @@ class Venue:
     def data_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the indexer."""
         self.data.handle(request, self.now_ns, respond)
+
+    def relayer_request(self, request: Request, respond: Respond) -> None:
+        """Answer a request to the relayer; the chain's node is its path ``/rpc``."""
+        if request.method == "POST" and request.path.rstrip("/") == "/rpc":
+            respond(self.rpc.answer(request, self.now_ns))
+        else:
+            respond(self.relayer.answer(request, self.now_ns))
 
     def binance_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the spot exchange."""
