@@ -192,7 +192,7 @@ def _service_routes(credentials: Credentials) -> dict[Route, Public]:
     return {
         ("GET", "/"): lambda *_: success("OK"),
         ("GET", "/ok"): lambda *_: success("OK"),
-        ("GET", "/time"): lambda _, now_ns: success(now_ns // NS),
+        ("GET", "/time"): lambda _, now_ns: success(credentials.time_s(now_ns)),
         ("GET", "/version"): lambda *_: success({"version": 2}),
         ("POST", "/auth/api-key"): lambda r, now: credentials.l1(r, now, create=True),
         ("GET", "/auth/derive-api-key"): lambda r, now: credentials.l1(r, now, create=False),

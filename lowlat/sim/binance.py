@@ -17,7 +17,7 @@ from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
 from lowlat.sim.klines import INTERVALS_S, kline_events, kline_rows
 from lowlat.sim.spot import SpotPath
-from lowlat.sim.wire import UNREADABLE, Request, Response, failure, success
+from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, success
 
 __all__ = ["Binance", "BinanceFeed"]
 
@@ -259,11 +259,15 @@ class Binance:
             self._by_stream.get(stream, {}).pop(session, None)
 
     # ----------------------------------------------------------------------------- REST
+    def handle(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """Answer one request."""
+        respond(self.answer(request, now_ns))
+
     def answer(self, request: Request, now_ns: int) -> Response:
         """Answer time, depth, klines and the top of the book."""
         weight = (("X-MBX-USED-WEIGHT-1M", "1"),)
         if request.path == "/api/v3/time":
-            return success({"serverTime": now_ns // MS}, weight)
+            return success({"serverTime": self._faults.wall_ns(now_ns) // MS}, weight)
         if request.path == "/api/v3/ping":
             return success({}, weight)
         symbol = request.arg("symbol")

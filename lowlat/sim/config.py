@@ -8,11 +8,14 @@ from lowlat.core.errors import ConfigError
 
 __all__ = [
     "EDGE_KINDS",
+    "FEEDS",
     "LOOPBACK_HOSTS",
     "PORT_NAMES",
     "EdgeConfig",
     "FaultConfig",
     "FlowConfig",
+    "FrameRule",
+    "RequestRule",
     "SimConfig",
     "load_config",
 ]
@@ -32,6 +35,10 @@ PORT_NAMES: Final = (
 )
 
 
+SHARE_ALL: Final = 10_000
+FEEDS: Final = ("market", "user", "binance", "rtds", "polybolt")
+REQUEST_SERVICES: Final = ("clob", "gamma", "data", "binance", "*")
+REFUSALS: Final = (400, 401, 403, 404, 418, 425, 429, 500, 502, 503, 504)
 EDGE_KINDS: Final = (
     "neg_risk",
     "neg_risk_sell",
@@ -41,6 +48,69 @@ EDGE_KINDS: Final = (
     "bond",
     "whale",
 )
+
+
+class RequestRule(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What happens to requests of one kind. Every rule that fits a request applies, in order."""
+
+    service: str = "*"
+    """clob, gamma, data, binance or *."""
+    method: str = "*"
+    path: str = "/"
+    """The beginning of the path."""
+    latency_ms: tuple[int, int] = (0, 0)
+    latency_tail_e4: int = 0
+    latency_tail_ms: int = 0
+    reset_e4: int = 0
+    """The connection is reset, nothing is carried out."""
+    refuse_e4: int = 0
+    refuse_status: int = 503
+    """Answered instead of being carried out."""
+    lost_e4: int = 0
+    """Carried out, the answer never leaves."""
+    cut_e4: int = 0
+    """Carried out, half of the answer leaves, then the connection is reset."""
+    bytes_per_s: int = 0
+    """How fast the answer leaves; 0: at once."""
+
+    def validate(self) -> None:
+        """Raise ConfigError for values that make no sense."""
+        if self.service not in REQUEST_SERVICES:
+            allowed = ", ".join(REQUEST_SERVICES)
+            raise ConfigError(f"faults.requests.service was {self.service!r}, allowed: {allowed}")
+        if self.refuse_status not in REFUSALS:
+            allowed = ", ".join(map(str, REFUSALS))
+            raise ConfigError(
+                f"faults.requests.refuse_status was {self.refuse_status}, allowed: {allowed}"
+            )
+        if not 0 <= self.latency_ms[0] <= self.latency_ms[1] or self.bytes_per_s < 0:
+            raise ConfigError(
+                f"faults.requests {self.path}: latency_ms was {list(self.latency_ms)}, bytes_per_s "
+                f"{self.bytes_per_s}, expected 0 or more, the smaller first"
+            )
+
+
+class FrameRule(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What happens to frames that a feed sends; PONG always passes."""
+
+    feed: str
+    lost_e4: int = 0
+    duplicate_e4: int = 0
+    reorder_e4: int = 0
+    """Overtaken by what follows within 20 ms."""
+    delay_ms: tuple[int, int] = (0, 0)
+    """Frames keep their order."""
+
+    def validate(self) -> None:
+        """Raise ConfigError for values that make no sense."""
+        if self.feed not in FEEDS:
+            allowed = ", ".join(FEEDS)
+            raise ConfigError(f"faults.frames.feed was {self.feed!r}, allowed: {allowed}")
+        if not 0 <= self.delay_ms[0] <= self.delay_ms[1]:
+            raise ConfigError(
+                f"faults.frames.delay_ms was {list(self.delay_ms)}, "
+                "expected 0 or more, the smaller first"
+            )
 
 
 class FaultConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -66,6 +136,31 @@ class FaultConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ``/balance-allowance/update``."""
     binance_gap_e4: int = 0
     price_drop_e4: int = 300
+    clock_skew_ms: int = 0
+    """How far the venue's clock is ahead: /time, and which timestamps it accepts."""
+    requests_per_connection: int = 0
+    """So many answers end a connection, as the edge's GOAWAY does after 10 000; 0: never."""
+    slow_read_ms: int = 0
+    """How long what a client sent lies there before it is read."""
+    requests: tuple[RequestRule, ...] = ()
+    frames: tuple[FrameRule, ...] = ()
+
+    def validate(self) -> None:
+        """Raise ConfigError for values that make no sense."""
+        _check_shares("faults", self)
+        for request in self.requests:
+            _check_shares(f"faults.requests {request.path}", request)
+            request.validate()
+        for frame in self.frames:
+            _check_shares(f"faults.frames {frame.feed}", frame)
+            frame.validate()
+
+
+def _check_shares(where: str, knobs: msgspec.Struct) -> None:
+    for name in knobs.__struct_fields__:
+        value = getattr(knobs, name)
+        if name.endswith("_e4") and not 0 <= value <= SHARE_ALL:
+            raise ConfigError(f"{where}.{name} was {value}, allowed: 0 to {SHARE_ALL}")
 
 
 class EdgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -232,6 +327,7 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
         for edge in self.flow.edges:
             edge.validate()
+        self.faults.validate()
 
     def _validate_names(self) -> None:
         if not self.tape_speed > 0.0:

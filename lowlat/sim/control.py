@@ -1,7 +1,7 @@
 """The simulator's own door: read everything, plant an edge, switch faults, skew an account. Pure.
 
-``GET /sim/state``, ``/sim/edges``, ``/sim/news`` and ``POST /sim/control`` with ``{"op": ...}``;
-never part of the venue's API.
+``GET /sim/state``, ``/sim/edges``, ``/sim/news``, ``/sim/faults``; ``POST /sim/control`` with
+``{"op": ...}``. Never part of the venue's API.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import msgspec
 
 from lowlat.core.errors import ConfigError
 from lowlat.sim.accounts import Account
+from lowlat.sim.config import FaultConfig
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, success
 
@@ -50,6 +51,8 @@ class Control:
             respond(success(self.state()))
         elif route == ("GET", "/sim/edges"):
             respond(success([record.as_json() for record in self._venue.edges.records]))
+        elif route == ("GET", "/sim/faults"):
+            respond(success(self._fault_state()))
         elif route == ("GET", "/sim/news"):
             respond(success(list(self._venue.news.items)))
         elif route == ("POST", "/sim/control"):
@@ -109,11 +112,31 @@ class Control:
         except (*UNREADABLE, ConfigError, KeyError, TypeError, ValueError) as error:
             return failure(400, f"{type(error).__name__}: {error}")
 
+    def _fault_state(self) -> dict[str, Any]:
+        faults, now_ns = self._venue.faults, self._venue.now_ns
+        mode, left_s = faults.mode(now_ns)
+        return {
+            "config": msgspec.to_builtins(faults.config),
+            "mode": mode,
+            "mode_left_s": left_s,
+            "frozen_ms": max(0, faults.frozen_until_ns - now_ns) // MS,
+            "hits": faults.hits,
+        }
+
     # ----------------------------------------------------------------------------- operations
     def _faults(self, values: dict[str, Any]) -> Any:
-        """Change knobs by name."""
-        self._venue.faults.change(values)
-        return msgspec.to_builtins(self._venue.faults.config)
+        """Change knobs by name, with ``for_ms`` for a while only; ``reset`` begins anew."""
+        venue = self._venue
+        before = venue.faults.config
+        for_ms = int(values.pop("for_ms", 0))
+        if values.pop("reset", False):
+            values = msgspec.to_builtins(FaultConfig(price_drop_e4=0)) | values
+        venue.faults.change(values)
+        if for_ms:
+            old = {name: msgspec.to_builtins(getattr(before, name)) for name in values}
+            due_ns = venue.now_ns + for_ms * MS
+            venue.timers.at(due_ns, lambda _: venue.faults.change(old))
+        return msgspec.to_builtins(venue.faults.config)
 
     def _arm(self, values: dict[str, Any]) -> Any:
         """Make the next draws of one knob hit."""
@@ -128,8 +151,9 @@ class Control:
         return None
 
     def _freeze(self, values: dict[str, Any]) -> Any:
-        """Send no data on the venue's sockets for a while; PONG lives."""
-        self._venue.faults.frozen_until_ns = self._venue.now_ns + int(values["duration_ms"]) * MS
+        """Send no data on a feed, or on all of them, for a while; PONG lives."""
+        until_ns = self._venue.now_ns + int(values["duration_ms"]) * MS
+        self._venue.faults.freeze(values.get("feed", ""), until_ns)
         return None
 
     def _disconnect(self, values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from lowlat.sim.accounts import Account, Accounts
 from lowlat.sim.config import SimConfig
+from lowlat.sim.faults import Faults
 from lowlat.sim.verify import checksum_address, hmac_signature, recover_l1, wallets_of
 from lowlat.sim.wire import Request, Response, failure, success
 
@@ -53,8 +54,9 @@ class BuilderKey(NamedTuple):
 class Credentials:
     """All API keys. A new owner's wallets are opened and funded with its first key."""
 
-    def __init__(self, config: SimConfig, accounts: Accounts) -> None:
+    def __init__(self, config: SimConfig, accounts: Accounts, faults: Faults) -> None:
         self._config = config
+        self._faults = faults
         self._accounts = accounts
         self._by_key: dict[str, ApiKey] = {}
         self._by_nonce: dict[tuple[str, str], ApiKey] = {}
@@ -240,6 +242,10 @@ class Credentials:
         )
         return key if proven else None
 
+    def time_s(self, now_ns: int) -> int:
+        """Return what the venue says when it is asked for the time."""
+        return self._faults.wall_ns(now_ns) // NS
+
     def socket(self, api_key: str, secret: str, passphrase: str) -> ApiKey | None:
         """Return the key that a socket's first frame names, None when any part is wrong."""
         key = self._by_key.get(api_key)
@@ -250,7 +256,7 @@ class Credentials:
     def _in_window(self, timestamp: str, now_ns: int) -> bool:
         if not (timestamp.isascii() and timestamp.isdecimal()) or len(timestamp) > 12:
             return False
-        return abs(int(timestamp) - now_ns // NS) <= self._config.clock_window_s
+        return abs(int(timestamp) - self.time_s(now_ns)) <= self._config.clock_window_s
 
 
 def _same(expected: str, given: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from lowlat.core.errors import ConfigError
-from lowlat.sim.config import FaultConfig
+from lowlat.sim.config import FEEDS, FaultConfig
 
 __all__ = ["MODES", "Faults"]
 
@@ -34,15 +34,39 @@ class Faults:
         self._windows: list[tuple[str, int, int]] = []
         self.frozen_until_ns = 0
         """Sockets send no data before this, though PONG lives."""
+        self.frozen_feeds: dict[str, int] = {}
+        """The same, feed by feed."""
         self.hits: dict[str, int] = {}
 
     def change(self, values: dict[str, Any]) -> None:
         """Replace knobs by name; raises ConfigError for unknown names and wrong types."""
         merged = msgspec.to_builtins(self.config) | values
         try:
-            self.config = msgspec.convert(merged, FaultConfig)
+            config = msgspec.convert(merged, FaultConfig)
         except msgspec.ValidationError as error:
             raise ConfigError(f"faults: {error}") from error
+        config.validate()
+        self.config = config
+
+    def wall_ns(self, now_ns: int) -> int:
+        """Return what the venue's clock shows."""
+        return now_ns + self.config.clock_skew_ms * MS
+
+    def freeze(self, feed: str, until_ns: int) -> None:
+        """Send no data on one feed, or with "" on any, before a time."""
+        if not feed:
+            self.frozen_until_ns = until_ns
+        elif feed in FEEDS:
+            self.frozen_feeds[feed] = until_ns
+        else:
+            raise ConfigError(f"feed was {feed!r}, allowed: {', '.join(FEEDS)}")
+
+    def strikes(self, what: str, share_e4: int) -> bool:
+        """Draw a share that belongs to a rule; hits are counted by name."""
+        if not share_e4 or self._rng.randrange(DRAWS_OF) >= share_e4:
+            return False
+        self.hits[what] = self.hits.get(what, 0) + 1
+        return True
 
     def arm(self, name: str, count: int) -> None:
         """Let the next ``count`` draws of a share knob hit for certain."""
@@ -86,9 +110,13 @@ class Faults:
     def latency_ns(self) -> int:
         """Draw how long an order request waits before the venue looks at it."""
         config = self.config
-        low, high = config.latency_ms
-        if not high and not config.latency_tail_e4:
+        return self.draw_ns(config.latency_ms, config.latency_tail_e4, config.latency_tail_ms)
+
+    def draw_ns(self, between_ms: tuple[int, int], tail_e4: int = 0, tail_ms: int = 0) -> int:
+        """Draw a latency between its ends, or with a share from its long tail."""
+        low, high = between_ms
+        if not high and not tail_e4:
             return 0
-        if config.latency_tail_e4 and self._rng.randrange(DRAWS_OF) < config.latency_tail_e4:
-            low, high = high, max(high, config.latency_tail_ms)
+        if tail_e4 and self._rng.randrange(DRAWS_OF) < tail_e4:
+            low, high = high, max(high, tail_ms)
         return self._rng.randint(low * 1000, high * 1000) * 1000

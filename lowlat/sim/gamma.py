@@ -10,7 +10,7 @@ import orjson
 from lowlat.core.units import E8, ONE_E4, format_fixed
 from lowlat.sim.catalog import COINS, Event, Market, iso, span_text
 from lowlat.sim.exchange import Exchange
-from lowlat.sim.wire import Request, Response, failure, success
+from lowlat.sim.wire import Request, Respond, Response, failure, success
 
 __all__ = ["Gamma"]
 
@@ -29,6 +29,11 @@ class Gamma:
     def __init__(self, exchange: Exchange, events: list[Event]) -> None:
         self._exchange = exchange
         self._events = events
+
+    def handle(self, request: Request, now_ns: int, respond: Respond) -> None:
+        """Answer one request."""
+        del now_ns
+        respond(self.answer(request))
 
     def answer(self, request: Request) -> Response:
         """Route one GET."""

@@ -7,25 +7,32 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.parse import parse_qs, unquote
 
 import httptools
 
+from lowlat.sim.faults import Faults
 from lowlat.sim.wire import LOST, RESET, Request, Respond, Response
 
 __all__ = ["HttpProtocol"]
 
 BODY_MAX_BYTES: Final = 1 << 20
 _STATUS_LINES: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+PACE_HZ: Final = 20
+MS: Final = 1e-3
 Handler = Callable[[Request, Respond], None]
+
+
+_Slot = list[Any]
 
 
 class HttpProtocol(asyncio.Protocol):
     """One connection. Answers leave in the order of their requests."""
 
-    def __init__(self, handler: Handler, connections: set["HttpProtocol"]) -> None:
+    def __init__(self, handler: Handler, connections: set["HttpProtocol"], faults: Faults) -> None:
         self._handler = handler
+        self._faults = faults
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -33,7 +40,10 @@ class HttpProtocol(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._slots: deque[list[Response | None]] = deque()
+        self._slots: deque[_Slot] = deque()
+        """Answers in the order of their requests, with keep-alive; None: not there yet."""
+        self._answered = 0
+        self._pacing = False
         self._address = ""
 
     # ----------------------------------------------------------------------------- asyncio
@@ -52,6 +62,20 @@ class HttpProtocol(asyncio.Protocol):
         self._connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        """Read what came, at once or when a slow reader gets to it."""
+        wait_ms = self._faults.config.slow_read_ms
+        if not wait_ms or self._transport is None:
+            self._read(data)
+            return
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_later(wait_ms * MS, self._read_late, data)
+
+    def _read_late(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
         """Feed the parser; a malformed stream ends the connection with 400."""
         try:
             self._parser.feed_data(data)
@@ -101,20 +125,20 @@ class HttpProtocol(asyncio.Protocol):
             b"".join(self._body),
             self._address,
         )
-        slot: list[Response | None] = [None]
-        keep_alive = self._parser.should_keep_alive()
+        slot: _Slot = [None, self._parser.should_keep_alive()]
         self._slots.append(slot)
 
         def respond(response: Response) -> None:
             slot[0] = response
-            self._flush(keep_alive=keep_alive)
+            self._flush()
 
         self._handler(request, respond)
 
     # ----------------------------------------------------------------------------- answers
-    def _flush(self, *, keep_alive: bool) -> None:
-        while self._slots and self._slots[0][0] is not None:
-            response = self._slots[0][0]
+    def _flush(self) -> None:
+        while self._slots and self._slots[0][0] is not None and not self._pacing:
+            response, keep_alive = self._slots[0]
+            assert response is not None, "checked above"
             if response.status == LOST:
                 # Nothing may leave behind a lost answer, or it would be taken for it: the client
                 # waits on this connection until it gives up.
@@ -123,7 +147,9 @@ class HttpProtocol(asyncio.Protocol):
             if response.status == RESET:
                 self.abort(graceful=False)
                 return
-            self._write(response, keep_alive=keep_alive)
+            self._answered += 1
+            limit = self._faults.config.requests_per_connection
+            self._write(response, keep_alive=keep_alive and not 0 < limit <= self._answered)
 
     def _write(self, response: Response, *, keep_alive: bool) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -134,6 +160,33 @@ class HttpProtocol(asyncio.Protocol):
         for name, value in response.headers:
             head += f"\r\n{name}: {value}".encode()
         head += b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n"
-        self._transport.write(bytes(head) + response.body)
-        if not keep_alive:
+        frame = bytes(head) + response.body
+        if response.cut:
+            # What is written has to leave before the reset; a close with unread input sends one.
+            self._transport.write(frame[: len(frame) // 2])
+            self.abort(graceful=True)
+        elif response.bytes_per_s:
+            self._pacing = True
+            self._pace(frame, max(1, response.bytes_per_s // PACE_HZ), keep_alive=keep_alive)
+        else:
+            self._transport.write(frame)
+            if not keep_alive:
+                self._transport.close()
+
+    def _pace(self, rest: bytes, step_bytes: int, *, keep_alive: bool) -> None:
+        """Write a piece of an answer; others wait until it is out."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(rest[:step_bytes])
+        rest = rest[step_bytes:]
+        if rest:
+            loop = asyncio.get_running_loop()
+            loop.call_later(
+                1 / PACE_HZ, lambda: self._pace(rest, step_bytes, keep_alive=keep_alive)
+            )
+            return
+        self._pacing = False
+        if keep_alive:
+            self._flush()
+        else:
             self._transport.close()

@@ -10,6 +10,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any, Final
 
 import msgspec
@@ -20,14 +21,16 @@ from picows import WSListener, WSUpgradeRequest, ws_create_server
 from lowlat.core.clock import RealClock
 from lowlat.core.errors import ConfigError
 from lowlat.core.ports import Clock
-from lowlat.sim.config import PORT_NAMES, SimConfig, load_config
+from lowlat.sim.config import PORT_NAMES, FaultConfig, SimConfig, load_config
 from lowlat.sim.control import Control
+from lowlat.sim.door import FaultyFeed, Feed
+from lowlat.sim.faults import Faults
 from lowlat.sim.http_server import HttpProtocol
 from lowlat.sim.scenarios import read_scenario
 from lowlat.sim.timers import NEVER_NS
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request, Respond
-from lowlat.sim.ws_server import Feed, FeedListener
+from lowlat.sim.ws_server import FeedListener
 
 __all__ = ["SimServer", "main", "parse_arguments"]
 
@@ -120,9 +123,14 @@ class SimServer:
             handler(request, respond)
             self._schedule()
 
+        # Our own door has no faults, or nobody could close it again.
+        faults = Faults(FaultConfig(), Random(0)) if name == "control" else self.venue.faults  # noqa: S311
         loop = asyncio.get_running_loop()
         return await loop.create_server(
-            lambda: HttpProtocol(handle, self._connections), self.config.host, port, ssl=context
+            lambda: HttpProtocol(handle, self._connections, faults),
+            self.config.host,
+            port,
+            ssl=context,
         )
 
     async def _listen_ws(
@@ -140,16 +148,22 @@ class SimServer:
         return await ws_create_server(accept, self.config.host, port, ssl=context)
 
     def _feed(self, name: str, path: str) -> Feed | None:
-        """Route a socket by port and path; None is answered 404."""
+        """Route a socket by port and path, through the rules for frames; None is answered 404."""
         venue = self.venue
+        found: Feed | None
         if name == "clob_ws":
-            feeds: dict[str, Feed] = {"/ws/market": venue.market_feed, "/ws/user": venue.user_feed}
-            return feeds.get(path)
-        if name == "rtds_ws":
-            return venue.rtds
-        if name == "polybolt_ws":
-            return venue.polybolt if path.startswith("/ws") else None
-        return venue.binance.feed(path)
+            feed = {"/ws/market": "market", "/ws/user": "user"}.get(path, "")
+            feeds: dict[str, Feed] = {"market": venue.market_feed, "user": venue.user_feed}
+            found = feeds.get(feed)
+        elif name == "rtds_ws":
+            feed, found = "rtds", venue.rtds
+        elif name == "polybolt_ws":
+            feed, found = "polybolt", venue.polybolt if path.startswith("/ws") else None
+        else:
+            feed, found = "binance", venue.binance.feed(path)
+        if found is None:
+            return None
+        return FaultyFeed(feed, found, venue.faults, venue.timers, lambda: venue.now_ns)
 
     # ----------------------------------------------------------------------------- timers
     def _on_timer(self) -> None:

@@ -16,6 +16,7 @@ from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
 from lowlat.sim.crypto_markets import CryptoMarkets
 from lowlat.sim.data_api import DataApi
+from lowlat.sim.door import Door
 from lowlat.sim.edge_kinds import Ground
 from lowlat.sim.edges import EdgePlanter
 from lowlat.sim.entry import Entry
@@ -62,8 +63,9 @@ class Venue:
         self.timers = Timers()
         self.now_ns = now_ns
         self.faults = Faults(config.faults, _rng(config, "faults"))
+        self._door = Door(self.faults, self.timers)
         self.exchange = Exchange(config, self.timers, _rng(config, "exchange"), self.faults)
-        self.credentials = Credentials(config, self.exchange.accounts)
+        self.credentials = Credentials(config, self.exchange.accounts, self.faults)
         volumes = Volumes(self.exchange)
         entry = Entry(self.exchange, self.credentials, self.timers, self.faults, volumes)
         cancels = Cancels(self.exchange, self.credentials, self.faults, volumes)
@@ -146,15 +148,15 @@ class Venue:
 
     def clob_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the order-book service at the current time."""
-        self.clob.handle(request, self.now_ns, respond)
+        self._door.enter("clob", request, self.now_ns, self.clob.handle, respond)
 
     def gamma_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the metadata service."""
-        respond(self.gamma.answer(request))
+        self._door.enter("gamma", request, self.now_ns, self.gamma.handle, respond)
 
     def data_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the indexer."""
-        self.data.handle(request, self.now_ns, respond)
+        self._door.enter("data", request, self.now_ns, self.data.handle, respond)
 
     def relayer_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the relayer; the chain's node is its path ``/rpc``."""
@@ -165,7 +167,7 @@ class Venue:
 
     def binance_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the spot exchange."""
-        respond(self.binance.answer(request, self.now_ns))
+        self._door.enter("binance", request, self.now_ns, self.binance.handle, respond)
 
     def plant_edge(self, kind: str = "neg_risk", *, vanish: bool = False) -> dict[str, Any] | None:
         """Plant an edge now; None when no market for it is free."""

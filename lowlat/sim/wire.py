@@ -41,6 +41,10 @@ class Response(NamedTuple):
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    cut: bool = False
+    """Half of it leaves, then the connection is reset."""
+    bytes_per_s: int = 0
+    """How fast it leaves; 0: at once."""
 
 
 Respond = Callable[[Response], None]

@@ -1,26 +1,14 @@
 """WebSocket ends on picows: frames to a pure feed and back. Run by ``server``."""
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from lowlat.sim.door import Feed
 from lowlat.sim.feed_session import Session
 
-__all__ = ["Feed", "FeedListener"]
-
-
-class Feed(Protocol):
-    """What a pure feed offers its sockets."""
-
-    def connect(self, session: Session) -> None:
-        """Take a new socket."""
-
-    def disconnect(self, session: Session) -> None:
-        """Forget a socket."""
-
-    def on_text(self, session: Session, text: bytes, now_ns: int) -> None:
-        """Handle one text frame from the client."""
+__all__ = ["FeedListener"]
 
 
 class FeedListener(WSListener):
