@@ -167,7 +167,9 @@ class Rig:
         for name in ("order_id", "trade_id", "module", "trade_text"):
             fields[name] = b""
         fields |= {"id": 7 << 56 | self._report, "kind": int(kind), "order_state": int(state)}
-        if intent is not None:
+        if isinstance(intent, int):
+            fields["intent"] = intent
+        elif intent is not None:
             fields |= {
                 "intent": intent.id,
                 "group": intent.group,

@@ -1367,7 +1367,7 @@ STREAMS: Final = {
         Stream("inject", (SIGNAL,), 16, Writer.INJECT),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
         Stream("turns", (TURN,), 512, Writer.SIGNALS),
-        Stream("intents", (INTENT,), 256, Writer.RISK, ("executor",)),
+        Stream("intents", (INTENT, RESET), 256, Writer.RISK, ("executor",)),
         Stream("decisions", (DECISION, TURN), 65536, Writer.RISK, ("ledger",)),
         Stream("reports", (REPORT,), 8192, Writer.EXECUTOR, ("risk", "ledger")),
     )

@@ -112,7 +112,8 @@ class Account:
             lost=self._believe_tables,
         )
         self.reconciled = False
-        self.epoch_seen = False
+        self.epoch_seen = 0
+        """The epoch of intents that the executor last spoke of, as the id of its record 0."""
 
     # ------------------------------------------------------------------------------- start
     def restore(self, now_ns: int) -> None:
@@ -207,7 +208,7 @@ class Account:
             if own is not None:
                 self._hear(own, order_state, reserved_e6, filled_e6)
         elif kind == ReportKind.EPOCH_SEEN:
-            self.epoch_seen = True
+            self.epoch_seen = intent
             self.look_for_lost(now_ns)
         if group and group_state in _GROUP_ENDED:
             self._own.close_group(group)

@@ -15,13 +15,17 @@ from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import (
     DECISION,
     INTENT,
+    RESET,
     SIGNAL,
     STREAMS,
     IntentFlag,
     MarketRow,
     OrderType,
     RecordType,
+    Reset,
     Rule,
+    Writer,
+    record_id,
 )
 from lowlat.core.ports import (
     EMPTY,
@@ -141,6 +145,7 @@ class RiskEngine:
         self._intents_sent = ports.cell("risk.intents")
         self._second_ns = 0
         self._restarted = False
+        self._epoch_id = record_id(Writer.RISK, ports.intents.epoch, 0)
         self._started_ns = 0
         self.plain = PlainPath(
             ports,
@@ -179,12 +184,24 @@ class RiskEngine:
             self._take_market(row)
         # Intents of an older life may still be on their way: hear of them before adding to them.
         self._restarted = self._ports.intents.epoch > 1
+        if self._restarted:
+            self._ask_for_epoch(now_ns)
         self.account.restore(now_ns)
         self._resting.restore(self._ports.orders)
         while self.account.reports.take(now_ns):
             pass
         self._drop_left_overs()
         self._watch(now_ns, whole=True)
+
+    def _ask_for_epoch(self, now_ns: int) -> None:
+        """Say that a new life begins: the executor answers once it took all that came before.
+
+        With a full stream or a dead executor there is no answer: old intents expire then.
+        """
+        intents = self._ports.intents
+        name = record_id(Writer.RISK, intents.epoch, intents.cursor)
+        RESET.pack(intents.buffer, Reset(name, now_ns, intents.epoch - 1, 0))
+        intents.publish(RESET.kind)
 
     def close(self) -> None:
         """Publish the exposure as it stands."""
@@ -484,7 +501,7 @@ class RiskEngine:
 
     def _open_gate(self, now_ns: int) -> None:
         """Open the gate once the account is known and old intents can no longer be sent."""
-        heard = self.account.epoch_seen
+        heard = self.account.epoch_seen == self._epoch_id
         over = now_ns - self._started_ns > self._limits.intent_life_ns_max
         if not self._restarted or heard or over:
             self.state.waiting = False

@@ -170,6 +170,18 @@ def test_new_epoch_of_risk_is_acknowledged(desk):
     assert seen.intent == lo.record_id(lo.Writer.RISK, 5, 0)
 
 
+def test_a_new_life_of_risk_is_answered_before_it_wishes_anything(desk):
+    before = len(desk.shared.reports.records)
+    desk.shared.intents.epoch = 6
+    reset = lo.Reset(lo.record_id(lo.Writer.RISK, 6, 1), desk.clock.now_ns, 5, 0)
+    lo.RESET.pack(desk.shared.intents.buffer, reset)
+    desk.shared.intents.publish(lo.RESET.kind)
+    desk.run(1)
+    (seen,) = [each for each in desk.reports(before) if each.kind == lo.ReportKind.EPOCH_SEEN]
+    assert seen.intent == lo.record_id(lo.Writer.RISK, 6, 0)
+    assert desk.posts() == []
+
+
 def test_intents_wait_for_the_venue(make_desk):
     desk = make_desk(start=False)
     desk.wish(desk.intent())

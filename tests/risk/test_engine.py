@@ -5,6 +5,7 @@ from engine_fakes import MS, S
 from risk_rig import Rig
 
 from lowlat.core.layout import (
+    RESET,
     BookFlag,
     Exchange,
     GroupState,
@@ -15,6 +16,8 @@ from lowlat.core.layout import (
     ReportKind,
     Rule,
     SettleRule,
+    Writer,
+    record_id,
 )
 from lowlat.core.units import E6
 from lowlat.risk.limits import LimitsParams
@@ -646,7 +649,13 @@ def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     assert state.exposure.total_e6 == 25 * E6
     assert [own.intent for own in state.own] == [55]
     assert rule(rig.decide(0, 10, 4000)) == Rule.NOT_RECONCILED
-    rig.report(ReportKind.EPOCH_SEEN)
+    # The executor is asked, and what it said to an earlier life is no answer.
+    epoch = rig.intents.epoch
+    assert [each.previous_epoch for each in rig.intents.decoded(RESET)] == [epoch - 1]
+    rig.report(ReportKind.EPOCH_SEEN, intent=record_id(Writer.RISK, epoch - 1, 0))
+    rig.turn()
+    assert rule(rig.decide(0, 10, 4000)) == Rule.NOT_RECONCILED
+    rig.report(ReportKind.EPOCH_SEEN, intent=record_id(Writer.RISK, epoch, 0))
     rig.turn()
     assert rig.decide(0, 10, 4000).approved
 
