@@ -41,6 +41,7 @@ cdef class BookPath:
     cdef readonly int64_t now_ns
     cdef readonly int64_t offset_ns
     cdef public bint calls_turns
+    cdef public int64_t turns_due_ns
     cdef public bint calls_orders
     cdef public tuple spot_looks
     cdef object _rare

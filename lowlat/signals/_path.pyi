@@ -49,6 +49,8 @@ class _Rare(Protocol):
 class BookPath:
     # Whether modules want on_turn.
     calls_turns: bool
+    # When the first of them is to be called again.
+    turns_due_ns: int
     # Whether modules want on_order.
     calls_orders: bool
     # Who looks at exchange prices.

@@ -176,7 +176,7 @@ cdef class BookPath:
             self._drain()
         elif not done:
             return 0
-        if self.calls_turns:
+        if self.calls_turns and now_ns >= self.turns_due_ns:
             self._rare.on_turns(now_ns)
         self._turn_due = True
         return done

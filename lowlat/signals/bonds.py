@@ -223,6 +223,7 @@ class Bonds(Module):
 
     name: ClassVar[str] = "bonds"
     Params: ClassVar[type[msgspec.Struct]] = BondsParams
+    turn_every_ns: ClassVar[int] = _S_NS
     params: BondsParams
 
     def __init__(self, params: Any) -> None:

@@ -37,6 +37,7 @@ from lowlat.signals.params import EngineParams
 __all__ = ["SignalsEngine", "SignalsPorts"]
 
 _Answer = TypeVar("_Answer")
+NEVER_NS: Final = 2**63 - 1
 _HISTORY: Final = 180
 """Prints kept a series: two snapshots of the price sockets (feeds.md 3.5)."""
 
@@ -75,6 +76,7 @@ class _Seat:
         "on_settle",
         "on_spot",
         "on_turn",
+        "turn_due_ns",
     )
 
     def __init__(self, module: Module) -> None:
@@ -82,6 +84,7 @@ class _Seat:
         self.module = module
         self.name = module.name.encode().ljust(16, b"\0")
         self.mode = Mode.OFF
+        self.turn_due_ns = 0
         self.markets: dict[int, int] = {}
         """Interesting markets and the generation it was told of."""
         self.on_settle = kind.on_settle is not Module.on_settle
@@ -176,6 +179,7 @@ class SignalsEngine:
         self._settle_seats = tuple(seat for seat in self._seats if seat.on_settle)
         self._turn_seats = tuple(seat for seat in self._seats if seat.on_turn)
         self.path.calls_turns = bool(self._turn_seats)
+        self.path.turns_due_ns = 0
         self._order_seats = {seat.name: seat for seat in self._seats if seat.on_order}
         self.path.calls_orders = bool(self._order_seats)
 
@@ -360,9 +364,14 @@ class SignalsEngine:
 
     # ------------------------------------------------------------------------------- calls
     def on_turns(self, now_ns: int) -> None:
-        """Call the modules that want every working turn."""
+        """Call the modules whose time came."""
+        due_ns = NEVER_NS
         for seat in self._turn_seats:
-            self._call(seat, seat.module.on_turn, now_ns)
+            if now_ns >= seat.turn_due_ns:
+                seat.turn_due_ns = now_ns + seat.module.turn_every_ns
+                self._call(seat, seat.module.on_turn, now_ns)
+            due_ns = min(due_ns, seat.turn_due_ns)
+        self.path.turns_due_ns = due_ns
 
     def _call(
         self,

@@ -109,6 +109,9 @@ class Module:
     Params: ClassVar[type[msgspec.Struct]] = NoParams
     """Frozen msgspec struct with units in the keys and a default for each."""
 
+    turn_every_ns: ClassVar[int] = 0
+    """Least time between two calls of on_turn; they cost every trigger of their turn."""
+
     ctx: Context
     params: Any
     """An instance of Params; narrow the annotation in your class."""
@@ -147,7 +150,7 @@ class Module:
         """Take what became of an order of this module; at the start, each that is open."""
 
     def on_turn(self, now_ns: int) -> None:
-        """Do what time alone asks for, once a working turn and at least each second."""
+        """Do what time alone asks for: in working turns and each second, as turn_every_ns says."""
 
 
 class EntryPoint(Protocol):

@@ -39,6 +39,7 @@ class PathReference:
         self.dirty = {}
         self.now_ns = self.offset_ns = self.second_ns = 0
         self.seat = None
+        self.turns_due_ns = 0
         self.calls_turns = self.calls_orders = self.turn_due = False
         self.spot_looks = ()
         self.newest = {}
@@ -84,7 +85,7 @@ class PathReference:
         if not done and not self.dirty:
             return 0
         self.drain()
-        if self.calls_turns:
+        if self.calls_turns and now_ns >= self.turns_due_ns:
             rare.on_turns(now_ns)
         self.turn_due = True
         return done
