@@ -213,6 +213,9 @@ MARKET = MarketRow(
     reward_size_e6=0,
     reward_day_e6=0,
     rebate_rate_e6=0,
+    score_usd=0,
+    priority=0,
+    watch=0,
 )
 
 

@@ -582,8 +582,8 @@ typedef struct {
     int64_t at_ns;
     uint8_t condition_id[32];
     uint16_t reason;
-    uint16_t spare;
-    uint32_t spare_too;
+    uint16_t priority;
+    uint32_t score_usd;
     uint8_t slug[64];
 } ll_listing;
 _Static_assert(offsetof(ll_listing, seq) == 0, "seq");
@@ -593,8 +593,8 @@ _Static_assert(offsetof(ll_listing, slot_flags) == 14, "slot_flags");
 _Static_assert(offsetof(ll_listing, at_ns) == 16, "at_ns");
 _Static_assert(offsetof(ll_listing, condition_id) == 24, "condition_id");
 _Static_assert(offsetof(ll_listing, reason) == 56, "reason");
-_Static_assert(offsetof(ll_listing, spare) == 58, "spare");
-_Static_assert(offsetof(ll_listing, spare_too) == 60, "spare_too");
+_Static_assert(offsetof(ll_listing, priority) == 58, "priority");
+_Static_assert(offsetof(ll_listing, score_usd) == 60, "score_usd");
 _Static_assert(offsetof(ll_listing, slug) == 64, "slug");
 _Static_assert(sizeof(ll_listing) == 128, "ll_listing");
 
@@ -742,7 +742,10 @@ typedef struct {
     int64_t reward_size_e6;
     int64_t reward_day_e6;
     uint32_t rebate_rate_e6;
-    uint8_t tail_reserved[12];
+    uint32_t score_usd;
+    uint16_t priority;
+    uint8_t watch;
+    uint8_t tail_reserved[5];
 } ll_market_row;
 _Static_assert(offsetof(ll_market_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_market_row, epoch) == 8, "epoch");
@@ -795,6 +798,9 @@ _Static_assert(offsetof(ll_market_row, reward_spread_e4) == 476, "reward_spread_
 _Static_assert(offsetof(ll_market_row, reward_size_e6) == 480, "reward_size_e6");
 _Static_assert(offsetof(ll_market_row, reward_day_e6) == 488, "reward_day_e6");
 _Static_assert(offsetof(ll_market_row, rebate_rate_e6) == 496, "rebate_rate_e6");
+_Static_assert(offsetof(ll_market_row, score_usd) == 500, "score_usd");
+_Static_assert(offsetof(ll_market_row, priority) == 504, "priority");
+_Static_assert(offsetof(ll_market_row, watch) == 506, "watch");
 _Static_assert(sizeof(ll_market_row) == 512, "ll_market_row");
 
 #define LL_KIND_SHARD_ROW 22
@@ -1189,5 +1195,43 @@ _Static_assert(offsetof(ll_stake_row, instrument) == 56, "instrument");
 _Static_assert(offsetof(ll_stake_row, generation) == 60, "generation");
 _Static_assert(offsetof(ll_stake_row, owner) == 64, "owner");
 _Static_assert(sizeof(ll_stake_row) == 128, "ll_stake_row");
+
+#define LL_KIND_WANT_ROW 32
+typedef struct {
+    uint64_t seq;
+    uint32_t epoch;
+    uint16_t slot_kind;
+    uint16_t slot_flags;
+    int64_t changed_ns;
+    int64_t ends_within_ns;
+    int64_t liquidity_e6_min;
+    int64_t volume_24h_e6_min;
+    uint16_t priority;
+    uint8_t used;
+    uint8_t neg_risk;
+    uint32_t spare;
+    uint8_t module[16];
+    uint8_t tags[96];
+    uint8_t series[96];
+    uint8_t slug_prefixes[96];
+    uint8_t tail_reserved[24];
+} ll_want_row;
+_Static_assert(offsetof(ll_want_row, seq) == 0, "seq");
+_Static_assert(offsetof(ll_want_row, epoch) == 8, "epoch");
+_Static_assert(offsetof(ll_want_row, slot_kind) == 12, "slot_kind");
+_Static_assert(offsetof(ll_want_row, slot_flags) == 14, "slot_flags");
+_Static_assert(offsetof(ll_want_row, changed_ns) == 16, "changed_ns");
+_Static_assert(offsetof(ll_want_row, ends_within_ns) == 24, "ends_within_ns");
+_Static_assert(offsetof(ll_want_row, liquidity_e6_min) == 32, "liquidity_e6_min");
+_Static_assert(offsetof(ll_want_row, volume_24h_e6_min) == 40, "volume_24h_e6_min");
+_Static_assert(offsetof(ll_want_row, priority) == 48, "priority");
+_Static_assert(offsetof(ll_want_row, used) == 50, "used");
+_Static_assert(offsetof(ll_want_row, neg_risk) == 51, "neg_risk");
+_Static_assert(offsetof(ll_want_row, spare) == 52, "spare");
+_Static_assert(offsetof(ll_want_row, module) == 56, "module");
+_Static_assert(offsetof(ll_want_row, tags) == 72, "tags");
+_Static_assert(offsetof(ll_want_row, series) == 168, "series");
+_Static_assert(offsetof(ll_want_row, slug_prefixes) == 264, "slug_prefixes");
+_Static_assert(sizeof(ll_want_row) == 384, "ll_want_row");
 
 #endif

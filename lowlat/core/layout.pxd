@@ -52,6 +52,7 @@ cdef extern from "layout.h" nogil:
         LL_KIND_INTEREST_ROW
         LL_KIND_SCORE_ROW
         LL_KIND_STAKE_ROW
+        LL_KIND_WANT_ROW
 
     ctypedef struct ll_book_top:
         uint64_t seq
@@ -321,8 +322,8 @@ cdef extern from "layout.h" nogil:
         int64_t at_ns
         uint8_t condition_id[32]
         uint16_t reason
-        uint16_t spare
-        uint32_t spare_too
+        uint16_t priority
+        uint32_t score_usd
         uint8_t slug[64]
 
     ctypedef struct ll_dossier:
@@ -421,6 +422,9 @@ cdef extern from "layout.h" nogil:
         int64_t reward_size_e6
         int64_t reward_day_e6
         uint32_t rebate_rate_e6
+        uint32_t score_usd
+        uint16_t priority
+        uint8_t watch
 
     ctypedef struct ll_shard_row:
         uint64_t seq
@@ -609,3 +613,21 @@ cdef extern from "layout.h" nogil:
         uint32_t instrument
         uint32_t generation
         uint8_t owner[16]
+
+    ctypedef struct ll_want_row:
+        uint64_t seq
+        uint32_t epoch
+        uint16_t slot_kind
+        uint16_t slot_flags
+        int64_t changed_ns
+        int64_t ends_within_ns
+        int64_t liquidity_e6_min
+        int64_t volume_24h_e6_min
+        uint16_t priority
+        uint8_t used
+        uint8_t neg_risk
+        uint32_t spare
+        uint8_t module[16]
+        uint8_t tags[96]
+        uint8_t series[96]
+        uint8_t slug_prefixes[96]

@@ -76,6 +76,7 @@ __all__ = [
     "TABLES",
     "TRADE",
     "TURN",
+    "WANT_ROW",
     "Action",
     "BookFlag",
     "Category",
@@ -103,6 +104,8 @@ __all__ = [
     "Table",
     "Urgency",
     "Venue",
+    "WantRow",
+    "Watch",
     "Wording",
     "Writer",
     "abi_hash",
@@ -354,6 +357,16 @@ class Category(IntEnum):
     CULTURE = 9
 
 
+class Watch(IntEnum):
+    """How the book of a market with a row is kept."""
+
+    SOCKET = 0
+    POLL = 1
+    """By REST, each second."""
+    NONE = 2
+    """Not: it lost its place, but its row is its own until it is resolved."""
+
+
 class ListingReason(IntEnum):
     """Why a market that the venue lists is not followed. The number is published: append only."""
 
@@ -375,6 +388,16 @@ class ListingReason(IntEnum):
     NO_ROW_FREE = 12
     NOT_LISTED = 13
     """No longer in the venue's list."""
+    NO_WANTED_SERIES = 14
+    FEE = 15
+    """More than the config allows, or unknown while it allows not all."""
+    DELAY = 16
+    RULES_TEXT = 17
+    """The rules lack what the config asks for, or say what it excludes."""
+    OUTRANKED = 18
+    """The room is taken by markets that are wanted more."""
+    NO_MODULE = 19
+    """No module wants it, and the config lets nothing else in."""
 
 
 class Rule(IntEnum):
@@ -780,6 +803,12 @@ class MarketRow(NamedTuple):
     """Dollars a day that all who quote share."""
     rebate_rate_e6: U32
     """Share of the taker fee that goes to makers, times 1e6."""
+    score_usd: U32
+    """Dollars resting and traded in a day, rounded: the larger goes first."""
+    priority: U16
+    """Highest of the modules that want it; 0 nobody does."""
+    watch: U8
+    """A Watch: how its book is kept."""
 
 
 class MarketStateChange(NamedTuple):
@@ -803,8 +832,10 @@ class Listing(NamedTuple):
     condition_id: Bytes32
     reason: U16
     """A ListingReason."""
-    spare: U16
-    spare_too: U32
+    priority: U16
+    """Highest of the modules that want it; 0 nobody does."""
+    score_usd: U32
+    """What places are given by among equal priorities: see MARKET_ROW."""
     slug: Annotated[bytes, "64s"]
 
 
@@ -1268,6 +1299,29 @@ class InterestRow(NamedTuple):
     markets: Markets
 
 
+class WantRow(NamedTuple):
+    """Which markets a signal module wants followed. Written by signals only.
+
+    A market is wanted when every filter holds that is set; texts are commas-separated words.
+    """
+
+    changed_ns: I64
+    ends_within_ns: I64
+    """0: whenever it ends."""
+    liquidity_e6_min: I64
+    volume_24h_e6_min: I64
+    priority: U16
+    used: U8
+    """0: nobody's row."""
+    neg_risk: U8
+    """1: only markets of exclusive events."""
+    spare: U32
+    module: Name16
+    tags: Annotated[bytes, "96s"]
+    series: Annotated[bytes, "96s"]
+    slug_prefixes: Annotated[bytes, "96s"]
+
+
 BOOK_TOP = _record(BookTop, "BOOK_TOP", 1, "state", 256)
 MARKET_STATE = _record(MarketStateChange, "MARKET_STATE", 2, "state", 256)
 RESET = _record(Reset, "RESET", 3, "state", 256)
@@ -1293,6 +1347,7 @@ EXPOSURE_ROW = _record(ExposureRow, "EXPOSURE_ROW", 27, "state", 128)
 INTEREST_ROW = _record(InterestRow, "INTEREST_ROW", 29, "state", 512)
 SCORE_ROW = _record(ScoreRow, "SCORE_ROW", 30, "state", 192)
 STAKE_ROW = _record(StakeRow, "STAKE_ROW", 31, "state", 128)
+WANT_ROW = _record(WantRow, "WANT_ROW", 32, "state", 384)
 SPOT_ROW = SPOT_TOP
 
 RECORDS: Final[tuple[RecordType[Any], ...]] = (
@@ -1321,6 +1376,7 @@ RECORDS: Final[tuple[RecordType[Any], ...]] = (
     INTEREST_ROW,
     SCORE_ROW,
     STAKE_ROW,
+    WANT_ROW,
 )
 
 
@@ -1387,6 +1443,7 @@ TABLES: Final = {
         Table("scores", SCORE_ROW, 32, Writer.RISK),
         Table("stakes", STAKE_ROW, 512, Writer.RISK),
         Table("interest", INTEREST_ROW, 1, Writer.SIGNALS),
+        Table("wants", WANT_ROW, 32, Writer.SIGNALS),
     )
 }
 

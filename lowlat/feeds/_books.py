@@ -8,7 +8,7 @@ from typing import Final
 from lowlat.book._book import MarketBook
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.instruments import Instruments
-from lowlat.core.layout import BookFlag, MarketRow, MarketStateReason, MarketStatus
+from lowlat.core.layout import BookFlag, MarketRow, MarketStateReason, MarketStatus, Watch
 from lowlat.core.units import parse_fixed
 from lowlat.feeds._counters import PolymarketCells
 from lowlat.feeds._publish import FeedOutputs
@@ -129,7 +129,7 @@ class Books:
     def follow(self, instruments: Instruments, row: MarketRow, now_ns: int) -> None:
         """Subscribe, keep or drop the market of a row that changed."""
         state = self.markets.get(row.market)
-        wanted = row.status in _SUBSCRIBED
+        wanted = row.status in _SUBSCRIBED and row.watch != Watch.NONE
         if state is not None and (state.book.generation != row.generation or not wanted):
             self.retire(state, state.event_ns, now_ns, now_ns)
             state = None

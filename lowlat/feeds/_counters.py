@@ -84,6 +84,13 @@ class MetadataCells:
         self.pages: Cell = counters("metadata.pages")
         self.sweeps: Cell = counters("metadata.sweeps")
         self.sweep_age_ns: Cell = counters("metadata.sweep_age_ns")
+        """Since the last whole sweep began: nothing that is known of a listing is older."""
+        self.sweep_ns: Cell = counters("metadata.sweep_ns")
+        """How long the last whole sweep took."""
+        self.listed: Cell = counters("metadata.in_the_running")
+        """Single markets and exclusive events that the filters let in."""
+        self.places: Cell = counters("metadata.places_taken")
+        self.evicted: Cell = counters("metadata.evicted")
         self.failed: Cell = counters("metadata.requests_failed")
         self.malformed: Cell = counters("metadata.malformed")
         self.rejected: Cell = counters("metadata.rows_rejected")

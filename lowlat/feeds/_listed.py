@@ -4,6 +4,9 @@ A change is published once, and everything again after each sweep of the venue's
 ring then holds the newest word on every market, if the config refuses no more than it has slots.
 """
 
+from collections import deque
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Final
 
 from lowlat.core.layout import LISTING, Listing, ListingReason
@@ -22,14 +25,25 @@ class ListedNews:
     def __init__(self, listings: StreamWriter | None) -> None:
         self._listings = listings
         self.refused: dict[str, ListingReason] = {}
-        self._slugs: dict[str, str] = {}
+        self._words: dict[str, tuple[bytes, int, int]] = {}
+        """Slug, priority and score of what is refused."""
         self._due: dict[str, None] = {}
+        self._again: deque[str] = deque()
+        self._listed: AbstractSet[str] = frozenset()
 
-    def refuse(self, condition_id: str, slug: str | None, reason: ListingReason) -> None:
+    def refuse(
+        self,
+        condition_id: str,
+        slug: str | None,
+        reason: ListingReason,
+        priority: int = 0,
+        score_usd: int = 0,
+    ) -> None:
         """Note that a market is out."""
-        if self.refused.get(condition_id) is not reason:
+        before = self.refused.get(condition_id)
+        self._words[condition_id] = (ascii_text(slug, 64).rstrip(b"\0"), priority, score_usd)
+        if before is not reason:
             self.refused[condition_id] = reason
-            self._slugs[condition_id] = slug or ""
             self._due[condition_id] = None
 
     def follow(self, condition_id: str) -> None:
@@ -37,27 +51,36 @@ class ListedNews:
         if self.refused.pop(condition_id, None) is not None:
             self._due[condition_id] = None
 
-    def end_sweep(self, listed: frozenset[str]) -> None:
-        """Forget what the venue lists no more; say everything again."""
-        for condition_id in [one for one in self.refused if one not in listed]:
-            del self.refused[condition_id]
-            self._slugs.pop(condition_id, None)
-            self._due.pop(condition_id, None)
-        self._due.update(dict.fromkeys(self.refused))
+    def end_sweep(self, listed: AbstractSet[str]) -> None:
+        """Forget, bit by bit, what the venue lists no more; say everything else again."""
+        self._listed = listed
+        self._again = deque(self.refused)
 
     def turn(self, now_ns: int) -> int:
         """Publish some of what is due; return how many."""
+        self._go_through()
         writer = self._listings
         if writer is None or not self._due:
             return 0
-        some = list(self._due)[:_A_TURN]
+        some = list(islice(self._due, _A_TURN))
         for condition_id in some:
             del self._due[condition_id]
             reason = self.refused.get(condition_id, ListingReason.FOLLOWED)
-            slug = ascii_text(self._slugs.get(condition_id), 64)
+            slug, priority, score_usd = self._words.get(condition_id, (b"", 0, 0))
             raw = bytes.fromhex(condition_id.removeprefix("0x"))
-            LISTING.pack(writer.buffer, Listing(now_ns, raw, reason, 0, 0, slug))
+            LISTING.pack(writer.buffer, Listing(now_ns, raw, reason, priority, score_usd, slug))
             writer.publish(LISTING.kind)
             if reason is ListingReason.FOLLOWED:
-                self._slugs.pop(condition_id, None)
+                self._words.pop(condition_id, None)
         return len(some)
+
+    def _go_through(self) -> None:
+        again = self._again
+        for _ in range(min(len(again), _A_TURN)):
+            condition_id = again.popleft()
+            if condition_id in self._listed:
+                if condition_id in self.refused:
+                    self._due[condition_id] = None
+            elif self.refused.pop(condition_id, None) is not None:
+                self._words.pop(condition_id, None)
+                self._due.pop(condition_id, None)

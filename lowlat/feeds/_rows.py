@@ -40,7 +40,8 @@ class MarketRows:
         self.instruments = instruments
         self._table = table
         self._stream = stream
-        self._held = held
+        self.held = held
+        """Whether orders or shares of a market are still ours."""
         self._rows: dict[int, MarketRow] = {}
         self._generations: dict[int, int] = {}
         self._next = 0
@@ -98,7 +99,7 @@ class MarketRows:
             if now_ns - since_ns < RECYCLE_NS:
                 return None
             self._retired.popleft()
-            if self._held(market):
+            if self.held(market):
                 self._retired.append((since_ns, market))
                 continue
             self._count_tradeable(market, -1)

@@ -28,11 +28,15 @@ __all__ = [
     "EMPTY_ROW",
     "ascii_text",
     "dossier_of",
+    "facts_refusal",
     "market_row",
     "refusal",
     "start_key",
 ]
 
+FEE_ANY_E6: Final = 1_000_000
+DELAY_ANY_MS: Final = 60_000
+"""Bounds that let anything in, also what is unknown."""
 _RULES_KNOWN: Final = frozenset(
     {
         SettleRule.NOT_CRYPTO,
@@ -51,25 +55,67 @@ EMPTY_ROW: Final = MARKET_ROW.unpack(bytearray(MARKET_ROW.size_bytes))._replace(
 )
 
 
-def refusal(params: UniverseParams, info: MarketInfo, wall_ns: int) -> ListingReason:
-    """Return why a market is out; FOLLOWED (which is 0) when it is in."""
+def refusal(
+    params: UniverseParams, info: MarketInfo, wall_ns: int, *, followed: bool = False
+) -> ListingReason:
+    """Return why a market is out; FOLLOWED (which is 0) when it is in.
+
+    One that is ``followed`` may fall to half of what is asked of others.
+    """
     slug = info.slug or ""
+    share = 2 if followed else 1
     closed = info.closed or info.archived or info.active is False or info.order_book is False
     reasons = (
         (closed, ListingReason.NOT_OPEN),
         (params.tags and not set(params.tags) & set(info.tags or ()), ListingReason.NO_WANTED_TAG),
         (
+            params.series and not set(params.series) & set(info.series or ()),
+            ListingReason.NO_WANTED_SERIES,
+        ),
+        (
             params.slug_prefixes and not slug.startswith(params.slug_prefixes),
             ListingReason.NO_WANTED_SLUG,
         ),
         (slug.startswith(params.slug_prefixes_excluded), ListingReason.SLUG_EXCLUDED),
-        ((info.liquidity_e6 or 0) < params.liquidity_e6_min, ListingReason.LIQUIDITY),
-        ((info.volume_24h_e6 or 0) < params.volume_24h_e6_min, ListingReason.VOLUME),
+        (share * (info.liquidity_e6 or 0) < params.liquidity_e6_min, ListingReason.LIQUIDITY),
+        (share * (info.volume_24h_e6 or 0) < params.volume_24h_e6_min, ListingReason.VOLUME),
+        (_is_dear(params, info), ListingReason.FEE),
+        ((info.seconds_delay or 0) * 1_000 > params.delay_ms_max, ListingReason.DELAY),
+        (not _rules_fit(params, info), ListingReason.RULES_TEXT),
     )
     for applies, reason in reasons:
         if applies:
             return reason
     return _end_refusal(params, info.end_ns, wall_ns)
+
+
+def facts_refusal(params: UniverseParams, facts: MarketFacts) -> ListingReason:
+    """Return why a market is out by what only the order-book service says."""
+    fee_unknown = not facts.known & Known.FEE
+    if params.fee_rate_e6_max < FEE_ANY_E6 and (
+        fee_unknown or facts.fee_rate_e6 > params.fee_rate_e6_max
+    ):
+        return ListingReason.FEE
+    delay_unknown = not facts.known & Known.DELAY
+    if params.delay_ms_max < DELAY_ANY_MS and (
+        delay_unknown or facts.taker_delay_ms > params.delay_ms_max
+    ):
+        return ListingReason.DELAY
+    return ListingReason.FOLLOWED
+
+
+def _is_dear(params: UniverseParams, info: MarketInfo) -> bool:
+    """Whether the listing shows a fee over the bound; one that it does not show is asked for."""
+    return info.fee is not None and info.fee.rate_e6 > params.fee_rate_e6_max
+
+
+def _rules_fit(params: UniverseParams, info: MarketInfo) -> bool:
+    if not params.rules_words and not params.rules_words_excluded:
+        return True
+    text = " ".join((info.rules_text or "").lower().split())
+    return (
+        not params.rules_words or any(word.lower() in text for word in params.rules_words)
+    ) and not any(word.lower() in text for word in params.rules_words_excluded)
 
 
 def _end_refusal(params: UniverseParams, end_ns: int | None, wall_ns: int) -> ListingReason:

@@ -13,12 +13,14 @@ Source: polymarket.md 1.2, 11.1; feeds.md 3.
 
 import heapq
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
 
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.instruments import Instruments
+from lowlat.core.interest import PRIORITY_MAX
 from lowlat.core.layout import (
     MARKET_STATE,
     SETTLE,
@@ -27,18 +29,21 @@ from lowlat.core.layout import (
     MarketRow,
     MarketStateReason,
     MarketStatus,
+    Watch,
 )
-from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader, StreamWriter
+from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader, StreamWriter, TableReader
+from lowlat.feeds._admission import Admission, score_of
 from lowlat.feeds._counters import FaultNotes, MetadataCells
 from lowlat.feeds._dossiers import DossierNews
 from lowlat.feeds._listed import ListedNews
 from lowlat.feeds._listings import Listings
 from lowlat.feeds._rows import MarketRows
 from lowlat.feeds._start_prices import Key, StartPrices
-from lowlat.feeds._universe import dossier_of, market_row, refusal, start_key
+from lowlat.feeds._universe import dossier_of, facts_refusal, market_row, start_key
 from lowlat.feeds.params import MetadataParams, UniverseParams
 from lowlat.feeds.ports import Counters, Fetch, Note
 from lowlat.venues.polymarket.clob_markets import (
+    MarketFacts,
     clob_market_path,
     decode_clob_market,
     market_facts,
@@ -51,6 +56,8 @@ __all__ = ["MarketRows", "MetadataEngine"]
 
 HTTP_OK: Final = 200
 HTTP_NOT_FOUND: Final = 404
+OURS_NS: Final = 5_000_000_000
+"""How often markets of ours that lost their place are looked for."""
 _DONE: Final = frozenset({MarketStatus.CLOSED, MarketStatus.RESOLVED})
 
 
@@ -105,6 +112,8 @@ class MetadataEngine:
         market: StreamReader | None = None,
         listings: StreamWriter | None = None,
         dossiers: StreamWriter | None = None,
+        wants: TableReader | None = None,
+        ours: Callable[[], AbstractSet[int]] = frozenset,
     ) -> None:
         self._params = params
         self._universe = universe
@@ -132,6 +141,11 @@ class MetadataEngine:
         self.news = ListedNews(listings)
         """Why listed markets are out."""
         self._dossiers = DossierNews(dossiers, self._cells.malformed)
+        self._admission = Admission(universe, wants, self.news, self._cells, self._is_held)
+        self._ours = ours
+        self._ours_due_ns = 0
+        self._barred: dict[str, ListingReason] = {}
+        """Refused for what the CLOB says; asked again after the next sweep."""
 
     @property
     def ready(self) -> bool:
@@ -146,20 +160,22 @@ class MetadataEngine:
     # ------------------------------------------------------------------ engine
     def start(self) -> None:
         """Take over the table as the last life left it; everything in it is asked for again."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         for row in self._rows.start(now_ns):
             condition_id = "0x" + row.condition_id.hex()
             followed = _Followed(condition_id, None, now_ns)
             followed.market = row.market
             followed.winner_due = row.status in _DONE
             self._followed[condition_id] = followed
+            if row.watch != Watch.NONE:
+                self._admission.claim(condition_id, wall_ns)
             self._schedule(followed, now_ns)
             self._await_start(followed, row)
 
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
         work = self._read_settle() + self._read_market(now_ns) + self.news.turn(now_ns)
-        work += self._dossiers.turn(now_ns)
+        work += self._dossiers.turn(now_ns) + self._review(now_ns)
         return work + self._listings.turn(now_ns) + self._ask_due(now_ns)
 
     def close(self) -> None:
@@ -170,29 +186,100 @@ class MetadataEngine:
         condition_id = info.condition_id
         followed = self._followed.get(condition_id)
         if followed is not None:
-            changed = followed.info is None or _lasting(followed.info) != _lasting(info)
-            followed.info = info
-            if changed and not followed.winner_due and followed.market >= 0:
-                self._hasten(followed, now_ns)
+            self._take_news(followed, info, now_ns)
+        if condition_id in self._barred:
             return
-        reason = refusal(self._universe, info, self._clock.wall_ns())
-        if not reason and len(self._followed) >= self._universe.markets_max:
-            reason = ListingReason.NO_ROOM
+        reason = self._admission.offer(info, self._clock.wall_ns())
         if reason:
             self.news.refuse(condition_id, info.slug, reason)
-            return
-        self.news.follow(condition_id)
-        followed = _Followed(condition_id, info, now_ns)
-        self._followed[condition_id] = followed
-        self._schedule(followed, now_ns)
+            if followed is not None:
+                self._rewatch(followed, now_ns)
+
+    def _take_news(self, followed: _Followed, info: MarketInfo, now_ns: int) -> None:
+        changed = followed.info is None or _lasting(followed.info) != _lasting(info)
+        is_first = followed.info is None and followed.market < 0
+        followed.info = info
+        if is_first:
+            self._schedule(followed, now_ns)
+        elif changed and not followed.winner_due and followed.market >= 0:
+            self._hasten(followed, now_ns)
 
     def _end_sweep(self, now_ns: int) -> None:
         """Finish a sweep: what it did not list any more has probably closed."""
-        listed = self._listings.listed or frozenset()
-        for followed in self._followed.values():
-            if followed.condition_id not in listed:
+        listed = self._listings.listed or set()
+        for followed in list(self._followed.values()):
+            if followed.condition_id in listed:
+                continue
+            if followed.market < 0 and followed.info is None:
+                self._forget(followed)
+            else:
                 self._hasten(followed, now_ns)
+        self._barred.clear()
+        self._admission.end_sweep(listed)
         self.news.end_sweep(listed)
+
+    # ------------------------------------------------------------------ places
+    def _review(self, now_ns: int) -> int:
+        """Give and take places; everything about it is incremental."""
+        admission = self._admission
+        if admission.is_idle(now_ns):
+            return 0
+        if now_ns >= self._ours_due_ns:
+            self._ours_due_ns = now_ns + OURS_NS
+            self._claim_ours()
+        admitted, changed = admission.review(now_ns, self._clock.wall_ns())
+        for condition_id, info in admitted.items():
+            self._admit(condition_id, info, now_ns)
+        for condition_id in changed:
+            followed = self._followed.get(condition_id)
+            if followed is not None:
+                self._rewatch(followed, now_ns)
+        if admission.reweigh:
+            admission.reweigh = False
+            self._listings.hasten_sweep()
+        return len(admitted) + len(changed)
+
+    def _claim_ours(self) -> None:
+        """See that what is held or ordered is on a socket."""
+        wall_ns = self._clock.wall_ns()
+        for market in self._ours():
+            row = self._rows.get(market)
+            if row is not None and row.watch != Watch.SOCKET and row.status not in _DONE:
+                self._admission.claim("0x" + row.condition_id.hex(), wall_ns)
+
+    def _admit(self, condition_id: str, info: MarketInfo | None, now_ns: int) -> None:
+        self.news.follow(condition_id)
+        followed = self._followed.get(condition_id)
+        if followed is not None:
+            self._rewatch(followed, now_ns)
+            return
+        self._followed[condition_id] = followed = _Followed(condition_id, info, now_ns)
+        if info is None:
+            self._listings.want(condition_id)
+        else:
+            self._schedule(followed, now_ns)
+
+    def _rewatch(self, followed: _Followed, now_ns: int) -> None:
+        """Write how a market is followed from now on; one without a row may be forgotten."""
+        condition_id = followed.condition_id
+        row = self._rows.get(followed.market)
+        if row is not None:
+            self._rows.write(self._placed(row, followed), MarketStateReason.METADATA, now_ns)
+        elif not self._admission.has_place(condition_id) and not followed.asked:
+            del self._followed[condition_id]
+
+    def _placed(self, row: MarketRow, followed: _Followed) -> MarketRow:
+        """Return the row with its place in the universe."""
+        info, condition_id = followed.info, followed.condition_id
+        return row._replace(
+            watch=int(self._admission.watch(condition_id)),
+            priority=min(self._admission.priority(condition_id), PRIORITY_MAX),
+            score_usd=row.score_usd if info is None else score_of(info),
+        )
+
+    def _is_held(self, condition_id: str) -> bool:
+        followed = self._followed.get(condition_id)
+        return followed is not None and followed.market >= 0 and self._rows.held(followed.market)
 
     def _refuse(self, followed: _Followed, reason: ListingReason) -> None:
         slug = followed.info.slug if followed.info is not None else None
@@ -256,7 +343,7 @@ class MetadataEngine:
             self._cells.not_yet.add(1)
             self._refuse(followed, ListingReason.NOT_ON_CLOB)
             if followed.condition_id not in self._listings.seen:
-                del self._followed[followed.condition_id]
+                self._forget(followed)
             return
         if status != HTTP_OK:
             self._cells.failed.add(1)
@@ -279,6 +366,8 @@ class MetadataEngine:
             self._notes.add("sources differ", f"{followed.condition_id} {conflict}", now_ns)
         before = self._rows.get(followed.market)
         if before is None:
+            if not self._may_enter(followed, facts):
+                return
             market = self._rows.allocate(now_ns)
             if market is None:
                 self._cells.full.add(1)
@@ -289,6 +378,7 @@ class MetadataEngine:
         generation = self._rows.generation(followed.market)
         reading = read_rule(info) if info is not None else None
         row = market_row(before, followed.market, generation, facts, info, reading)
+        row = self._placed(row, followed)
         self._plan(followed, row, now_ns)
         self._rows.write(row, MarketStateReason.METADATA, now_ns)
         if info is not None:
@@ -296,6 +386,22 @@ class MetadataEngine:
         self._await_start(followed, row)
         self._cells.markets.set(self._rows.count)
         self._cells.tradeable.set(self._rows.tradeable)
+
+    def _may_enter(self, followed: _Followed, facts: MarketFacts) -> bool:
+        """Whether a market may have a row, now that its trading facts are known."""
+        reason = facts_refusal(self._universe, facts)
+        if reason:
+            self._barred[followed.condition_id] = reason
+            self._refuse(followed, reason)
+        if reason or not self._admission.has_place(followed.condition_id):
+            self._forget(followed)
+            return False
+        return True
+
+    def _forget(self, followed: _Followed) -> None:
+        """Stop following a market: it has no row, or needs its own no more."""
+        self._admission.withdraw(followed.condition_id, self._clock.wall_ns())
+        del self._followed[followed.condition_id]
 
     def _plan(self, followed: _Followed, row: MarketRow, now_ns: int) -> None:
         """Choose the next question: what it is like, or, once it may be over, who won."""
@@ -339,7 +445,7 @@ class MetadataEngine:
         self._cells.resolved.add(1)
         if followed.key is not None:
             self._starts.forget(followed.key, followed.market)
-        del self._followed[followed.condition_id]
+        self._forget(followed)
 
     # ------------------------------------------------------------------ start prices
     def _await_start(self, followed: _Followed, row: MarketRow) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from lowlat.core.instruments import MARKETS_MAX
 from lowlat.core.layout import Coin, SettleSeries
 from lowlat.venues.binance.units import TimeUnit
 from lowlat.venues.polymarket.bounds import SHARD_ASSETS_MAX
@@ -29,28 +30,58 @@ CANDLES: Final = 2
 
 
 class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Filters; an empty tuple lets everything through. Amounts are dollars in 1e-6."""
+    """Which markets are followed. An empty tuple lets everything through; dollars in 1e-6.
+
+    What the filters let in competes for places: by the highest priority of the modules that want
+    it, then by dollars resting and traded in a day. Source: design 7.
+    """
 
     tags: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
     slug_prefixes: tuple[str, ...] = ()
     slug_prefixes_excluded: tuple[str, ...] = ()
+    rules_words: tuple[str, ...] = ()
+    """One of these must be in the rules text."""
+    rules_words_excluded: tuple[str, ...] = ()
     liquidity_e6_min: int = 0
+    """A market that is followed already may fall to half of it."""
     volume_24h_e6_min: int = 0
     end_ns_min: int = 0
     """Least time to the end of the market."""
     end_ns_max: int = 0
     """Most time to the end; 0 is no bound."""
+    fee_rate_e6_max: int = 1_000_000
+    """1 000 000 lets any fee in, also an unknown one."""
+    delay_ms_max: int = 60_000
+    """60 000 lets any taker delay in, also an unknown one. Source: polymarket.md 12.2."""
+    wanted_only: bool = False
+    """Leave out what no module wants."""
     markets_max: int = 2_000
+    socket_tokens_max: int = 4_000
+    """Tokens on sockets; what is followed beyond them is read by REST each second."""
+    stay_ns: int = 60_000_000_000
+    """So long a market keeps its place at least."""
+    gain_ppm: int = 500_000
+    """By so much more an outsider of the same priority must score to take a place."""
+    review_ns: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.markets_max <= MARKETS_MAX:
+            raise ValueError(f"markets_max was {self.markets_max}, expected 1 to {MARKETS_MAX}")
+        if self.socket_tokens_max < 2:
+            raise ValueError(f"socket_tokens_max was {self.socket_tokens_max}, expected 2 or more")
 
 
 class MetadataParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rhythm of the engine. Source: polymarket.md 12.4 (Gamma /events 500 per 10 s)."""
 
-    newest_ns: int = 2_000_000_000
-    newest_count: int = 100
+    newest_ns: int = 1_000_000_000
+    """A listing is known within two of these."""
+    newest_count: int = 20
+    """Events of the newest page; one that is all news is followed by the next at once."""
     newest_order: str = "id"
     """Ids grow with each event."""
-    page_events: int = 100
+    page_events: int = 25
     """Events a page; decoding one blocks the process for some 10 us an event and market."""
     page_ns: int = 200_000_000
     """Least time between two pages of the sweep."""

@@ -20,6 +20,7 @@ import msgspec
 from lowlat.book._sets import SetWalk, walk_sets
 from lowlat.book._view import BookView
 from lowlat.core.errors import ConfigError
+from lowlat.core.interest import Interest
 from lowlat.core.layout import (
     Action,
     BookFlag,
@@ -60,6 +61,8 @@ class ArbitrageParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cooldown_ms: int = 250
     """Per event and outcome, after a signal."""
     latency_budget_us: int = 20_000
+    priority: int = 50
+    """For places in the universe, 1 to 1000."""
     single_markets: bool = True
     """Also watch YES + NO of each market."""
 
@@ -87,6 +90,10 @@ class Arbitrage(Module):
         self._costs: dict[tuple[int, int], array[int]] = {}
 
     # ------------------------------------------------------------------------------- callbacks
+    def wants(self) -> Sequence[Interest]:
+        """Want exclusive events, whole: a set with an outcome missing is none."""
+        return (Interest(self.params.priority, neg_risk=True),)
+
     def interest(self, row: MarketRow) -> bool:
         """Want markets that trade; single ones only to see crossed books."""
         return (

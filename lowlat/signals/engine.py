@@ -15,6 +15,7 @@ import msgspec
 from lowlat.book._view import BookView
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.freshness import Shards
+from lowlat.core.interest import Interest
 from lowlat.core.layout import SETTLE, SPOT_TOP, MarketRow, Settle, SpotTop
 from lowlat.core.ports import (
     EMPTY,
@@ -208,6 +209,14 @@ class SignalsEngine:
         if joins:
             self._own.skip()
         self._read_orders()
+
+    def wants(self) -> list[tuple[str, Interest]]:
+        """Return what the modules at work want followed, each wish with its module's name."""
+        found: list[tuple[str, Interest]] = []
+        for seat in list(self._seats):
+            wishes = self._call(seat, seat.module.wants) or ()
+            found += [(seat.module.name, wish) for wish in wishes]
+        return found
 
     def interesting(self) -> list[MarketRow]:
         """Return the rows of the markets that a module looks at."""

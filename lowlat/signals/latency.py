@@ -14,11 +14,13 @@ The arithmetic is ``_latency.Quote``, one a market, and ``_coin.CoinModel``, one
 prices come through ``_latency.Mids``.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
 from lowlat.core.errors import ConfigError
+from lowlat.core.interest import Interest
 from lowlat.core.layout import (
     Coin,
     Known,
@@ -34,6 +36,7 @@ from lowlat.signals._latency import CoinQuotes, Mids, Quote, Terms
 from lowlat.signals.coins import CoinParams
 from lowlat.signals.module import Module
 from lowlat.venues.polymarket.amounts import TICKS
+from lowlat.venues.polymarket.windows import COIN_NAMES, COIN_TICKERS
 
 __all__ = ["FairValue", "Latency", "LatencyParams"]
 
@@ -70,6 +73,10 @@ class LatencyParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cooldown_ms: int = 250
     """Per token, after a signal."""
     latency_budget_us: int = 20_000
+    priority: int = 100
+    """For places in the universe, 1 to 1000."""
+    horizon_s: int = 5_400
+    """Markets that end later need no place yet."""
     coin: CoinParams = CoinParams()
 
     def validate(self) -> None:
@@ -108,6 +115,23 @@ class Latency(Module):
         self._quotes: dict[int, Quote] = {}
 
     # ------------------------------------------------------------------------------- callbacks
+    def wants(self) -> Sequence[Interest]:
+        """Want the windows and strikes of its coins while they can move. Source: feeds.md 3.1."""
+        tickers, names = COIN_TICKERS.values(), COIN_NAMES.values()
+        windows = (
+            *(f"{ticker}-updown" for ticker in tickers),
+            *(f"{name}-up-or-down" for name in names),
+        )
+        strikes = tuple(f"{name}-above" for name in names)
+        return tuple(
+            Interest(
+                self.params.priority,
+                slug_prefixes=prefixes,
+                ends_within_ns=self.params.horizon_s * 1_000_000_000,
+            )
+            for prefixes in (windows, strikes)
+        )
+
     def interest(self, row: MarketRow) -> bool:
         """Want crypto markets that trade and whose rule is known."""
         return (

@@ -27,6 +27,7 @@ import msgspec
 from lowlat.book._view import BookView
 from lowlat.core.errors import ConfigError
 from lowlat.core.instruments import Instruments
+from lowlat.core.interest import Interest
 from lowlat.core.layout import MarketRow, Settle, SpotTop
 from lowlat.core.signal import Signal
 from lowlat.signals._look import Look, SpotLook
@@ -118,6 +119,14 @@ class Module:
 
     def __init__(self, params: Any) -> None:
         self.params = params
+
+    def wants(self) -> Sequence[Interest]:
+        """Return which of all listed markets shall be followed; asked once, when it starts.
+
+        There are more markets than places: these get one before what nobody wants. None wanted
+        means that it takes what is followed anyway.
+        """
+        return ()
 
     def interest(self, row: MarketRow) -> bool:
         """Whether this market's books shall be sent; asked again when the row changes."""

@@ -7,9 +7,12 @@ process may read, so it works the same beside the executor and away from it.
 from typing import Final
 
 from lowlat.core.layout import ORDER_ROW, POSITION_ROW, OrderRow, OrderState
-from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader
+from lowlat.core.ports import READ_BUSY, TableReader
 
 __all__ = ["Held"]
+
+_ANY: Final = -1
+"""Token of an order row that cannot be read now: it may be of any market."""
 
 _UNDER_WAY: Final = frozenset(
     {OrderState.SENDING, OrderState.LIVE, OrderState.DELAYED, OrderState.UNKNOWN}
@@ -17,35 +20,71 @@ _UNDER_WAY: Final = frozenset(
 
 
 class Held:
-    """Shares and orders by market. A look at all orders costs about a millisecond: rarely asked."""
+    """Shares and orders by market, as of the last look; only rows that changed are read again."""
 
     def __init__(self, positions: TableReader, orders: TableReader) -> None:
         self._positions = positions
         self._orders = orders
+        self._shares_versions = [0] * positions.rows
+        self._orders_versions = [0] * orders.rows
+        self._shares: set[int] = set()
+        """Tokens of which shares are ours, or may be."""
+        self._awaited: dict[int, int] = {}
+        """Token by row of each order that is not finished, or may not be."""
 
     def holds(self, market: int) -> bool:
         """Whether shares or an unfinished order of this market are ours, or may be."""
         tokens = (2 * market, 2 * market + 1)
-        return any(self._has_shares(token) for token in tokens) or any(
-            self._awaits(row, tokens) for row in range(self._orders.rows)
+        for token in tokens:
+            if token < self._positions.rows:
+                self._look_at_shares(token)
+        self._look_at_orders()
+        return not self._shares.isdisjoint(tokens) or any(
+            awaited in (*tokens, _ANY) for awaited in self._awaited.values()
         )
 
-    def _has_shares(self, token: int) -> bool:
+    def markets(self) -> set[int]:
+        """Return every market of which something is ours. Costs a millisecond: rarely asked."""
+        for token in range(self._positions.rows):
+            self._look_at_shares(token)
+        self._look_at_orders()
+        tokens = self._shares.union(one for one in self._awaited.values() if one != _ANY)
+        return {token // 2 for token in tokens}
+
+    def _look_at_shares(self, token: int) -> None:
+        if self._positions.version(token) == self._shares_versions[token]:
+            return
         version = self._positions.read(token)
-        if version == READ_NEVER:
-            return False
         # A row that cannot be read now may hold something.
-        return version == READ_BUSY or bool(POSITION_ROW.unpack(self._positions.buffer).size_e6)
+        held = version == READ_BUSY
+        if version > 0:
+            self._shares_versions[token] = version
+            held = bool(POSITION_ROW.unpack(self._positions.buffer).size_e6)
+        if held:
+            self._shares.add(token)
+        else:
+            self._shares.discard(token)
 
-    def _awaits(self, row: int, tokens: tuple[int, int]) -> bool:
-        version = self._orders.read(row)
-        if version == READ_NEVER:
-            return False
-        if version == READ_BUSY:
-            return True
-        order: OrderRow = ORDER_ROW.unpack(self._orders.buffer)
-        return order.instrument in tokens and (
-            order.state in _UNDER_WAY
-            or order.confirmed_e6 != order.filled_e6
-            or order.claimed_e6 > order.filled_e6
-        )
+    def _look_at_orders(self) -> None:
+        orders, versions = self._orders, self._orders_versions
+        for row in range(orders.rows):
+            if orders.version(row) == versions[row]:
+                continue
+            version = orders.read(row)
+            if version == READ_BUSY:
+                self._awaited[row] = _ANY
+            elif version > 0:
+                versions[row] = version
+                order: OrderRow = ORDER_ROW.unpack(orders.buffer)
+                if _is_awaited(order):
+                    self._awaited[row] = order.instrument
+                else:
+                    self._awaited.pop(row, None)
+
+
+def _is_awaited(order: OrderRow) -> bool:
+    return (
+        order.state in _UNDER_WAY
+        or order.confirmed_e6 != order.filled_e6
+        or order.claimed_e6 > order.filled_e6
+    )

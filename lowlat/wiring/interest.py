@@ -1,22 +1,27 @@
-"""The hot set of the template pool: what modules look at, told by signals, kept by the executor.
+"""What modules want, told by signals: which markets are followed, which templates are kept.
 
-They meet in the one row of the table *interest*, so they may live in two processes. The board runs
-beside the signals engine, the nominator beside the executor.
+What they look at now goes through the one row of the table *interest* to the template pool of the
+executor, what they want followed through the table *wants* to the metadata engine; so all three may
+live in processes of their own. The board runs beside the signals engine, the nominator beside the
+executor.
 """
 
 from typing import TYPE_CHECKING, Final
 
-from lowlat.core.layout import INTEREST_MARKETS, INTEREST_ROW, Action, InterestRow
-from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader, TableWriter
+from lowlat.core.interest import row_of_interest
+from lowlat.core.layout import INTEREST_MARKETS, INTEREST_ROW, WANT_ROW, Action, InterestRow
+from lowlat.core.ports import READ_BUSY, READ_NEVER, Cell, TableReader, TableWriter
 
 if TYPE_CHECKING:
     from lowlat.execution.engine import ExecutorEngine
     from lowlat.signals.engine import SignalsEngine
+    from lowlat.signals.module import Module
 
 __all__ = ["InterestBoard", "Nominator"]
 
 _LOOK_EVERY_NS: Final = 500_000_000
 _NOMINATE_EVERY_NS: Final = 1_000_000_000
+_NO_WISH: Final = WANT_ROW.unpack(bytearray(WANT_ROW.size_bytes))
 _NOBODY: Final = (0,) * INTEREST_MARKETS
 
 
@@ -25,9 +30,16 @@ class InterestBoard:
 
     name: Final = "interest"
 
-    def __init__(self, signals: "SignalsEngine", table: TableWriter) -> None:
+    def __init__(
+        self, signals: "SignalsEngine", table: TableWriter, wants: TableWriter, left_out: Cell
+    ) -> None:
+        """``left_out`` counts the wishes that found no row in ``wants``."""
         self._signals = signals
         self._table = table
+        self._wants = wants
+        self._left_out = left_out
+        self._asked: tuple[Module, ...] | None = None
+        """The modules that were asked what they want."""
         self._due_ns = 0
         self._told: tuple[int, ...] | None = None
 
@@ -39,6 +51,10 @@ class InterestBoard:
         if now_ns < self._due_ns:
             return 0
         self._due_ns = now_ns + _LOOK_EVERY_NS
+        at_work = tuple(module for module, _ in self._signals.modules.values())
+        if at_work != self._asked:
+            self._asked = at_work
+            self._tell_wants(now_ns)
         # One market alone never pays for both of its tokens, so nobody takes from it.
         markets = tuple(
             row.market for row in self._signals.interesting() if row.coin or row.neg_risk
@@ -50,6 +66,20 @@ class InterestBoard:
         INTEREST_ROW.pack(self._table.buffer, row)
         self._table.write(0)
         return 1
+
+    def _tell_wants(self, now_ns: int) -> None:
+        """Write every wish to a row of its own, and that the rows behind them are nobody's."""
+        table = self._wants
+        wishes = sorted(self._signals.wants(), key=lambda wish: -wish[1].priority)
+        self._left_out.set(max(len(wishes) - table.rows, 0))
+        for row in range(table.rows):
+            if row < len(wishes):
+                WANT_ROW.pack(table.buffer, row_of_interest(*wishes[row], now_ns))
+            elif table.read(row) > 0:
+                WANT_ROW.pack(table.buffer, _NO_WISH)
+            else:
+                continue
+            table.write(row)
 
     def close(self) -> None:
         """Leave the row: the next life of this process finds the pool as it was."""

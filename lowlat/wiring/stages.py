@@ -79,6 +79,8 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> "MetadataEngine":
         market=memory.open_stream_reader("market"),
         listings=memory.open_stream_writer("listings"),
         dossiers=memory.open_stream_writer("dossiers"),
+        wants=memory.open_table_reader("wants"),
+        ours=held.markets,
     )
 
 
@@ -181,7 +183,13 @@ def signals_stage(
         ),
         site.config.signals,
     )
-    return engine, InterestBoard(engine, memory.open_table_writer("interest"))
+    board = InterestBoard(
+        engine,
+        memory.open_table_writer("interest"),
+        memory.open_table_writer("wants"),
+        meters.cell("signals.wishes_left_out"),
+    )
+    return engine, board
 
 
 def risk_stage(

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from lowlat.core.clock import VirtualClock
 from lowlat.core.dossier import Dossiers
 from lowlat.core.instruments import Instruments
+from lowlat.core.interest import Interest, row_of_interest
 from lowlat.core.layout import (
     MARKET_ROW,
     MARKET_STATE,
     NO_AMOUNT,
     NO_MARKET,
     SETTLE,
+    WANT_ROW,
     Category,
     Coin,
     Dispute,
@@ -31,6 +33,7 @@ from lowlat.core.layout import (
     Settle,
     SettleRule,
     SettleSeries,
+    Watch,
     Wording,
 )
 from lowlat.feeds.metadata import MarketRows, MetadataEngine
@@ -129,6 +132,8 @@ class Venue:
             return 503, b""
         if parts.path == "/events/keyset":
             return 200, self.page(query)
+        if parts.path == "/markets/keyset":
+            return 200, self.by_name(path)
         for prefix, store in (("/clob-markets/", self.clob), ("/markets/", self.long)):
             if parts.path.startswith(prefix):
                 body = store.get(parts.path.removeprefix(prefix))
@@ -136,6 +141,16 @@ class Venue:
                     return 200, body
                 return (404, b"") if body is None else (200, json.dumps(body).encode())
         raise AssertionError(path)
+
+    def by_name(self, path):
+        wanted = parse_qs(urlsplit(path).query)["condition_ids"]
+        markets = [
+            {**market, "events": [{key: event[key] for key in event if key != "markets"}]}
+            for event in self.events.values()
+            for market in event["markets"]
+            if market["conditionId"] in wanted
+        ]
+        return json.dumps({"markets": markets}).encode()
 
     def page(self, query):
         events = [
@@ -166,6 +181,8 @@ class Rig:
         self.universe = universe or UniverseParams()
         self.held = held
         self.params = MetadataParams(page_events=2, **params)
+        self.wants = tools.MemoryTable(WANT_ROW, 4)
+        self.ours = set()
         self.new_engine()
 
     def new_engine(self):
@@ -186,6 +203,8 @@ class Rig:
             market=self.market.new_reader(),
             listings=self.listings.writer,
             dossiers=self.dossiers.writer,
+            wants=self.wants.reader,
+            ours=lambda: self.ours,
         )
 
     def fetch(self, path, done):
@@ -210,6 +229,18 @@ class Rig:
     def told(self):
         """The newest published word on each market."""
         return {"0x" + each.condition_id.hex(): each.reason for each in self.listings.take()}
+
+    def want(self, *interests):
+        for row, interest in enumerate(interests):
+            WANT_ROW.pack(self.wants.writer.buffer, row_of_interest("tester", interest, 0))
+            self.wants.writer.write(row)
+
+    def watched(self):
+        """Slug to how it is followed."""
+        rows = [self.row(market) for market in range(self.table.reader.rows)]
+        return {
+            row.slug.rstrip(b"\0").decode(): Watch(row.watch) for row in rows if row is not None
+        }
 
     def row(self, market=0):
         return self.table.row(market)
@@ -318,7 +349,118 @@ def test_cap_on_markets_holds(make):
         rig.venue.add(market)
     rig.start(4 * SECOND)
     assert rig.counts["metadata.markets"] == 2
-    assert ListingReason.NO_ROOM in rig.engine.news.refused.values()
+    assert ListingReason.OUTRANKED in rig.engine.news.refused.values()
+
+
+def test_what_a_module_wants_takes_the_places_of_what_nobody_wants(make):
+    rig = make(universe=UniverseParams(markets_max=2, stay_ns=5 * SECOND), rows=8)
+    for market in range(3):
+        rig.venue.add(market, liquidityNum=1000 * (3 - market))
+    rig.start(4 * SECOND)
+    assert rig.watched() == {"market-0": Watch.SOCKET, "market-1": Watch.SOCKET}
+    rig.want(Interest(100, slug_prefixes=("market-2",)))
+    rig.run(10 * SECOND)
+    assert rig.watched() == {
+        "market-0": Watch.SOCKET, "market-1": Watch.NONE, "market-2": Watch.SOCKET,
+    }  # fmt: skip
+    row = rig.row(2)
+    assert (row.priority, row.score_usd) == (100, 960)
+    assert row.end_ns, "a market is only followed with its listing, also when it gets in late"
+
+
+def test_what_becomes_ours_gets_its_place_back_and_keeps_it(make):
+    held = set()
+    rig = make(
+        universe=UniverseParams(markets_max=1, stay_ns=0), rows=8, held=lambda row: row in held
+    )
+    rig.venue.add(0)
+    rig.start(4 * SECOND)
+    rig.want(Interest(5, slug_prefixes=("market-1",)))
+    rig.venue.add(1)
+    rig.run(4 * SECOND)
+    assert rig.watched() == {"market-0": Watch.NONE, "market-1": Watch.SOCKET}
+    held.add(0)
+    rig.ours = {0}
+    rig.run(7 * SECOND)
+    assert rig.watched() == {"market-0": Watch.SOCKET, "market-1": Watch.NONE}
+    rig.want(Interest(900, slug_prefixes=("market-1",)))
+    rig.run(20 * SECOND)
+    assert rig.watched()["market-0"] is Watch.SOCKET
+
+
+def test_beyond_the_sockets_markets_are_read_by_rest(make):
+    rig = make(universe=UniverseParams(markets_max=3, socket_tokens_max=4), rows=8)
+    for market in range(4):
+        rig.venue.add(market, liquidityNum=1000 * (4 - market))
+    rig.start(6 * SECOND)
+    assert rig.watched() == {
+        "market-0": Watch.SOCKET, "market-1": Watch.SOCKET, "market-2": Watch.POLL,
+    }  # fmt: skip
+
+
+def test_a_window_gets_its_place_when_it_comes_near(make):
+    rig = make(universe=UniverseParams(markets_max=1, stay_ns=0), rows=8)
+    rig.want(Interest(100, slug_prefixes=("btc-updown",), ends_within_ns=600 * SECOND))
+    rig.venue.add(0)
+    rig.venue.add(1, crypto=True)
+    rig.start(10 * SECOND)
+    assert rig.watched() == {"market-0": Watch.SOCKET}, "it ends in 900 s"
+    rig.run(300 * SECOND, step_ns=SECOND)
+    assert rig.watched()[f"btc-updown-5m-{START_S}"] is Watch.SOCKET
+    assert rig.watched()["market-0"] is Watch.NONE
+
+
+@pytest.mark.parametrize(
+    ("filters", "changes", "reason"),
+    [
+        ({"fee_rate_e6_max": 0}, {"feesEnabled": True}, ListingReason.FEE),
+        ({"delay_ms_max": 999}, {"secondsDelay": 1}, ListingReason.DELAY),
+        ({"rules_words": ("Signed",)}, {"description": "if passed"}, ListingReason.RULES_TEXT),
+        ({"rules_words": ("signed",)}, {}, ListingReason.RULES_TEXT),
+        (
+            {"rules_words_excluded": ("consensus of",)},
+            {"description": "by a Consensus  of reporting"},
+            ListingReason.RULES_TEXT,
+        ),
+        ({"series": ("nba",)}, {}, ListingReason.NO_WANTED_SERIES),
+        ({"wanted_only": True}, {}, ListingReason.NO_MODULE),
+    ],
+)
+def test_each_filter_keeps_out_what_it_says(make, filters, changes, reason):
+    rig = make(universe=UniverseParams(**filters))
+    rig.venue.add(1, **changes)
+    if "feesEnabled" in changes:
+        rig.venue.clob[rig.venue.cid(1)]["fd"] = {"r": 0.05, "e": 1, "to": True}
+    rig.start(3 * SECOND)
+    assert rig.row() is None
+    assert rig.told() == {rig.venue.cid(1): reason}
+
+
+def test_a_market_refused_for_its_facts_is_not_asked_about_all_the_time(make):
+    rig = make(universe=UniverseParams(fee_rate_e6_max=0))
+    rig.venue.add(1, feesEnabled=True)
+    rig.venue.clob[rig.venue.cid(1)]["fd"] = {"r": 0.05, "e": 1, "to": True}
+    rig.start(60 * SECOND)
+    assert sum("clob-markets" in path for path in rig.venue.asked) == 1
+
+
+def test_many_listings_at_once_are_found_without_waiting_for_the_sweep(make):
+    rig = make(rows=64, newest_count=3)
+    rig.start(4 * SECOND)
+    for market in range(20):
+        rig.venue.add(market)
+    rig.run(int(1.9 * SECOND))
+    assert len(rig.watched()) == 20
+
+
+def test_the_age_of_the_sweep_is_a_metric(make):
+    rig = make(sweep_ns=10 * SECOND)
+    rig.venue.add(1)
+    rig.start(5 * SECOND)
+    assert 3 * SECOND <= rig.counts["metadata.sweep_age_ns"] <= 5 * SECOND
+    rig.venue.down = True
+    rig.run(50 * SECOND)
+    assert rig.counts["metadata.sweep_age_ns"] > 40 * SECOND, "a sweep that fails grows old"
 
 
 def test_a_reason_is_published_once_and_again_after_each_sweep(make):

@@ -70,8 +70,11 @@ def test_a_fill_that_is_not_final_holds_it(account, amounts, holds):
 
 
 class Busy:
-    rows = 8
+    rows = 64
     buffer = memoryview(b"")
+
+    def version(self, row):
+        return row + 1
 
     def read(self, row):
         return READ_BUSY
@@ -81,3 +84,13 @@ def test_a_row_that_cannot_be_read_may_hold_something(account):
     positions, orders, _ = account
     assert Held(Busy(), orders.reader()).holds(MARKET)
     assert Held(positions.reader(), Busy()).holds(MARKET)
+
+
+def test_all_of_ours_by_market(account):
+    positions, orders, held = account
+    assert held.markets() == set()
+    put(positions, POSITION_ROW, 5, size_e6=1, instrument=5)
+    put(orders, ORDER_ROW, 3, instrument=18, state=int(OrderState.LIVE))
+    assert held.markets() == {2, 9}
+    put(orders, ORDER_ROW, 3, instrument=18, state=int(OrderState.CANCELED))
+    assert held.markets() == {2}

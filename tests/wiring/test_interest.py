@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from lowlat.core.errors import ConfigError
+from lowlat.core.interest import Interest, interest_of_row
 from lowlat.core.layout import INTEREST_MARKETS, Action
 from lowlat.shm.private import PrivateTable
 from lowlat.wiring.interest import InterestBoard, Nominator
@@ -14,9 +16,33 @@ S = 1_000_000_000
 class Signals:
     def __init__(self):
         self.rows = []
+        self.modules = {}
+        self.wishes = []
+
+    def wants(self):
+        return self.wishes
 
     def interesting(self):
         return self.rows
+
+
+class Wants:
+    def __init__(self):
+        self.modules = {}
+        self.wishes = []
+
+    def interesting(self):
+        return []
+
+    def wants(self):
+        return self.wishes
+
+
+class Count:
+    value = 0
+
+    def set(self, value):
+        self.value = value
 
 
 class Executor:
@@ -39,7 +65,8 @@ def market(number, coin=1, neg_risk=0):
 def pair():
     table = PrivateTable("interest")
     signals, executor = Signals(), Executor()
-    return table, signals, executor, InterestBoard(signals, table.writer), table.reader()
+    board = InterestBoard(signals, table.writer, PrivateTable("wants").writer, Count())
+    return table, signals, executor, board, table.reader()
 
 
 def test_nothing_is_nominated_before_anything_was_told(pair):
@@ -100,6 +127,52 @@ def test_next_life_of_signals_leaves_the_pool_as_it_was(pair):
     signals.rows = [market(1)]
     board.turn(S)
     board.close()
-    again = InterestBoard(Signals(), table.reopen(2))
+    again = InterestBoard(Signals(), table.reopen(2), PrivateTable("wants").writer, Count())
     again.start()
     assert Nominator(reader, executor).nominate() == 2
+
+
+def wishes_in(table):
+    reader = table.reader()
+    found = [interest_of_row(reader.buffer) for row in range(reader.rows) if reader.read(row) > 0]
+    return [each for each in found if each is not None]
+
+
+def test_what_modules_want_is_written_once_and_again_when_other_modules_work():
+    wants, signals = PrivateTable("wants", rows=4), Signals()
+    board = InterestBoard(signals, PrivateTable("interest").writer, wants.writer, Count())
+    updown = Interest(100, slug_prefixes=("btc-updown", "eth-updown"), ends_within_ns=3600 * S)
+    events = Interest(50, tags=("politics",), neg_risk=True, liquidity_e6_min=7)
+    signals.modules = {"a": ("module a", 0), "b": ("module b", 0)}
+    signals.wishes = [("b", events), ("a", updown)]
+    board.turn(S)
+    assert wishes_in(wants) == [("a", updown), ("b", events)]
+    board.turn(2 * S)
+    assert wants.reader().version(0) == 1
+    signals.modules = {"a": ("module a", 0)}
+    signals.wishes = [("a", updown)]
+    board.turn(3 * S)
+    assert wishes_in(wants) == [("a", updown)], "a module that was switched off wants nothing"
+
+
+def test_wishes_that_find_no_row_are_the_least_and_are_counted():
+    wants, signals, left_out = PrivateTable("wants", rows=2), Signals(), Count()
+    board = InterestBoard(signals, PrivateTable("interest").writer, wants.writer, left_out)
+    signals.wishes = [("a", Interest(priority)) for priority in (3, 9, 5)]
+    board.turn(S)
+    assert [wish.priority for _, wish in wishes_in(wants)] == [9, 5]
+    assert left_out.value == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"priority": 0}, "priority was 0, expected 1 to 1000"),
+        ({"priority": 5, "tags": ("x" * 97,)}, "96 bytes"),
+        ({"priority": 5, "series": ("a,b",)}, "series was"),
+        ({"priority": 5, "slug_prefixes": ("caf\u00e9",)}, "ASCII"),
+    ],
+)
+def test_a_wish_that_no_row_holds_is_refused_where_it_is_made(fields, words):
+    with pytest.raises(ConfigError, match=words):
+        Interest(**fields)
