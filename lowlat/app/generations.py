@@ -27,6 +27,7 @@ __all__ = [
     "Generation",
     "config_in_force",
     "newest_number",
+    "numbers_from",
     "read_generation",
     "told_generation",
     "write_generation",
@@ -57,6 +58,11 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def newest_number(instance: str) -> int:
     """Return the highest number ever written and still there, 0 when there is none."""
     return max((number for number, _ in _files(instance)), default=0)
+
+
+def numbers_from(instance: str, first: int) -> list[int]:
+    """Return the numbers from first on that are on disk, lowest first."""
+    return sorted(number for number, _ in _files(instance) if number >= first)
 
 
 def write_generation(instance: str, number: int, config: EngineConfig, wall_ns: int) -> Path:

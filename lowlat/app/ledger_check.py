@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import Engine
 
 from lowlat.app.config import EngineConfig
+from lowlat.app.ledger_url import ledger_url
 from lowlat.app.panic import KEY, CancelCredentials, auth_of, load_cancel_credentials
-from lowlat.app.state import state_dir
 from lowlat.app.venue_calls import VenueCalls
 from lowlat.core.errors import ConfigError, RemoteProtocolError
 from lowlat.store.ledger.audit import Difference
@@ -29,18 +29,12 @@ from lowlat.venues.polymarket.lookups import (
 from lowlat.venues.polymarket.requests import FIRST_CURSOR, AssetType, ClobRequests
 from lowlat.venues.polymarket.signing import is_v3
 
-__all__ = ["VenueReader", "check_ledger", "ledger_url", "open_ledger_to_read", "reader_of"]
+__all__ = ["VenueReader", "check_ledger", "open_ledger_to_read", "reader_of"]
 
 _PAGES_MAX: Final = 500
 _PAUSE_S: Final = 0.5
 _OVERLAP_S: Final = 60
 """Trades are asked for from so long before the ledger began."""
-
-
-def ledger_url(config: EngineConfig) -> str:
-    """Return where the ledger is: as configured, else a file beside the journal."""
-    folder = state_dir(config.instance, make=False)
-    return config.ledger.url or f"sqlite:///{folder}/ledger.db"
 
 
 def open_ledger_to_read(config: EngineConfig) -> Engine:

@@ -10,10 +10,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final
 
+from sqlalchemy import Engine as Database
+
 from lowlat.app.config import EngineConfig, load_config
+from lowlat.app.config_notes import ConfigNotes
 from lowlat.app.hygiene import harden
+from lowlat.app.ledger_url import ledger_url
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
@@ -29,6 +34,8 @@ from lowlat.shm.places import segment_file
 from lowlat.store.explain import ExplainEngine, ExplainMeters
 from lowlat.store.journal import JournalEngine, JournalMeters
 from lowlat.store.ledger.database import open_database
+from lowlat.store.ledger.inbox import InboxEngine, InboxMeters
+from lowlat.store.ledger.lock import LedgerLock
 from lowlat.store.ledger.writer import Ledger
 from lowlat.store.tape import TapeCells, TapeWriter
 
@@ -94,6 +101,15 @@ def _run(config: EngineConfig) -> int:
 
 def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:
     directory = str(state_dir(config.instance))
+    engines: list[Engine] = []
+    plan_of: Callable[[int], str] | None = None
+    if config.journal.decisions_bytes_max:
+        # Before the journal: an order's signal is read before its fill is booked.
+        explain = _explain(config, attachment, metrics)
+        engines.append(explain)
+        plan_of = explain.plan_of
+    database = open_ledger(config)
+    ledger = Ledger(database, plan_of) if database is not None else None
     journal = JournalEngine(
         directory,
         attachment.open_stream_reader("reports", gate=_GATE),
@@ -108,23 +124,18 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
             *(metrics.cell(f"journal.{name}") for name in JournalMeters.__struct_fields__)
         ),
         config.journal,
-        open_ledger(config),
+        ledger,
         life_of(config.instance),
     )
-    engines: list[Engine] = [journal]
-    if config.journal.decisions_bytes_max:
-        meters = ExplainMeters(
-            *(metrics.cell(f"explain.{name}") for name in ExplainMeters.__struct_fields__)
-        )
-        engines.append(
-            ExplainEngine(
-                directory,
-                attachment.open_stream_reader("signals"),
-                attachment.open_table_reader("markets"),
-                meters,
-                config.journal.decisions_bytes_max,
-            )
-        )
+    engines.append(journal)
+    if database is not None and ledger is not None:
+        names = InboxMeters.__struct_fields__
+        meters = InboxMeters(*(metrics.cell(f"inbox.{name}") for name in names))
+        engines += [
+            InboxEngine(state_dir(config.instance), ledger, meters),
+            ConfigNotes(config.instance, ledger),
+            LedgerLock(database),
+        ]
     if not config.tape.enabled:
         return engines
     tape = TapeWriter(
@@ -136,12 +147,25 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
     return [*engines, tape]
 
 
-def open_ledger(config: EngineConfig) -> Ledger | None:
+def _explain(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> ExplainEngine:
+    meters = ExplainMeters(
+        *(metrics.cell(f"explain.{name}") for name in ExplainMeters.__struct_fields__)
+    )
+    return ExplainEngine(
+        str(state_dir(config.instance)),
+        attachment.open_stream_reader("signals"),
+        attachment.open_table_reader("markets"),
+        meters,
+        config.journal.decisions_bytes_max,
+    )
+
+
+def open_ledger(config: EngineConfig) -> Database | None:
     """Open the ledger's database, by default a file beside the journal; None when it is off."""
     if not config.ledger.enabled:
         return None
-    url = config.ledger.url or f"sqlite:///{state_dir(config.instance)}/ledger.db"
-    return Ledger(open_database(url, config.ledger.password_file))
+    state_dir(config.instance)
+    return open_database(ledger_url(config), config.ledger.password_file)
 
 
 def life_of(instance: str) -> str:

@@ -44,6 +44,9 @@ _MARKETS_POLL_NS: Final = 50_000_000
 """Between two looks at the markets table while tokens that we hold are not listed yet."""
 _PAGES_MAX: Final = 500
 _CANCELS_MAX: Final = 1_000
+_NAMED_MAX: Final = 10_000
+_TEXT_BYTES: Final = 40
+"""A report's room for words: an id is cut to what fits behind the first of them."""
 
 
 class _Step(IntEnum):
@@ -104,6 +107,8 @@ class Reconciler:
         self._fresh = False
         self._again = False
         self._markets_due_ns = 0
+        self._named: set[str] = set()
+        """Differences that were reported and that no balance will tell again."""
         self.loaded = False
         """What we know of the account is in the tables: before that, they say nothing."""
         self.listed = False
@@ -328,6 +333,9 @@ class Reconciler:
                 # Not resting: filled, canceled, or still on its way. Its own id tells.
                 order.lookup_ns = now_ns
         self.listed = True
+        word = "canceled" if self._params.cancel_foreign else "left"
+        for order_id in self._foreign():
+            self._name(word, "0x" + order_id.hex(), now_ns)
         if self._params.cancel_foreign and self._foreign():
             self._meters.foreign.add(len(self._foreign()))
             self._step = _Step.CANCEL
@@ -344,7 +352,7 @@ class Reconciler:
             for fill in trade.fills:
                 order = self._desk.by_order_id.get(fill.order_id)
                 if order is None:
-                    order = self._adopt(trade, fill)
+                    order = self._adopt(trade, fill, now_ns)
                 if order is None:
                     continue
                 if order.filled_e6 and not order.fills and not order.sealed:
@@ -374,7 +382,7 @@ class Reconciler:
             for fill in trade.fills
         )
 
-    def _adopt(self, trade: TradeUpdate, fill: Fill) -> Order | None:
+    def _adopt(self, trade: TradeUpdate, fill: Fill, now_ns: int) -> Order | None:
         """Make an order of a fill that the journal never heard of; None when it is not news."""
         if not self._is_news(trade, fill):
             return None
@@ -382,6 +390,7 @@ class Reconciler:
         if token is None:
             self._listener.in_doubt = True
             self._meters.foreign.add(1)
+            self._name("unlisted", str(fill.token_id), now_ns)
             return None
         index = self._desk.take_row()
         if index < 0:
@@ -411,6 +420,7 @@ class Reconciler:
         order.fees = schedule_of(row) if row is not None else None
         self._desk.add(order)
         self._desk.accounts.write_order(order)
+        self._name("adopted", "0x" + fill.order_id.hex(), now_ns)
         return order
 
     def _after_orders(self, now_ns: int) -> None:
@@ -437,6 +447,13 @@ class Reconciler:
         if self._again:
             self._again = False
             self._begin(now_ns)
+
+    def _name(self, resolution: str, name: str, now_ns: int) -> None:
+        """Report, once a life, a difference that no amount tells, and what is done about it."""
+        if name not in self._named and len(self._named) < _NAMED_MAX:
+            self._named.add(name)
+            text = f"{resolution} {name}".encode("ascii")[:_TEXT_BYTES]
+            self._desk.say(ReportKind.RECONCILED, now_ns, text=text)
 
     # --------------------------------------------------------------------------- balances
     def _consider_balances(self, now_ns: int) -> int:
@@ -486,7 +503,9 @@ class Reconciler:
             token = instruments.get(str(token_id)) if token_id else None
             if token_id and token is None:
                 # Held in a market that we do not follow: not ours to trade, but said.
-                self._meters.foreign.add(1 if balance_e6 else 0)
+                if balance_e6:
+                    self._meters.foreign.add(1)
+                    self._name("unlisted", str(token_id), now_ns)
                 continue
             ours_e6 = (
                 self._desk.accounts.size_e6(token.index)

@@ -8,14 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from lowlat.core.layout import MARKET_ROW, SIGNAL, SLOT_HEAD_BYTES, RecordType
+from lowlat.core.layout import MARKET_ROW, SIGNAL, SLOT_HEAD_BYTES, RecordType, SignalRecord
 from lowlat.core.ports import EMPTY, Cell, StreamReader, TableReader
+from lowlat.store.ledger.lots import EXIT_PLANS
 from lowlat.store.record_log import MARKETS, SIGNALS, RecordLog
 
 __all__ = ["ExplainEngine", "ExplainMeters"]
 
 _A_TURN: Final = 256
 _MARKETS_BYTES_MAX: Final = 32 << 20
+_PLANS_MAX: Final = 50_000
+"""Signals whose exit plan is remembered for orders that are still open."""
 
 
 class ExplainMeters(msgspec.Struct):
@@ -24,6 +27,15 @@ class ExplainMeters(msgspec.Struct):
     signals: Cell
     signals_lost: Cell
     disk_errors: Cell
+    plans_unknown: Cell
+    """Signals whose exit plan is no word of ours: booked as the usual one."""
+
+
+class _Exit(msgspec.Struct):
+    exit: str
+
+
+_decode_exit: Final = msgspec.json.Decoder(_Exit).decode
 
 
 class ExplainEngine:
@@ -46,6 +58,8 @@ class ExplainEngine:
         self._market_log = RecordLog(directory, MARKETS, _MARKETS_BYTES_MAX)
         self._written: dict[int, int] = {}
         """Version of each market's row that the log has."""
+        self._plans: dict[int, str] = {}
+        """Signals whose metadata names an exit plan that is not the usual one."""
 
     def start(self) -> None:
         """Nothing to do: the reader stands where it was opened."""
@@ -63,6 +77,13 @@ class ExplainEngine:
             self._flush()
         return taken
 
+    def plan_of(self, signal: int) -> str:
+        """Return how the module of a signal means to end what it buys; metadata key ``exit``.
+
+        Call ``turn`` of this engine before orders of the newest signals are booked.
+        """
+        return self._plans.get(signal, EXIT_PLANS[0])
+
     def close(self) -> None:
         """Write the rest."""
         self._signal_log.close()
@@ -71,7 +92,22 @@ class ExplainEngine:
     def _take(self) -> None:
         self._signal_log.add(_fields(self._signals.buffer, SIGNAL))
         self._meters.signals.add(1)
-        self._keep_market(SIGNAL.unpack(self._signals.buffer).instrument >> 1)
+        signal = SIGNAL.unpack(self._signals.buffer)
+        if signal.metadata_bytes and b'"exit"' in signal.metadata:
+            self._keep_plan(signal)
+        self._keep_market(signal.instrument >> 1)
+
+    def _keep_plan(self, signal: SignalRecord) -> None:
+        try:
+            plan = _decode_exit(signal.metadata[: signal.metadata_bytes]).exit
+        except msgspec.MsgspecError:
+            plan = ""
+        if plan not in EXIT_PLANS:
+            self._meters.plans_unknown.add(1)
+            return
+        if len(self._plans) >= _PLANS_MAX:
+            del self._plans[next(iter(self._plans))]
+        self._plans[signal.id] = plan
 
     def _keep_market(self, market: int) -> None:
         if market >= self._markets.rows:

@@ -47,6 +47,16 @@ def kill_at(desk, count):
     return disarm
 
 
+def named(desk):
+    """What the executor said of differences that no amount tells."""
+    texts = [each.trade_text.rstrip(b"\0") for each in desk.reports()]
+    return [text for text in texts if text.startswith((b"canceled ", b"adopted ", b"unlisted "))]
+
+
+def event_order(event):
+    return event["taker_order_id"]
+
+
 def restart(desk):
     """Boot a second executor on what the first left behind."""
     desk.shared.reports.epoch += 1
@@ -212,6 +222,9 @@ def test_resting_order_of_our_key_that_nobody_knows_is_canceled(make_desk):
     desk.ready()
     assert stranger["status"] == "CANCELED"
     assert desk.posts() == []
+    desk.engine.reconciler.check_orders(desk.clock.now_ns)
+    desk.run(20, SECOND // 10)
+    assert named(desk) == [b"canceled 0x" + b"ab" * 14 + b"a"], "once, not with each listing"
 
 
 def test_listing_that_breaks_off_is_read_again(make_desk):
@@ -401,6 +414,7 @@ def test_after_a_reboot_a_fill_that_the_journal_missed_waits_for_its_market(make
     assert desk.engine.ready
     assert desk.engine.desk.accounts.size_e6(0) == 100_000_000
     assert desk.cash().cash_e6 == 954_000_000
+    assert named(desk) == [b"adopted 0x" + event_order(event)[2:32].encode()]
 
 
 def test_first_start_waits_for_the_markets_of_what_is_held(make_desk):

@@ -30,7 +30,7 @@ def rig(tmp_path):
             self.directory = str(tmp_path)
             self.stream = PrivateStream("signals")
             self.table = PrivateTable("markets", rows=8)
-            self.meters = ExplainMeters(Cell(), Cell(), Cell())
+            self.meters = ExplainMeters(Cell(), Cell(), Cell(), Cell())
 
         def open(self, bytes_max=1 << 20):
             self.engine = ExplainEngine(
@@ -43,9 +43,11 @@ def rig(tmp_path):
             MARKET_ROW.pack(writer.buffer, blank(MARKET_ROW)._replace(market=market, slug=slug))
             writer.write(market)
 
-        def signal(self, number, market):
+        def signal(self, number, market, metadata=b""):
             writer = self.stream.writer
-            SIGNAL.pack(writer.buffer, blank(SIGNAL)._replace(id=number, instrument=2 * market + 1))
+            record = blank(SIGNAL)._replace(id=number, instrument=2 * market + 1)
+            record = record._replace(metadata=metadata, metadata_bytes=len(metadata))
+            SIGNAL.pack(writer.buffer, record)
             assert writer.publish(SIGNAL.kind)
 
         def kept(self, name):
@@ -125,3 +127,25 @@ def test_a_full_disk_costs_explanations_and_nothing_else(rig, monkeypatch):
     rig.signal(2, 3)
     rig.engine.turn(0)
     assert [each.id for each in rig.kept(SIGNALS)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "plan", "unknown"),
+    [
+        (b"", "resolution", 0),
+        (b'{"edge":0.1}', "resolution", 0),
+        (b'{"exit":"stop","edge":0.1}', "stop", 0),
+        (b'{"exit":"someday"}', "resolution", 1),
+        (b'{"exit":7}', "resolution", 1),
+        (b'{"exit"', "resolution", 1),
+    ],
+)
+def test_the_exit_plan_of_a_signal_is_known_to_whoever_books_its_fills(
+    rig, metadata, plan, unknown
+):
+    rig.open()
+    rig.signal(7, 3, metadata)
+    rig.engine.turn(0)
+    assert rig.engine.plan_of(7) == plan
+    assert rig.engine.plan_of(8) == "resolution"
+    assert rig.meters.plans_unknown.value == unknown

@@ -140,7 +140,7 @@ def waiting_notes(state_dir: Path) -> list[Path]:
     folder = state_dir / _FOLDER
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.stem.isdigit())
+    return sorted(path for path in folder.glob("*.json") if path.stem.isdigit())
 
 
 def read_notes(path: Path) -> list[Note]:

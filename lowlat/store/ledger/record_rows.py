@@ -30,6 +30,8 @@ __all__ = [
 
 _VENUE: Final = "polymarket"
 _NO_ID: Final = bytes(32)
+_NAMED: Final = {"unlisted": "token"}
+"""What a word of the executor is about, where it is no order."""
 _BELIEVED: Final = "the venue's balance was taken over"
 
 
@@ -118,7 +120,7 @@ def difference_row(
         sides = (report.cash_after_e6 - report.cash_e6, report.cash_after_e6)
         return row | _sides("cash", _VENUE, words or _BELIEVED, sides)
     resolution, _, name = words.partition(" ")
-    return row | _sides("order", name, resolution, (0, 0))
+    return row | _sides(_NAMED.get(resolution, "order"), name, resolution, (0, 0))
 
 
 def _sides(kind: str, name: str, resolution: str, sides: tuple[int, int]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ slots given back. What was committed before a crash is known by its position and
 journal holds and the ledger does not is caught up with at the start.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
@@ -29,6 +29,7 @@ from lowlat.store.journal_file import Batch, EntryKind
 from lowlat.store.ledger import schema
 from lowlat.store.ledger.booking import Booking, FillChange
 from lowlat.store.ledger.database import said
+from lowlat.store.ledger.lots import EXIT_PLANS
 from lowlat.store.ledger.movements import book_movements
 from lowlat.store.ledger.note_rows import SET_HASH, note_rows
 from lowlat.store.ledger.notes import Note, TradeNote
@@ -58,8 +59,10 @@ _FILLS: Final = {
 class Ledger:
     """One database; one writer. Raises LedgerError when the database does not take a batch."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, plan_of: Callable[[int], str] | None = None) -> None:
+        """``plan_of`` tells how the module of a signal means to end what it buys."""
         self._engine = engine
+        self._plan_of = plan_of
         self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         self._lives: dict[str, int] = {}
         self._cursors: dict[tuple[int, str], int] = {}
@@ -111,7 +114,7 @@ class Ledger:
         self._add(connection, schema.REPORTS, [report_row(each, life, wall_ms) for each in reports])
         tokens = {row.instrument: token_of(row.token_id) for row in positions}
         tokens.update({row.instrument: token_of(row.token_id) for row in orders})
-        changes = _fill_changes(reports, tokens, self._token_by_order(connection, reports, orders))
+        changes = _fill_changes(reports, tokens, self._order_facts(connection, reports, orders))
         self._booking.take(connection, changes, wall_ms)
         self._write_rest(connection, life, wall_ms, reports, tokens)
 
@@ -150,11 +153,13 @@ class Ledger:
         known = {row.report for row in rows}
         return [each for each in reports if each.id not in known]
 
-    def _token_by_order(
+    def _order_facts(
         self, connection: Connection, reports: list[ReportRecord], orders: list[OrderRow]
-    ) -> dict[str, str]:
-        """Return the token of each order that a report is about."""
-        found = {hex_id(row.order_id): token_of(row.token_id) for row in orders}
+    ) -> dict[str, tuple[str, str]]:
+        """Return token and exit plan of each order that a report is about."""
+        found = {
+            hex_id(row.order_id): (token_of(row.token_id), self._plan(row.signal)) for row in orders
+        }
         missing = {
             hex_id(each.order_id)
             for each in reports
@@ -163,10 +168,15 @@ class Ledger:
         if missing:
             table = schema.ORDERS
             rows = connection.execute(
-                select(table.c.order_id, table.c.token_id).where(table.c.order_id.in_(missing))
+                select(table.c.order_id, table.c.token_id, table.c.signal).where(
+                    table.c.order_id.in_(missing)
+                )
             )
-            found.update({row.order_id: row.token_id for row in rows})
+            found.update({row.order_id: (row.token_id, self._plan(row.signal)) for row in rows})
         return found
+
+    def _plan(self, signal: int) -> str:
+        return self._plan_of(signal) if self._plan_of is not None else EXIT_PLANS[0]
 
     # --------------------------------------------------------------------------- decisions
     def decide(self, life: str, wall_ms: int, epoch: int, decided: Sequence[Decided]) -> int:
@@ -204,6 +214,15 @@ class Ledger:
             self._forget()
             raise LedgerError(f"the ledger did not take a note: {said(error)}") from error
         return booked
+
+    def newest_config(self) -> int:
+        """Return the highest config generation that is kept, 0 when there is none."""
+        try:
+            with self._engine.connect() as connection:
+                number = connection.execute(select(func.max(schema.CONFIGS.c.generation))).scalar()
+        except SQLAlchemyError as error:
+            raise LedgerError(f"the ledger could not be read: {said(error)}") from error
+        return int(number or 0)
 
     # --------------------------------------------------------------------------- pieces
     def _life(self, connection: Connection, name: str, wall_ms: int) -> int:
@@ -282,18 +301,22 @@ def _apart(batch: Batch) -> tuple[list[ReportRecord], dict[int, list[bytes]]]:
 
 
 def _fill_changes(
-    reports: Iterable[ReportRecord], by_instrument: dict[int, str], by_order: dict[str, str]
+    reports: Iterable[ReportRecord],
+    by_instrument: dict[int, str],
+    by_order: dict[str, tuple[str, str]],
 ) -> list[FillChange]:
     """Return what reports say of fills, and of shares that came or went without one."""
     changes = []
     for report in reports:
         order_id = hex_id(report.order_id)
         if report.kind in _FILLS:
-            token, state = by_order.get(order_id, ""), _FILLS[ReportKind(report.kind)]
+            token, plan = by_order.get(order_id, ("", ""))
+            state = _FILLS[ReportKind(report.kind)]
             if not token:
                 raise LedgerError(f"a fill of order {order_id} came before the order itself")
         elif report.kind in (ReportKind.RECONCILED, ReportKind.REDEEMED) and report.size_e6:
-            token, state = by_instrument.get(report.instrument, ""), "RECONCILED"
+            token, plan = by_instrument.get(report.instrument, ""), EXIT_PLANS[0]
+            state = "RECONCILED"
             if not token:
                 raise LedgerError(f"no token is known for corrected instrument {report.instrument}")
         else:
@@ -312,6 +335,7 @@ def _fill_changes(
                 report.cash_e6,
                 report.fee_e6,
                 report.position_e6,
+                plan,
             )
         )
     return changes

@@ -57,8 +57,8 @@ def count(database, table):
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def buy(desk, size=100, trade="a", status="CONFIRMED", price=4600):
-    desk.wish(desk.intent(price_e4=price, size=size))
+def buy(desk, size=100, trade="a", status="CONFIRMED", price=4600, **fields):
+    desk.wish(desk.intent(price_e4=price, size=size, **fields))
     key = desk.posts()[-1][0]
     order = desk.order()
     cash = f"{size * price / 1e4:.2f}"

@@ -172,6 +172,51 @@ def test_shares_that_the_venue_takes_or_gives_close_and_open_lots(desk, tmp_path
     assert (closing.why, closing.size_e6, closing.proceeds_e6) == ("reconciled", 60 * DOLLAR, 0)
 
 
+def test_each_difference_is_kept_with_both_numbers_and_what_was_done(
+    desk, tmp_path, ledger, database
+):
+    book = Book(desk, tmp_path, ledger)
+    buy(desk, 10)
+    book.turn()
+    count_before = count(database, schema.DIFFERENCES)
+    ours = desk.cash().cash_e6
+    desk.engine.desk.accounts.correct_cash(ours - 3, 0)
+    desk.engine.desk.say(ReportKind.RECONCILED, 0, amounts=(0, -3, 0))
+    instrument, generation = 0, desk.position(0).generation
+    change = desk.engine.desk.accounts.correct_position(
+        instrument, generation, desk.position(0).token_id, 4 * DOLLAR
+    )
+    desk.engine.desk.say(
+        ReportKind.RECONCILED,
+        0,
+        instrument=instrument,
+        generation=generation,
+        amounts=(change, 0, 0),
+    )
+    desk.engine.desk.say(ReportKind.RECONCILED, 0, text=b"canceled 0x1234")
+    desk.engine.desk.say(ReportKind.RECONCILED, 0, text=b"unlisted 77")
+    book.turn()
+    found = rows(database, schema.DIFFERENCES)[count_before:]
+    believed = "the venue's balance was taken over"
+    token = rows(database, schema.POSITIONS)[0].token_id
+    assert [(d.kind, d.name, d.ours_e6, d.venue_e6, d.resolution) for d in found] == [
+        ("cash", "polymarket", ours, ours - 3, believed),
+        ("position", token, 10 * DOLLAR, 4 * DOLLAR, believed),
+        ("order", "0x1234", 0, 0, "canceled"),
+        ("token", "77", 0, 0, "unlisted"),
+    ]
+
+
+def test_a_lot_has_the_exit_plan_of_its_signal(desk, tmp_path, database):
+    plans = {8: "target"}
+    ledger = Ledger(database, lambda signal: plans.get(signal, "resolution"))
+    book = Book(desk, tmp_path, ledger)
+    buy(desk, 10, "a", signal=7)
+    buy(desk, 11, "b", signal=8)
+    book.turn()
+    assert [lot.exit_plan for lot in rows(database, schema.LOTS)] == ["resolution", "target"]
+
+
 def test_halts_are_kept_with_their_reason(desk, tmp_path, ledger, database):
     desk.engine.halt("because", desk.clock.now_ns)
     desk.engine.resume(desk.clock.now_ns)
