@@ -154,7 +154,7 @@ class Market:
         self.rules = event.rules
         self.kind = kind
         """binary, leg, twap (60 s average up or down), candle (exchange candle up or down),
-        strike (exchange close above)."""
+        strike (exchange close above), quiet (nobody quotes it)."""
         self.question = question
         self.slug = slug
         self.group_item = ""

@@ -260,6 +260,10 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Neg-risk events resolve after so long; 0 never."""
     catalogue: int = 0
     """Listed markets that nobody quotes: they fill the metadata service."""
+    listings_per_minute: float = 0.0
+    """New events of that kind."""
+    listing_delay_s: tuple[int, int] = (60, 240)
+    """How long the order-book service answers 404 for a market just listed."""
     bonds: int = 0
     """Nearly certain markets that exist at any time; each is followed by another."""
     bond_life_s: tuple[int, int] = (60, 600)
@@ -318,6 +322,7 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             ("flow.requote_e4", self.flow.requote_e4, 1),
             ("flow.half_spread_e4", self.flow.half_spread_e4, 1),
             ("catalogue", self.catalogue, 0),
+            ("listing_delay_s", min(self.listing_delay_s), 0),
             ("flow.whales", self.flow.whales, 0),
             ("bonds", self.bonds, 0),
             ("bond_life_s", min(self.bond_life_s), 1),

@@ -63,15 +63,24 @@ class Exchange:
         self.settlement = Settlement(config, self.accounts, timers, rng, faults, self._trade_moved)
 
     # ----------------------------------------------------------------------------- markets
-    def list_market(self, market: Market, now_ns: int) -> None:
-        """Open a market for trading and announce it."""
+    def list_market(self, market: Market, now_ns: int, delay_ns: int = 0) -> None:
+        """Take a market into the list and open it for trading, at once or later."""
         assert market.index == len(self.markets), f"market {market.index} out of order"
         self.markets.append(market)
+        if market.event.neg_risk_id:
+            self.neg_risk_events[market.event.neg_risk_id] = market.event
+        if delay_ns:
+            market.accepting = False
+            self._timers.at(now_ns + delay_ns, lambda at_ns: self._open(market, at_ns))
+        else:
+            self._open(market, now_ns)
+
+    def _open(self, market: Market, now_ns: int) -> None:
+        """Let the order-book service know a market, and announce it."""
+        market.accepting = True
         self.conditions[market.condition_id] = market
         for outcome, token in enumerate(market.tokens):
             self.tokens[token] = (market, outcome)
-        if market.event.neg_risk_id:
-            self.neg_risk_events[market.event.neg_risk_id] = market.event
         for listener in self.listeners:
             listener.on_new_market(market, now_ns)
 

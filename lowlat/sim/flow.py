@@ -223,7 +223,9 @@ class Flow:
 
     # ----------------------------------------------------------------------------- listener
     def on_new_market(self, market: Market, now_ns: int) -> None:
-        """Quote a new market at once, unless something else plays it."""
+        """Quote a new market at once, unless something else plays it or nobody ever does."""
+        if market.kind == "quiet":
+            return
         self._open.append(market)
         if market.coin:
             self._priced[market.coin].append(market)
@@ -234,6 +236,8 @@ class Flow:
     def on_resolved(self, market: Market, now_ns: int) -> None:
         """Forget a market that ended."""
         del now_ns
+        if market.kind == "quiet":
+            return
         self._open.remove(market)
         if market.coin:
             self._priced[market.coin].remove(market)
@@ -245,7 +249,7 @@ class Flow:
     def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
         """Quote anew on the new grid."""
         del old_tick_e4
-        if self._config.events_per_s:
+        if self._config.events_per_s and market.kind != "quiet":
             self.quote_all(market, self.fair(market), now_ns)
 
     def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:

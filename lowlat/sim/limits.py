@@ -3,12 +3,21 @@
 Source: polymarket.md 12.4.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from lowlat.sim.wire import Request
 
-__all__ = ["TIERS", "Bucket", "Buckets", "IpLimits", "Tier", "tier_of"]
+__all__ = [
+    "DATA_LIMITS",
+    "GAMMA_LIMITS",
+    "TIERS",
+    "Bucket",
+    "Buckets",
+    "IpLimits",
+    "Tier",
+    "tier_of",
+]
 
 NS: Final = 1_000_000_000
 
@@ -99,10 +108,11 @@ class Buckets:
         return bucket
 
 
+Limits = Mapping[str, tuple[tuple[int, int], ...]]
 _TEN: Final = 10
 _TEN_MINUTES: Final = 600
-_TOTAL: Final = (9_000, _TEN)
-_BY_PATH: Final = {
+CLOB_LIMITS: Final[Limits] = {
+    "": ((9_000, _TEN),),
     **dict.fromkeys(("/book", "/price", "/midpoint"), ((1_500, _TEN),)),
     **dict.fromkeys(("/books", "/prices", "/midpoints"), ((500, _TEN),)),
     "/prices-history": ((1_000, _TEN),),
@@ -120,7 +130,17 @@ _BY_PATH: Final = {
     "/cancel-all": ((250, _TEN), (6_000, _TEN_MINUTES)),
     "/cancel-market-orders": ((1_500, _TEN), (21_000, _TEN_MINUTES)),
 }
-"""Requests an address within so many seconds, by path or by method and path."""
+"""Requests an address within so many seconds: in all (""), by path or by method and path."""
+GAMMA_LIMITS: Final[Limits] = {
+    "": ((4_000, _TEN),),
+    **dict.fromkeys(("/events", "/events/keyset"), ((500, _TEN),)),
+    **dict.fromkeys(("/markets", "/markets/keyset"), ((300, _TEN),)),
+}
+DATA_LIMITS: Final[Limits] = {
+    "": ((1_000, _TEN),),
+    **dict.fromkeys(("/trades", "/v2/trades"), ((200, _TEN),)),
+    **dict.fromkeys(("/positions", "/v2/positions"), ((150, _TEN),)),
+}
 
 
 class _Window:
@@ -151,15 +171,16 @@ class _Window:
 class IpLimits:
     """Windows by address and path; an address that asks too often is told 429."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = CLOB_LIMITS) -> None:
+        self._limits = limits
         self._windows: dict[tuple[str, str], list[_Window]] = {}
 
     def take(self, request: Request, now_ns: int) -> bool:
         """Count a request; False when a window is full."""
         path = request.path
-        if path not in _BY_PATH:
+        if path not in self._limits:
             path = f"{request.method} {path}"
-        windows = self._of(request.address, path if path in _BY_PATH else "")
+        windows = self._of(request.address, path if path in self._limits else "")
         fit = True
         for window in windows:
             fit &= window.take(now_ns)
@@ -168,7 +189,8 @@ class IpLimits:
     def _of(self, address: str, path: str) -> list[_Window]:
         windows = self._windows.get((address, path))
         if windows is None:
-            total = self._windows.setdefault((address, "total"), [_Window(*_TOTAL)])
-            windows = [*total, *(_Window(*each) for each in _BY_PATH.get(path, ()))]
+            windows = [_Window(*each) for each in self._limits[path]]
+            if path:
+                windows = [*self._of(address, ""), *windows]
             self._windows[address, path] = windows
         return windows

@@ -11,6 +11,7 @@ from lowlat.core.errors import ConfigError
 from lowlat.sim.api import ClobApi
 from lowlat.sim.binance import Binance
 from lowlat.sim.cancels import Cancels
+from lowlat.sim.catalogue import Catalogue
 from lowlat.sim.chain import Chain
 from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
@@ -121,11 +122,15 @@ class Venue:
                 _rng(config, "tape"),
             )
         )
-        self.gamma = Gamma(self.exchange, self.universe.events)
+        self.gamma = Gamma(config, self.exchange, self.universe.events)
+        self.catalogue = Catalogue(
+            config, self.exchange, self.universe, self.timers, _rng(config, "catalogue")
+        )
         self.universe.open(now_ns)
         self.crypto.open(now_ns)
         if self.tape is not None:
             self.tape.open(now_ns)
+        self.catalogue.open(now_ns)
         self.flow.open(now_ns)
         self.news.open(now_ns)
         self.edges.open(now_ns)
