@@ -22,6 +22,9 @@ WARNINGS = [
     "-Wno-sign-compare",
 ]
 FLAGS = ["-O2", "-fno-strict-aliasing", "-std=c11", "-D_GNU_SOURCE", *WARNINGS]
+# Errors are what unlikely() marks: their code goes elsewhere, so that an order, which finds cold
+# caches, loads fewer lines of what it does run.
+FLAGS += ["--param=builtin-expect-probability=100", "-fno-plt", "-fno-semantic-interposition"]
 ONLY = os.environ.get("LOWLAT_EXT", "")
 """Build only sources whose path contains this (while developing one package)."""
 PLAIN = [path for path in sorted(map(str, Path("lowlat").rglob("*.pyx"))) if ONLY in path]

@@ -103,7 +103,7 @@ class StageBench:
             RealClock(),
             metrics.scope("feed"),
             _refuse,
-            pump=self.trading.pump if pumped else None,
+            pump=self.trading.pump_of_feed if pumped else None,
         )
         self.at_ms = wall_ns() // 1_000_000
         self._start()

@@ -51,7 +51,8 @@ class Elsewhere:
         self._cells = [_core.Cell(*word, writable=False) for word in self.halts]
         supervisor = attachment.open_stats_reader(SUPERVISOR).word(HALT_GAUGE)
         # Compiled: one call looks at all of them.
-        self._blocked = SendGate([*self.halts, supervisor], []).blocked
+        self.gate: Final = SendGate([*self.halts, supervisor], [])
+        """Says which cell is set, the supervisor's among them, 0 while none is. Hot in risk."""
 
     def own(self, stats: StatsWriter) -> Word:
         """Make our own halt cell, before any other of our cells."""
@@ -62,10 +63,6 @@ class Elsewhere:
                 "of an older build, run lowlat clean"
             )
         return memory, offset
-
-    def halted(self) -> int:
-        """Return which cell is set, the supervisor's among them, 0 while none is. Hot in risk."""
-        return self._blocked(0)
 
     def pulled(self) -> int:
         """Return the code of another process's cell that is set, 0 while none is."""

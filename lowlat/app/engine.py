@@ -97,7 +97,7 @@ class EngineProcess:
             self._ends,
             self._recovered() if "executor" in roles else None,
             roles=roles,
-            halted_elsewhere=self._elsewhere.halted,
+            halted_elsewhere=self._elsewhere.gate,
         )
         self.trading = self.parts.trading
         if generation.number:

@@ -1,2 +1,13 @@
+from typing import final
+
+from lowlat.core._ends import ClockEnd
+
 def monotonic_ns() -> int: ...
 def wall_ns() -> int: ...
+
+@final
+class RealClock(ClockEnd):
+    @staticmethod
+    def monotonic_ns() -> int: ...
+    @staticmethod
+    def wall_ns() -> int: ...

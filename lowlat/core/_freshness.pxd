@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from lowlat.core._ends cimport RowEnd
 from lowlat.core.layout cimport ll_shard_row
 
 ctypedef struct seen_t:
@@ -13,8 +14,7 @@ ctypedef struct seen_t:
 
 @cython.final
 cdef class Shards:
-    cdef object _version
-    cdef object _read
+    cdef RowEnd _shards
     cdef const uint8_t[::1] _buffer
     cdef const ll_shard_row *_row
     cdef seen_t *_seen

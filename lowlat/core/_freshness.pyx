@@ -9,6 +9,7 @@ cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t, uint32_t
 
+from lowlat.core._ends cimport row_end
 from lowlat.core.layout cimport ll_shard_row
 
 __all__ = ["Shards"]
@@ -21,8 +22,7 @@ cdef class Shards:
     def __cinit__(self, shards, int64_t silent_ns_max):
         if silent_ns_max <= 0:
             raise ValueError(f"silent_ns_max was {silent_ns_max}, expected above 0")
-        self._version = shards.version
-        self._read = shards.read
+        self._shards = row_end(shards)
         self._rows = shards.rows
         self._silent_ns_max = silent_ns_max
         self._buffer = shards.buffer
@@ -53,7 +53,7 @@ cdef class Shards:
         if shard >= self._rows:
             return False
         seen = &self._seen[shard]
-        if <int64_t>self._version(shard) != seen.version:
+        if self._shards.c_version(shard) != seen.version:
             self._look(shard)
         return (
             seen.generation == <int64_t>connection_generation
@@ -61,7 +61,7 @@ cdef class Shards:
         )
 
     cdef int _look(self, uint32_t shard) except -1:
-        cdef int64_t version = self._read(shard)
+        cdef int64_t version = self._shards.c_read(shard)
         cdef seen_t *seen = &self._seen[shard]
         if version <= 0:
             # Busy keeps the last value for this once: the next question reads again.

@@ -6,13 +6,7 @@ __all__ = ["RealClock", "VirtualClock", "monotonic_ns", "wall_ns"]
 
 monotonic_ns = _clock.monotonic_ns
 wall_ns = _clock.wall_ns
-
-
-class RealClock:
-    """The machine's clocks."""
-
-    monotonic_ns = staticmethod(_clock.monotonic_ns)
-    wall_ns = staticmethod(_clock.wall_ns)
+RealClock = _clock.RealClock
 
 
 class VirtualClock:

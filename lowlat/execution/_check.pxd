@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from lowlat.book._view cimport BookView
+from lowlat.core._ends cimport RowEnd
 from lowlat.core._freshness cimport Shards
 from lowlat.core.layout cimport ll_book_row, ll_intent
 from lowlat.execution._desk cimport AccountCells, DeskCells
@@ -28,8 +29,8 @@ cdef class FactCells:
 cdef class MarketGate:
     cdef dict _facts
     cdef object _learn
-    cdef object _version
-    cdef object _read_book
+    cdef RowEnd _markets
+    cdef RowEnd _books
     cdef BookView _view
     cdef Shards _shards
     cdef int64_t _book_rows

@@ -11,6 +11,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from lowlat.book._view cimport BookView, i128
+from lowlat.core._ends cimport row_end
 from lowlat.core._freshness cimport Shards
 from lowlat.core.layout cimport (
     LL_ACTION_BUY,
@@ -69,8 +70,8 @@ cdef class MarketGate:
         """
         self._facts = facts
         self._learn = learn
-        self._version = markets.version
-        self._read_book = book.read
+        self._markets = row_end(markets)
+        self._books = row_end(book)
         self._view = view
         self._book_rows = book.rows
         self._shards = shards
@@ -78,13 +79,13 @@ cdef class MarketGate:
     cdef FactCells facts(self, object instrument, object market):
         """Find the facts of the newest row, None when nothing is known of the token."""
         cdef FactCells known = self._facts.get(instrument)
-        if known is None or known.version != <int64_t>self._version(market):
+        if known is None or known.version != self._markets.c_version(market):
             known = self._learn(instrument)
         return known
 
     cdef const ll_book_row *book(self, object market) except? NULL:
         """Read a market's book into the view; NULL when there is none to trade on."""
-        if <int64_t>market >= self._book_rows or <int64_t>self._read_book(market) <= 0:
+        if <int64_t>market >= self._book_rows or self._books.c_read(market) <= 0:
             return NULL
         return <const ll_book_row *>self._view.live()
 

@@ -15,6 +15,23 @@ order, books, rows, template wanted again.
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from lowlat.core._ends cimport (
+    ClockEnd,
+    CountEnd,
+    PollEnd,
+    PublishEnd,
+    RecordEnd,
+    RowWriteEnd,
+    SendEnd,
+    TurnEnd,
+    clock_end,
+    count_end,
+    poll_end,
+    publish_end,
+    record_end,
+    row_write_end,
+    send_end,
+)
 from lowlat.core.layout cimport LL_KIND_INTENT, LL_KIND_REPORT, ll_cash_row, ll_intent
 from lowlat.execution._check cimport FactCells, FastCheck, RateBucket
 from lowlat.execution._desk cimport AccountCells, DeskCells, InFlight, Question
@@ -38,7 +55,7 @@ cdef object ORDER = Asked.ORDER
 
 
 @cython.final
-cdef class PlainPath:
+cdef class PlainPath(TurnEnd):
     """Takes intents from the stream; sends those that are plain, leaves the rest to the engine.
 
     ``is_open`` is set by the engine: ready, not halted. ``epoch`` is risk's, as the engine knows
@@ -49,27 +66,23 @@ cdef class PlainPath:
     cdef public int64_t epoch
     cdef object _engine
     cdef object _pool
-    cdef object _reader
-    cdef object _reports
-    cdef object _poll
-    cdef object _release
-    cdef object _slots_free
-    cdef object _publish
-    cdef object _write_order
-    cdef object _write_cash
-    cdef object _idle
-    cdef object _send
-    cdef object _monotonic_ns
-    cdef object _wall_ns
-    cdef object _intent_wait
-    cdef object _template
-    cdef object _intent_to_sent
-    cdef object _tick_to_sent
-    cdef object _decided_to_sent
-    cdef object _count_order
-    cdef object _count_hit
-    cdef object _count_miss
-    cdef object _count_gap
+    cdef PollEnd _intents
+    cdef PublishEnd _reports
+    cdef RowWriteEnd _order_rows
+    cdef RowWriteEnd _cash_rows
+    cdef SendEnd _transport
+    cdef ClockEnd _clock
+    cdef RecordEnd _intent_wait
+    cdef RecordEnd _template
+    cdef RecordEnd _intent_to_sent
+    cdef RecordEnd _tick_to_sent
+    cdef RecordEnd _decided_to_sent
+    cdef CountEnd _orders
+    cdef CountEnd _hits
+    cdef CountEnd _misses
+    cdef CountEnd _gaps
+    cdef int64_t _taken
+    cdef int64_t _taken_ns
     cdef object _cash_buffer
     cdef IntentView _view
     cdef DeskCells _desk
@@ -91,27 +104,21 @@ cdef class PlainPath:
         """``engine`` takes what is not plain: ``take(kind, now_ns)`` and ``unsent(...)``."""
         meters = ports.meters
         self._engine = engine
-        self._reader = ports.intents
-        self._poll = ports.intents.poll
-        self._release = ports.intents.release
-        self._reports = ports.reports
-        self._slots_free = ports.reports.free
-        self._publish = ports.reports.publish
-        self._write_order = ports.orders.write
-        self._write_cash = ports.cash.write
-        self._idle = ports.transport.idle
-        self._send = ports.transport.send
-        self._monotonic_ns = ports.clock.monotonic_ns
-        self._wall_ns = ports.clock.wall_ns
-        self._intent_wait = meters.intent_wait.record
-        self._template = meters.template.record
-        self._intent_to_sent = meters.intent_to_sent.record
-        self._tick_to_sent = meters.tick_to_sent.record
-        self._decided_to_sent = meters.decided_to_sent.record
-        self._count_order = meters.orders.add
-        self._count_hit = meters.template_hits.add
-        self._count_miss = meters.template_misses.add
-        self._count_gap = meters.ledger_gap.add
+        self._intents = poll_end(ports.intents)
+        self._reports = publish_end(ports.reports)
+        self._order_rows = row_write_end(ports.orders)
+        self._cash_rows = row_write_end(ports.cash)
+        self._transport = send_end(ports.transport)
+        self._clock = clock_end(ports.clock)
+        self._intent_wait = record_end(meters.intent_wait)
+        self._template = record_end(meters.template)
+        self._intent_to_sent = record_end(meters.intent_to_sent)
+        self._tick_to_sent = record_end(meters.tick_to_sent)
+        self._decided_to_sent = record_end(meters.decided_to_sent)
+        self._orders = count_end(meters.orders)
+        self._hits = count_end(meters.template_hits)
+        self._misses = count_end(meters.template_misses)
+        self._gaps = count_end(meters.ledger_gap)
         self._view = view
         self._desk = desk
         self._accounts = desk.accounts
@@ -133,11 +140,30 @@ cdef class PlainPath:
 
     def take(self, int64_t now_ns):
         """Take what lies on the stream, at most ``intents_per_turn``; return how many. Hot."""
+        return self._take(now_ns)
+
+    cdef int64_t c_advance(self, int64_t now_ns) except -1:
+        """Take intents; an engine that is not open does the whole of its turn instead."""
+        if not self.is_open:
+            return <int64_t>self._engine.turn(now_ns)
+        self._taken_ns = now_ns
+        self._taken = self._take(now_ns)
+        return self._taken
+
+    cdef int c_settle(self) except -1:
+        """Do what follows from the intents that were taken, if any were."""
+        cdef int64_t taken = self._taken
+        if taken:
+            self._taken = 0
+            self._engine.behind(taken, self._taken_ns)
+        return 0
+
+    cdef int64_t _take(self, int64_t now_ns) except -1:
         cdef const ll_intent *raw = self._view.raw
         cdef int64_t taken = 0, kind
         cdef bint plain
         while taken < self._intents_max:
-            kind = self._poll()
+            kind = self._intents.c_poll()
             if kind == EMPTY:
                 break
             taken += 1
@@ -147,14 +173,14 @@ cdef class PlainPath:
                 and not self._desk.ledger_gap
                 and not raw.intent_flags & CANCEL
                 and (raw.group == 0 or raw.legs < 2)
-                and <int64_t>self._reader.epoch == self.epoch
+                and <int64_t>self._intents.c_epoch() == self.epoch
             )
             if plain and self._place(raw, now_ns):
-                self._intent_wait(now_ns - raw.checked_ns)
+                self._intent_wait.c_record(now_ns - raw.checked_ns)
             else:
                 self._engine.take(kind, now_ns)
         if taken:
-            self._release()
+            self._intents.c_release()
         return taken
 
     cdef bint _place(self, const ll_intent *raw, int64_t now_ns) except -1:
@@ -166,11 +192,11 @@ cdef class PlainPath:
         cdef int64_t started_ns, taken_ns, sent_ns, row, key, result
         if not check.passes(raw, instrument, now_ns):
             return False
-        if <int64_t>self._slots_free() < self._room_min or not self._idle():
+        if self._reports.c_free() < self._room_min or not self._transport.c_idle():
             return False
         if desk._free_count == 0 or not self._bucket.spend(1, now_ns, False):
             return False
-        started_ns = self._monotonic_ns()
+        started_ns = self._clock.c_monotonic_ns()
         ready = self._ready.take(
             raw.instrument, raw.action, check.maker_e6, check.taker_e6, check.facts.exchange
         )
@@ -182,18 +208,18 @@ cdef class PlainPath:
                 check.post,
                 now_ns,
             )
-            self._count_miss(1)
+            self._misses.c_add(1)
         else:
-            self._count_hit(1)
+            self._hits.c_add(1)
         wire = self._wire(ready)
-        taken_ns = self._monotonic_ns()
+        taken_ns = self._clock.c_monotonic_ns()
         row = desk.pop_row()
         self._announce(raw, ready, row, instrument, now_ns)
         key = self._in_flight.next_key()
-        result = self._send(wire, key, urgent=True)
-        sent_ns = self._monotonic_ns()
+        result = self._transport.c_send(wire, key, True)
+        sent_ns = self._clock.c_monotonic_ns()
         # What only this process needs comes behind the bytes.
-        self._template(taken_ns - started_ns)
+        self._template.c_record(taken_ns - started_ns)
         self._book(raw, ready, row, key, result, now_ns, sent_ns)
         return True
 
@@ -202,7 +228,7 @@ cdef class PlainPath:
         cdef int64_t second
         if ready.post != self._check.post:
             return self._pool.render(ready.template, self._posts[self._check.post])
-        second = <int64_t>self._wall_ns() // SECOND_NS
+        second = self._clock.c_wall_ns() // SECOND_NS
         if not 0 <= second - ready.timestamp_s <= self._stale_s:
             ready.renewed(second)
             self._ready.late += 1
@@ -226,13 +252,13 @@ cdef class PlainPath:
             ready.salt,
             0,
         )
-        self._write_order(row)
+        self._order_rows.c_write(row)
         announcer.put_report(
             raw, row, desk.next_id(), now_ns, accounts.shares_of(instrument), accounts.cash_e6
         )
-        if not self._publish(LL_KIND_REPORT):
+        if not self._reports.c_publish(LL_KIND_REPORT):
             desk.ledger_gap = True
-            self._count_gap(1)
+            self._gaps.c_add(1)
         return 0
 
     cdef int _book(
@@ -279,15 +305,15 @@ cdef class PlainPath:
         """Stamp it. The cash row comes last: what an order holds is in its own row already."""
         cdef uint64_t record
         order.sent_ns = sent_ns
-        self._intent_to_sent(sent_ns - now_ns)
+        self._intent_to_sent.c_record(sent_ns - now_ns)
         if raw.recv_ns:
-            self._tick_to_sent(sent_ns - raw.recv_ns)
+            self._tick_to_sent.c_record(sent_ns - raw.recv_ns)
         if raw.decided_ns:
-            self._decided_to_sent(sent_ns - raw.decided_ns)
+            self._decided_to_sent.c_record(sent_ns - raw.decided_ns)
         order.write(self._announcer.order)
-        self._write_order(order.row)
+        self._order_rows.c_write(order.row)
         record = self._desk.next_id()
-        self._accounts.put_cash(self._cash, record, self._reports.cursor)
-        self._write_cash(0)
-        self._count_order(1)
+        self._accounts.put_cash(self._cash, record, self._reports.c_cursor())
+        self._cash_rows.c_write(0)
+        self._orders.c_add(1)
         return 0

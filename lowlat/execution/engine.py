@@ -206,7 +206,7 @@ class ExecutorEngine:
             ports.meters,
             recovered,
         )
-        self._path = PlainPath(self, ports, self._intent, self.sender, self.desk, self.pool, params)
+        self.path = PlainPath(self, ports, self._intent, self.sender, self.desk, self.pool, params)
         self._cancels: deque[int] = deque()
         self._held_frames: deque[tuple[bytes, int]] = deque()
         self._house_due_ns = 0
@@ -234,7 +234,10 @@ class ExecutorEngine:
             if self.reconciler.done:
                 self._accept(now_ns)
             return worked
-        worked = self._path.take(now_ns)
+        return self.behind(self.path.take(now_ns), now_ns)
+
+    def behind(self, worked: int, now_ns: int) -> int:
+        """Do what is due besides new intents, of which ``worked`` were taken."""
         if self.desk.touched:
             worked += self.groups.touched(now_ns)
         # Asked one by one: behind an order, what has nothing to do costs no call.
@@ -280,7 +283,7 @@ class ExecutorEngine:
         """Stop new orders until ``resume``; look-ups, cancels and unwinds go on."""
         if not self._halted:
             self._halted = reason
-            self._path.is_open = False
+            self.path.is_open = False
             self._say_halt(now_ns)
 
     def hold(self, reason: str) -> None:
@@ -295,7 +298,7 @@ class ExecutorEngine:
         """Lift a halt; only ever called because a person asked."""
         if self._halted:
             self._halted = ""
-            self._path.is_open = self.ready
+            self.path.is_open = self.ready
             self.desk.say(ReportKind.RESUME, now_ns)
 
     @property
@@ -337,11 +340,11 @@ class ExecutorEngine:
         self._replay_frames()
         self.ready = True
         self._house_due_ns = now_ns + _HOUSE_NS
-        self._path.is_open = not self._halted
+        self.path.is_open = not self._halted
         self._epoch_seen(now_ns)
 
     def _epoch_seen(self, now_ns: int) -> None:
-        epoch = self._path.epoch = self._intents.epoch
+        epoch = self.path.epoch = self._intents.epoch
         # ``intent`` names risk's epoch in the form of its record ids, with sequence 0.
         self.desk.say(ReportKind.EPOCH_SEEN, now_ns, intent=record_id(Writer.RISK, epoch, 0))
 
@@ -351,7 +354,7 @@ class ExecutorEngine:
             # Cannot be on a gated stream; if it is, somebody bypassed the gate.
             self.halt("intents overrun", now_ns)
             return
-        if self._intents.epoch != self._path.epoch:
+        if self._intents.epoch != self.path.epoch:
             self._epoch_seen(now_ns)
         if kind != _INTENT:
             return

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias, final
 
-from lowlat.core.ports import StreamWriter, TableWriter
+from lowlat.core.ports import Clock, Recorder, StreamWriter, TableWriter
 from lowlat.feeds._state import Link, MarketState, TokenIndex
 from lowlat.feeds.ports import Connection
 
@@ -19,8 +19,8 @@ class BookOutput:
         self,
         books: TableWriter,
         market: StreamWriter,
-        now_ns: Callable[[], int],
-        record: Callable[[int], None] | None,
+        clock: Clock,
+        latency: Recorder | None,
         kind: int,
         ids: int,
     ) -> None: ...
@@ -44,7 +44,7 @@ class PlainFrames:
         links: list[Link],
         tokens: TokenIndex,
         output: BookOutput,
-        now_ns: Callable[[], int],
+        clock: Clock,
         put_tape: Callable[[bytes, int, int, int], None] | None,
         pump: Callable[[], None] | None,
         other: Callable[[Connection, bytes, bool, int], None],

@@ -16,6 +16,18 @@ from libc.string cimport memcmp
 from lowlat.book._book cimport BookSlots, MarketBook
 from lowlat.book._side cimport SIDE_CHANGED, parse_digits, side_set, side_t
 from lowlat.book._slots cimport LL_BOOKFLAG_CROSSED, ONE
+from lowlat.core._ends cimport (
+    ClockEnd,
+    PublishEnd,
+    RecordEnd,
+    RowWriteEnd,
+    RunEnd,
+    clock_end,
+    publish_end,
+    record_end,
+    row_write_end,
+    run_end,
+)
 from lowlat.feeds._state cimport Link, MarketState, TokenIndex, is_token
 from lowlat.venues.polymarket._scan cimport ChangeSpans, FrameSpans, Span, scan_frame
 
@@ -49,23 +61,21 @@ cdef class BookOutput:
     """Row, then top, of one feed's books: the only place that writes either."""
 
     cdef BookSlots _slots
-    cdef object _write
-    cdef object _warm
-    cdef object _publish
-    cdef object _now_ns
-    cdef object _record
-    cdef object _kind
+    cdef RowWriteEnd _books
+    cdef PublishEnd _market
+    cdef ClockEnd _clock
+    cdef RecordEnd _record
+    cdef int _kind
     cdef uint64_t _ids
     cdef readonly uint64_t next
 
-    def __init__(self, books, market, now_ns, record, int kind, uint64_t ids):
-        """``ids`` is the record id of position 0; ``record`` takes receive to publish, or None."""
+    def __init__(self, books, market, clock, latency, int kind, uint64_t ids):
+        """``ids`` is the record id of position 0; ``latency`` takes receive to publish, or None."""
         self._slots = BookSlots(books.buffer, market.buffer)
-        self._write = books.write_lines
-        self._warm = books.warm
-        self._publish = market.publish
-        self._now_ns = now_ns
-        self._record = record
+        self._books = row_write_end(books)
+        self._market = publish_end(market)
+        self._clock = clock_end(clock)
+        self._record = record_end(latency) if latency is not None else None
         self._kind = kind
         self._ids = ids
         self.next = market.cursor
@@ -77,7 +87,7 @@ cdef class BookOutput:
 
     def publish(self, int kind):
         """Publish what was packed into the stream's buffer."""
-        self.next = <uint64_t>self._publish(kind) + 1
+        self.next = self._market.c_publish(kind) + 1
 
     def book(
         self, MarketState state not None, int sides, int64_t event_ns, int64_t recv_ns,
@@ -89,16 +99,16 @@ cdef class BookOutput:
     cdef int put(
         self, MarketState state, int sides, int64_t event_ns, int64_t recv_ns, int64_t decoded_ns
     ) except -1:
-        cdef int64_t now_ns = self._now_ns()
+        cdef int64_t now_ns = self._clock.c_monotonic_ns()
         cdef uint32_t lines = self._slots.put(
             state.book, self._ids | self.next, event_ns, recv_ns, decoded_ns, now_ns, sides
         )
-        cdef uint64_t version = self._write(state.row, lines)
+        cdef uint64_t version = <uint64_t>self._books.c_write_lines(state.row, lines)
         if version != state.book.version:
             self._slots.written(state.book, version)
-        self.next = <uint64_t>self._publish(self._kind) + 1
+        self.next = self._market.c_publish(self._kind) + 1
         if self._record is not None:
-            self._record(now_ns - recv_ns)
+            self._record.c_record(now_ns - recv_ns)
         return 0
 
 
@@ -109,9 +119,9 @@ cdef class PlainFrames:
     cdef list _links
     cdef TokenIndex _tokens
     cdef BookOutput _output
-    cdef object _now_ns
+    cdef ClockEnd _clock
     cdef object _put_tape
-    cdef object _pump
+    cdef RunEnd _pump
     cdef object _other
     cdef object _disagreed
     cdef object _published
@@ -122,7 +132,7 @@ cdef class PlainFrames:
 
     def __init__(
         self, list links not None, TokenIndex tokens not None, BookOutput output not None,
-        now_ns, put_tape, pump, other, disagreed, published,
+        clock, put_tape, pump, other, disagreed, published,
     ):
         """``put_tape`` and ``pump`` may be None. ``other`` takes every frame that is not plain.
 
@@ -132,9 +142,9 @@ cdef class PlainFrames:
         self._links = links
         self._tokens = tokens
         self._output = output
-        self._now_ns = now_ns
+        self._clock = clock_end(clock)
         self._put_tape = put_tape
-        self._pump = pump
+        self._pump = run_end(pump) if pump is not None else None
         self._other = other
         self._disagreed = disagreed
         self._published = published
@@ -147,7 +157,7 @@ cdef class PlainFrames:
         if not is_text or not self._take(<Link?>self._links[number], connection, payload, recv_ns):
             self._other(connection, payload, is_text, recv_ns)
         elif self._pump is not None:
-            self._pump()
+            self._pump.c_run()
 
     cdef bint _take(self, Link link, connection, bytes payload, int64_t recv_ns) except -1:
         """Do it all for a plain frame; False, and nothing changed, for any other."""
@@ -165,14 +175,16 @@ cdef class PlainFrames:
             <const unsigned char *>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), &frame
         ) or frame.count == 0:
             return False
-        decoded_ns = self._now_ns()
+        decoded_ns = self._clock.c_monotonic_ns()
         outcome = self._market(&frame, &found)
         if outcome < 0:
             return False
         state = <MarketState>found
         _load_side(&state.book._sides[0])
         _load_side(&state.book._sides[1])
-        self._output._warm(state.row, state.book.version + 1, state.book.stale_lines())
+        self._output._books.c_warm(
+            state.row, state.book.version + 1, state.book.stale_lines()
+        )
         if (
             not state.live or state.doubted or state.asked or state.book._sticky
             or frame.event_ns < state.book_event_ns

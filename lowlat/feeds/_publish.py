@@ -56,8 +56,8 @@ class FeedOutputs:
         self.output: Final = BookOutput(
             books,
             market,
-            clock.monotonic_ns,
-            latency.record if latency is not None else None,
+            clock,
+            latency,
             BOOK_TOP.kind,
             record_id(Writer.POLYMARKET, market.epoch, 0),
         )

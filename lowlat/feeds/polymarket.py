@@ -93,7 +93,7 @@ class PolymarketFeed:
             self._links,
             self._tokens,
             outputs.output,
-            clock.monotonic_ns,
+            clock,
             tape.put if tape is not None else None,
             pump,
             self.on_other_frame,

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias, final
 
 from typing_extensions import disjoint_base
 
+from lowlat.core._ends import HaltEnd, SendEnd
 from lowlat.net._answers import AnswerReader
 from lowlat.net.backoff import Backoff
 
@@ -18,7 +19,7 @@ _Request: TypeAlias = bytes | bytearray | memoryview
 def send_now(fd: int, request: _Request) -> int: ...
 
 @final
-class SendGate:
+class SendGate(HaltEnd):
     @property
     def error(self) -> int: ...
     def __init__(
@@ -54,7 +55,7 @@ class HotConnection:
     def __init__(self, reader: AnswerReader, backoff: Backoff) -> None: ...
 
 @disjoint_base
-class HotSender:
+class HotSender(SendEnd):
     @property
     def _idle(self) -> list[HotConnection]: ...
     @property

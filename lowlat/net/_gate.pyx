@@ -28,11 +28,15 @@ cdef extern from *:
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
 
+from lowlat.core._ends cimport ClockEnd, HaltEnd, SendEnd
+
 from collections import deque
 
-from lowlat.core.clock import monotonic_ns
+from lowlat.core.clock import RealClock
 
 __all__ = ["HotConnection", "HotSender", "SendGate", "send_now"]
+
+cdef ClockEnd CLOCK = RealClock()
 
 cdef enum:
     SENT = 1
@@ -91,7 +95,7 @@ def send_now(int fd, request):
 
 
 @cython.final
-cdef class SendGate:
+cdef class SendGate(HaltEnd):
     """Refuses to send while a halt word is not zero or a heartbeat is older than its limit.
 
     ``halt_words``: (buffer, offset) of u64 cells. ``watch``: (buffer, offset, limit_ns) of i64
@@ -133,6 +137,10 @@ cdef class SendGate:
     def blocked(self, int64_t now_ns):
         """Return 0, n for the n-th halt word that is set, or -n for the n-th heartbeat too old."""
         return self._blocked(now_ns)
+
+    cdef int64_t c_halted(self) except? -1:
+        # Halt words only: no beat is older than the beginning of time.
+        return self._blocked(0)
 
     def send(self, int fd, request, int64_t now_ns):
         """Check, then send(2): SENT, SEND_NONE, SEND_PARTIAL or SEND_HALTED."""
@@ -176,7 +184,7 @@ cdef class HotConnection:
         self.fd = -1
 
 
-cdef class HotSender:
+cdef class HotSender(SendEnd):
     """The sending end of HotConnections: which sockets are idle, which owe an answer.
 
     ``gate`` stands before urgent requests. ``write_tls(connection, request, gate, now_ns)`` stands
@@ -207,6 +215,12 @@ cdef class HotSender:
 
     def send(self, request, int64_t key, *, bint urgent):
         """Write one request in one call; see Transport. Keys are not negative."""
+        return self.c_send(request, key, urgent)
+
+    cdef Py_ssize_t c_idle(self) except -1:
+        return len(self._idle)
+
+    cdef int c_send(self, object request, int64_t key, bint urgent) except -9:
         cdef HotConnection connection
         cdef int result
         while self._idle:
@@ -231,7 +245,7 @@ cdef class HotSender:
         return self._write(connection, request, urgent)
 
     cdef int _write(self, HotConnection connection, object request, bint urgent) except -3:
-        cdef int64_t now_ns = monotonic_ns()
+        cdef int64_t now_ns = CLOCK.c_monotonic_ns()
         cdef SendGate gate = self._gate if urgent else None
         cdef int result, error = 0
         if self._write_tls is not None:

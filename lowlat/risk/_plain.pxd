@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from lowlat.book._view cimport BookView
+from lowlat.core._ends cimport ClockEnd, CountEnd, HaltEnd, PollEnd, RecordEnd, RowEnd, TurnEnd
 from lowlat.core._freshness cimport Shards
 from lowlat.risk._case cimport Case, CaseReader, Granted
 from lowlat.risk._cells cimport ByMarket, FactCells, Pace, StateCells
@@ -42,7 +43,7 @@ ctypedef struct order_t:
 
 
 @cython.final
-cdef class PlainPath:
+cdef class PlainPath(TurnEnd):
     cdef StateCells _state
     cdef ByMarket _facts
     cdef ByMarket _holdings
@@ -61,19 +62,15 @@ cdef class PlainPath:
     cdef object _aggregator
     cdef dict _groups
     cdef dict _rows_due
-    cdef object _poll_metadata
-    cdef object _poll_reports
-    cdef object _poll_signal
-    cdef object _release_signals
-    cdef object _read_book
-    cdef object _halted
-    cdef object _monotonic_ns
-    cdef object _record
-    cdef object _backlog
-    cdef object _intents_sent
-    cdef object _metadata
-    cdef object _reports_end
-    cdef object _signals
+    cdef PollEnd _metadata
+    cdef PollEnd _reports_end
+    cdef PollEnd _signals
+    cdef RowEnd _books
+    cdef HaltEnd _halted
+    cdef ClockEnd _clock
+    cdef RecordEnd _latency
+    cdef CountEnd _backlog
+    cdef CountEnd _intents_sent
     cdef object _take_markets
     cdef object _take_more
     cdef object _watch

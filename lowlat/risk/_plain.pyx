@@ -13,6 +13,15 @@ from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
 
 from lowlat.book._slots cimport ll_row8
 from lowlat.book._view cimport level_price, side_view
+from lowlat.core._ends cimport (
+    TurnEnd,
+    clock_end,
+    count_end,
+    halt_end,
+    poll_end,
+    record_end,
+    row_end,
+)
 from lowlat.core.layout cimport (
     LL_ACTION_BUY,
     LL_BOOKFLAG_CROSSED,
@@ -65,7 +74,7 @@ cdef inline int64_t with_fee(int64_t cash_e6, int64_t rate_e6) noexcept nogil:
 
 
 @cython.final
-cdef class PlainPath:
+cdef class PlainPath(TurnEnd):
     """The engine's turn. ``plain`` False leaves every signal to the checks."""
 
     def __cinit__(
@@ -112,19 +121,15 @@ cdef class PlainPath:
         self._reports = reports
         self._reader = reader
         self._case = Case.__new__(Case)
-        self._poll_metadata = ports.metadata.poll
-        self._poll_reports = ports.reports.poll
-        self._poll_signal = ports.signals.poll
-        self._release_signals = ports.signals.release
-        self._read_book = ports.books.read
-        self._halted = ports.halted
-        self._monotonic_ns = ports.clock.monotonic_ns
-        self._record = latency.record
-        self._backlog = ports.cell("risk.decisions_full")
-        self._intents_sent = intents_sent
-        self._metadata = ports.metadata
-        self._reports_end = ports.reports
-        self._signals = ports.signals
+        self._metadata = poll_end(ports.metadata)
+        self._reports_end = poll_end(ports.reports)
+        self._signals = poll_end(ports.signals)
+        self._books = row_end(ports.books)
+        self._halted = halt_end(ports.halted)
+        self._clock = clock_end(ports.clock)
+        self._latency = record_end(latency)
+        self._backlog = count_end(ports.cell("risk.decisions_full"))
+        self._intents_sent = count_end(intents_sent)
         self._decisions_reserve = ports.decisions_reserve
         self._take_markets = take_markets
         self._take_more = take_more
@@ -176,8 +181,15 @@ cdef class PlainPath:
 
     def settle(self):
         """Write what ``advance`` left: the decision on a signal sent by itself, the turn."""
+        self.c_settle()
+
+    cdef int64_t c_advance(self, int64_t now_ns) except -1:
+        return self._advance(now_ns)
+
+    cdef int c_settle(self) except -1:
         if self._turn_due:
             self._settle()
+        return 0
 
     cdef int64_t _advance(self, int64_t now_ns) except -1:
         cdef int64_t done = 0
@@ -185,10 +197,10 @@ cdef class PlainPath:
         if self._turn_due:
             self._settle()
         self._state.now_ns = now_ns
-        kind = self._poll_metadata()
+        kind = self._metadata.c_poll()
         if kind != EMPTY or len(self._rows_due):
             done += <int64_t>self._take_markets(kind)
-        kind = self._poll_reports()
+        kind = self._reports_end.c_poll()
         if kind != EMPTY:
             done += self._reports.take_polled(kind, now_ns)
         done += self._take_signals(now_ns)
@@ -213,14 +225,14 @@ cdef class PlainPath:
         if self._alone:
             self._alone = False
             self._decisions.say_approved(case, self._intent, self._checked_ns, self._generation)
-            self._record(max(1, self._checked_ns - case.decided_ns))
-            self._intents_sent.add(1)
-            self._release_signals()
+            self._latency.c_record(max(1, self._checked_ns - case.decided_ns))
+            self._intents_sent.c_add(1)
+            self._signals.c_release()
         return self._decisions.say_turn(
             self._state.now_ns,
-            self._signals.position,
-            self._metadata.position,
-            self._reports_end.position,
+            self._signals.c_position(),
+            self._metadata.c_position(),
+            self._reports_end.c_position(),
             self.wall_offset_ns,
         )
 
@@ -235,9 +247,9 @@ cdef class PlainPath:
         # A slot for each decision, and one more for the turn's own record.
         room = self._decisions.room(held + 1 + SIGNALS_A_TURN) - held - 1
         if room <= 0:
-            self._backlog.add(1)
+            self._backlog.c_add(1)
             return 0
-        kind = self._poll_signal()
+        kind = self._signals.c_poll()
         if kind == EMPTY:
             if not waiting:
                 return 0
@@ -245,7 +257,7 @@ cdef class PlainPath:
             done = 1
             case = self._case
             case.read(self._reader.raw)
-            kind = self._poll_signal() if room > 1 else EMPTY
+            kind = self._signals.c_poll() if room > 1 else EMPTY
             if kind == EMPTY and not waiting and self._try_alone(case, now_ns):
                 return 1
             # The aggregator keeps this one.
@@ -265,7 +277,7 @@ cdef class PlainPath:
             or self._granted.age_ns(case, now_ns, self._bounds.window_ns) >= 0
         ):
             return False
-        self._state.halt_code = self._halted()
+        self._state.halt_code = self._halted.c_halted()
         facts = self._facts.at(case.market)
         if (
             self._state.halt_code
@@ -308,7 +320,7 @@ cdef class PlainPath:
         cdef int64_t size_e6 = case.size_e6, cost_e6, unit_e6
         cdef const ll_row8 *row
         cdef side_view asks
-        if <int64_t>self._read_book(case.market) <= 0:
+        if self._books.c_read(case.market) <= 0:
             return False
         row = self._view.live()
         if (
@@ -386,7 +398,7 @@ cdef class PlainPath:
         self, Case case, Holding holding, const order_t *order, int64_t now_ns
     ) except -1:
         """Publish the intent and count it in; False, and nothing changed, when the gate is shut."""
-        cdef int64_t checked_ns = self._monotonic_ns()
+        cdef int64_t checked_ns = self._clock.c_monotonic_ns()
         cdef int64_t expires_ns = min(case.expires_ns, checked_ns + self._bounds.life_ns_max)
         cdef int64_t wished_e6 = case.size_e6
         cdef uint64_t intent = self._names.after()

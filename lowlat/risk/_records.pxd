@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from lowlat.core._ends cimport CountEnd, PublishEnd
 from lowlat.core.layout cimport ll_decision, ll_intent, ll_turn
 from lowlat.risk._case cimport Case
 
@@ -26,7 +27,7 @@ cdef class IntentSlot:
     cdef uint8_t[::1] _buffer
     cdef ll_intent *_raw
     cdef uint64_t _target
-    cdef object _publish
+    cdef PublishEnd _intents
     cdef int put(
         self,
         Case case,
@@ -49,10 +50,9 @@ cdef class DecisionWriter:
     cdef uint8_t[::1] _buffer
     cdef ll_decision *_raw
     cdef ll_turn *_turn
-    cdef object _publish
-    cdef object _free
+    cdef PublishEnd _decisions
     cdef object _cell
-    cdef object _cuts
+    cdef CountEnd _cuts
     cdef list _counts
     cdef Names _names
     cdef int64_t _free_known
@@ -72,7 +72,7 @@ cdef class DecisionWriter:
     cdef int say_approved(
         self, Case case, uint64_t intent, int64_t checked_ns, uint32_t config_generation
     ) except -1
-    cdef object _count(self, int rule, bint approved)
+    cdef CountEnd _count(self, int rule, bint approved)
     cdef int say_turn(
         self,
         int64_t now_ns,

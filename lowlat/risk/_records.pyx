@@ -10,6 +10,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from lowlat.core._ends cimport CountEnd, count_end, publish_end
 from lowlat.core.layout cimport (
     LL_KIND_DECISION,
     LL_KIND_INTENT,
@@ -54,7 +55,7 @@ cdef class IntentSlot:
     def __cinit__(self, intents):
         self._buffer = intents.buffer
         self._raw = <ll_intent *>slot_at(self._buffer, sizeof(ll_intent))
-        self._publish = intents.publish
+        self._intents = publish_end(intents)
 
     def write(
         self,
@@ -162,7 +163,7 @@ cdef class IntentSlot:
         raw.legs = <uint8_t>case.legs
         raw.mode = <uint16_t>case.mode
         memcpy(raw.module, case.module_words, 16)
-        return 1 if <int64_t>self._publish(LL_KIND_INTENT) else 0
+        return 1 if self._intents.c_publish(LL_KIND_INTENT) else 0
 
 
 @cython.final
@@ -173,11 +174,10 @@ cdef class DecisionWriter:
         self._buffer = decisions.buffer
         self._raw = <ll_decision *>slot_at(self._buffer, sizeof(ll_decision))
         self._turn = <ll_turn *>slot_at(self._buffer, sizeof(ll_turn))
-        self._publish = decisions.publish
-        self._free = decisions.free
+        self._decisions = publish_end(decisions)
         self._names = names
         self._cell = cell
-        self._cuts = cell("risk.decision.cut")
+        self._cuts = count_end(cell("risk.decision.cut"))
         self._counts = [None] * (2 * RULES_MAX)
 
     def approve(
@@ -198,7 +198,7 @@ cdef class DecisionWriter:
     cdef int64_t room(self, int64_t wanted) except -1:
         # Only we take slots away, so what was free before, less our own, still is.
         if self._free_known < wanted:
-            self._free_known = self._free()
+            self._free_known = self._decisions.c_free()
         return self._free_known
 
     cdef int say_approved(
@@ -212,7 +212,7 @@ cdef class DecisionWriter:
             limit = case.size_e6
             was = case.suggested_e6
         if rule:
-            self._cuts.add(1)
+            self._cuts.c_add(1)
         return self.say(
             case, intent, case.size_e6, checked_ns, config_generation, rule, limit, was, True
         )
@@ -230,6 +230,7 @@ cdef class DecisionWriter:
         bint approved,
     ) except -1:
         cdef ll_decision *raw = self._raw
+        cdef uint64_t published
         raw.id = self._names.use()
         raw.cause = case.cause
         raw.signal = case.id
@@ -250,19 +251,19 @@ cdef class DecisionWriter:
         raw.limit_price_e4 = case.limit_price_e4
         raw.group = <uint32_t>case.group
         memcpy(raw.module, case.module_words, 16)
-        published = self._publish(LL_KIND_DECISION)
+        published = self._decisions.c_publish(LL_KIND_DECISION)
         assert published, "a signal was polled without a slot for its decision"
         self._free_known -= 1
-        self._count(rule, approved).add(1)
+        self._count(rule, approved).c_add(1)
         return 0
 
-    cdef object _count(self, int rule, bint approved):
+    cdef CountEnd _count(self, int rule, bint approved):
         assert 0 <= rule < RULES_MAX, f"rule was {rule}, expected below {RULES_MAX}"
         cdef Py_ssize_t at = 2 * rule + approved
         if self._counts[at] is None:
             done = "approved" if approved else "refused"
-            self._counts[at] = self._cell(f"risk.{done}.{Rule(rule).name.lower()}")
-        return self._counts[at]
+            self._counts[at] = count_end(self._cell(f"risk.{done}.{Rule(rule).name.lower()}"))
+        return <CountEnd>self._counts[at]
 
     cdef int say_turn(
         self,
@@ -283,6 +284,6 @@ cdef class DecisionWriter:
         raw.reports_cursor = reports
         raw.wall_offset_ns = wall_offset_ns
         raw.writer = WRITER_RISK
-        if self._publish(LL_KIND_TURN):
+        if self._decisions.c_publish(LL_KIND_TURN):
             self._free_known -= 1
         return 0

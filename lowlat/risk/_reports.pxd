@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from lowlat.core._ends cimport PollEnd, RowEnd
 from lowlat.core.layout cimport ll_report
 from lowlat.risk._exposure cimport ExposureCells
 from lowlat.risk._orders cimport OrderCells
@@ -12,9 +13,8 @@ from lowlat.risk._orders cimport OrderCells
 cdef class ReportReader:
     cdef const uint8_t[::1] _buffer
     cdef const ll_report *_raw
-    cdef object _poll
-    cdef object _release
-    cdef object _version_of_cash
+    cdef PollEnd _reports
+    cdef RowEnd _cash
     cdef object _read_cash
     cdef object _take_report
     cdef object _lost

@@ -9,6 +9,7 @@ order waits. A test runs both ways over the same reports and compares the accoun
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from lowlat.core._ends cimport poll_end, row_end
 from lowlat.core.layout cimport LL_ACTION_BUY, LL_KIND_REPORT, ll_report
 from lowlat.risk._cells cimport slot_at
 from lowlat.risk._exposure cimport ExposureCells
@@ -50,9 +51,8 @@ cdef class ReportReader:
         """
         self._buffer = reports.buffer
         self._raw = <const ll_report *>slot_at(self._buffer, sizeof(ll_report))
-        self._poll = reports.poll
-        self._release = reports.release
-        self._version_of_cash = cash.version
+        self._reports = poll_end(reports)
+        self._cash = row_end(cash)
         self._own = own
         self._exposure = exposure
         self._terminal = bits_of(terminal)
@@ -64,7 +64,7 @@ cdef class ReportReader:
 
     def take(self, int64_t now_ns):
         """Take what the executor said; return how many reports there were."""
-        cdef int kind = self._poll()
+        cdef int kind = self._reports.c_poll()
         return self.take_polled(kind, now_ns) if kind != EMPTY else 0
 
     cdef int64_t take_polled(self, int kind, int64_t now_ns) except -1:
@@ -79,10 +79,10 @@ cdef class ReportReader:
                 self._lost(now_ns)
             if done == REPORTS_A_TURN:
                 break
-            kind = self._poll()
-        if <int64_t>self._version_of_cash(0) != self.cash_version:
+            kind = self._reports.c_poll()
+        if self._cash.c_version(0) != self.cash_version:
             self._read_cash()
-        self._release()
+        self._reports.c_release()
         self._exposure.total_due = True
         return done
 

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer, disjoint_base
 
+from lowlat.core._ends import CountEnd, PollEnd, PublishEnd, RecordEnd, RowWriteEnd
+
 HISTOGRAM_CELLS: Final[int]
 HISTOGRAM_BYTES: Final[int]
 CELL_BYTES: Final[int]
@@ -15,7 +17,7 @@ TABLE_ROW_HEAD_BYTES: Final[int]
 TABLE_CELLS: Final[int]
 
 @final
-class StreamWriter:
+class StreamWriter(PublishEnd):
     def __init__(
         self,
         segment: Buffer,
@@ -41,7 +43,7 @@ class StreamWriter:
     def sleepers(self) -> int: ...
 
 @final
-class StreamReader:
+class StreamReader(PollEnd):
     def __init__(
         self,
         segment: Buffer,
@@ -72,7 +74,7 @@ class StreamReader:
     def release(self) -> None: ...
 
 @disjoint_base
-class _Table:
+class _Table(RowWriteEnd):
     def __init__(self, segment: Buffer, offset: int, record_bytes: int, rows: int) -> None: ...
     @property
     def buffer(self) -> memoryview: ...
@@ -99,7 +101,7 @@ class TableWriter(_Table):
     def write_lines(self, row: int, lines: int) -> int: ...
 
 @final
-class Cell:
+class Cell(CountEnd):
     def __init__(self, segment: Buffer, offset: int, writable: bool = True) -> None: ...
     @property
     def value(self) -> int: ...
@@ -108,7 +110,7 @@ class Cell:
     def max(self, value: int) -> None: ...
 
 @final
-class Histogram:
+class Histogram(RecordEnd):
     def __init__(self, segment: Buffer, offset: int, writable: bool = True) -> None: ...
     def record(self, value_ns: int) -> None: ...
     def copy_into(self, cells: npt.NDArray[np.uint64] | array[int]) -> None: ...

@@ -13,6 +13,8 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
+from lowlat.core._ends cimport CountEnd, PollEnd, PublishEnd, RecordEnd, RowWriteEnd
+
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
 
@@ -140,7 +142,7 @@ cdef _check_stream(Py_ssize_t slot_bytes, Py_ssize_t slot_count):
 
 
 @cython.final
-cdef class StreamWriter:
+cdef class StreamWriter(PublishEnd):
     """Writing end of a stream (see lowlat.core.ports.StreamWriter). One per stream, ever."""
 
     cdef ll_stream_writer writer
@@ -203,6 +205,15 @@ cdef class StreamWriter:
         """Slots that can be published before a gate stops us."""
         return ll_stream_free(&self.writer)
 
+    cdef uint64_t c_publish(self, int kind) except? 0:
+        return ll_stream_publish(&self.writer, self.staging.words, <uint16_t>kind, 0)
+
+    cdef int64_t c_free(self) except -1:
+        return <int64_t>ll_stream_free(&self.writer)
+
+    cdef uint64_t c_cursor(self) except? 0:
+        return self.writer.next
+
     def sleepers(self):
         """Return one bit a gate whose reader sleeps. Call after publishing (a full fence, 6 ns)."""
         return ll_stream_sleepers(&self.writer)
@@ -216,7 +227,7 @@ cdef class StreamWriter:
 
 
 @cython.final
-cdef class StreamReader:
+cdef class StreamReader(PollEnd):
     """Reading end of a stream (see lowlat.core.ports.StreamReader), optionally a gate."""
 
     cdef ll_stream_reader reader
@@ -281,10 +292,24 @@ cdef class StreamReader:
 
     def poll(self):
         """Return the next record's kind (record in buffer), 0 when empty, -1 after an overrun."""
+        return self.c_poll()
+
+    cdef int c_poll(self) except? -1:
         cdef int status = ll_stream_poll(&self.reader, self.staging.words)
         if status == LL_READ_OK:
             return <uint16_t>(self.staging.words[1] >> 32)
         return status
+
+    cdef int c_release(self) except -1:
+        if self.gate != NULL:
+            LL_STORE(self.gate, self.reader.next, __ATOMIC_RELEASE)
+        return 0
+
+    cdef uint64_t c_position(self) except? 0:
+        return self.reader.next
+
+    cdef uint32_t c_epoch(self) except? 0:
+        return <uint32_t>self.staging.words[1]
 
     def poll_into(self, uint64_t[:, ::1] slots):
         """Poll into rows of whole slots; return how many came before empty, an overrun or the end.
@@ -311,11 +336,10 @@ cdef class StreamReader:
 
     def release(self):
         """Let the writer reuse every slot polled so far. Does nothing without a gate."""
-        if self.gate != NULL:
-            LL_STORE(self.gate, self.reader.next, __ATOMIC_RELEASE)
+        self.c_release()
 
 
-cdef class _Table:
+cdef class _Table(RowWriteEnd):
     cdef ll_table table
     cdef _Pin pin
     cdef _Staging staging
@@ -347,12 +371,18 @@ cdef class _Table:
 
     def version(self, uint64_t row):
         """Return the row's version without copying it (0 = never written)."""
-        if row >= self.table.rows:
-            raise IndexError(f"row {row} of {self.table.rows}")
-        return ll_table_version(&self.table, row)
+        return self.c_version(row)
 
     def read(self, uint64_t row):
         """Copy the row into buffer; return its version, 0 = never written, -1 = busy."""
+        return self.c_read(row)
+
+    cdef int64_t c_version(self, uint64_t row) except? -1:
+        if row >= self.table.rows:
+            raise IndexError(f"row {row} of {self.table.rows}")
+        return <int64_t>ll_table_version(&self.table, row)
+
+    cdef int64_t c_read(self, uint64_t row) except? -1:
         if row >= self.table.rows:
             raise IndexError(f"row {row} of {self.table.rows}")
         return ll_table_read(&self.table, row, self.staging.words)
@@ -396,28 +426,38 @@ cdef class TableWriter(_Table):
 
     def warm(self, uint64_t row, uint64_t version, uint32_t lines):
         """Begin to load what write_lines will touch as that version; changes nothing."""
+        self.c_warm(row, version, lines)
+
+    cdef int c_warm(self, uint64_t row, uint64_t version, uint32_t lines) except -1:
         if row < self.table.rows:
             ll_table_warm(&self.table, row, version, lines)
+        return 0
 
     def write_lines(self, uint64_t row, uint32_t lines):
         """Write as ``write``, but of the buffer only the 64-byte lines whose bit is set.
 
         For a writer who knows what the rest of the cell holds: the row of four versions ago.
         """
+        return self.c_write_lines(row, lines)
+
+    cdef int64_t c_write_lines(self, uint64_t row, uint32_t lines) except -1:
         if row >= self.table.rows:
             raise IndexError(f"row {row} of {self.table.rows}")
-        return ll_table_write_lines(
+        return <int64_t>ll_table_write_lines(
             &self.table, row, self.staging.words, self.meta, lines)
 
     def write(self, uint64_t row):
         """Write the buffer as the row's next version; return the version (from 1)."""
+        return self.c_write(row)
+
+    cdef int64_t c_write(self, uint64_t row) except -1:
         if row >= self.table.rows:
             raise IndexError(f"row {row} of {self.table.rows}")
-        return ll_table_write(&self.table, row, self.staging.words, self.meta)
+        return <int64_t>ll_table_write(&self.table, row, self.staging.words, self.meta)
 
 
 @cython.final
-cdef class Cell:
+cdef class Cell(CountEnd):
     """A counter or gauge on its own cache line. One writer; anyone may read."""
 
     cdef uint64_t *word
@@ -430,6 +470,13 @@ cdef class Cell:
     def add(self, uint64_t count):
         """Add count."""
         ll_cell_add(self.word, count)
+
+    cdef int c_add(self, uint64_t count) except -1:
+        ll_cell_add(self.word, count)
+        return 0
+
+    cdef uint64_t c_value(self) except? 0:
+        return LL_LOAD(self.word, __ATOMIC_ACQUIRE)
 
     def set(self, uint64_t value):
         """Overwrite."""
@@ -447,7 +494,7 @@ cdef class Cell:
 
 
 @cython.final
-cdef class Histogram:
+cdef class Histogram(RecordEnd):
     """HDR cells in shared memory: 1 ns to 60 s within 0.8 %, larger values clamped and counted."""
 
     cdef uint64_t *words
@@ -460,6 +507,10 @@ cdef class Histogram:
     def record(self, int64_t value_ns):
         """Count one value."""
         ll_hdr_record(self.words, value_ns)
+
+    cdef int c_record(self, int64_t value_ns) except -1:
+        ll_hdr_record(self.words, value_ns)
+        return 0
 
     def copy_into(self, uint64_t[::1] cells):
         """Copy overflow count, sum and cells (``uint64[HISTOGRAM_CELLS + 2]``)."""

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from lowlat.book._slots cimport ll_row8
+from lowlat.core._ends cimport ClockEnd, CountEnd, PublishEnd, RecordEnd
 from lowlat.core.layout cimport ll_signal, ll_spot_top
 
 ctypedef struct wish_t:
@@ -47,13 +48,11 @@ cdef class Outlet:
     cdef uint8_t[::1] _buffer
     cdef ll_signal *_raw
     cdef dict _by_token
-    cdef object _publish
-    cdef object _monotonic_ns
-    cdef object _record_latency
-    cdef object _count_emitted
-    cdef object _count_dropped
-    cdef object _kind
-    cdef object _one
+    cdef PublishEnd _signals
+    cdef ClockEnd _clock
+    cdef RecordEnd _latency
+    cdef CountEnd _emitted
+    cdef CountEnd _dropped
     cdef uint64_t _name
     cdef uint64_t _seq
     cdef stamps_t stamps

@@ -1,10 +1,9 @@
 # Types of the compiled part of emitting; behaviour is documented in _emit.pyx.
 
-from collections.abc import Callable
 from typing import final
 
 from lowlat.core.instruments import Instrument
-from lowlat.core.ports import Cell, Recorder, StreamWriter
+from lowlat.core.ports import Cell, Clock, Recorder, StreamWriter
 from lowlat.core.signal import Signal
 from lowlat.signals.emit import Source
 
@@ -19,7 +18,7 @@ class Outlet:
         self,
         signals: StreamWriter,
         by_token: dict[str, Instrument],
-        monotonic_ns: Callable[[], int],
+        clock: Clock,
         name: int,
         emitted: Cell,
         dropped: Cell,

@@ -16,6 +16,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from lowlat.book._slots cimport ll_row8
+from lowlat.core._ends cimport clock_end, count_end, publish_end, record_end
 from lowlat.core.layout cimport (
     LL_KIND_SIGNAL,
     LL_SIGNAL_METADATA_BYTES,
@@ -39,7 +40,7 @@ cdef class Outlet:
     """The signals writer: its slot, its names, and what the callback under way is about."""
 
     def __init__(
-        self, signals, dict by_token, monotonic_ns, uint64_t name, emitted, dropped, latency
+        self, signals, dict by_token, clock, uint64_t name, emitted, dropped, latency
     ):
         """Bind a StreamWriter, the instruments by token, a clock, counters and a recorder."""
         self._buffer = signals.buffer
@@ -50,13 +51,11 @@ cdef class Outlet:
             )
         self._raw = <ll_signal *>&self._buffer[0]
         self._by_token = by_token
-        self._publish = signals.publish
-        self._monotonic_ns = monotonic_ns
-        self._record_latency = latency.record
-        self._count_emitted = emitted.add
-        self._count_dropped = dropped.add
-        self._kind = LL_KIND_SIGNAL
-        self._one = 1
+        self._signals = publish_end(signals)
+        self._clock = clock_end(clock)
+        self._latency = record_end(latency)
+        self._emitted = count_end(emitted)
+        self._dropped = count_end(dropped)
         self._name = name
 
     def next_id(self):
@@ -131,7 +130,7 @@ cdef class Outlet:
         if not _plain(wish):
             return NOT_PLAIN
         assert self.called, "a signal was emitted outside a callback"
-        decided_ns = self._monotonic_ns()
+        decided_ns = self._clock.c_monotonic_ns()
         raw.id = self.next()
         raw.cause = wish.cause if wish.cause else self.stamps.id
         raw.event_ns = self.stamps.event_ns
@@ -205,11 +204,11 @@ cdef class Outlet:
         return self._sent(decided_ns)
 
     cdef bint _sent(self, int64_t decided_ns) except -1:
-        if not self._publish(self._kind):
-            self._count_dropped(self._one)
+        if not self._signals.c_publish(LL_KIND_SIGNAL):
+            self._dropped.c_add(1)
             return False
-        self._count_emitted(self._one)
-        self._record_latency(decided_ns - self.stamps.published_ns)
+        self._emitted.c_add(1)
+        self._latency.c_record(decided_ns - self.stamps.published_ns)
         return True
 
 

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from lowlat.book._view cimport BookView
+from lowlat.core._ends cimport ClockEnd, CountEnd, PollEnd, PublishEnd, RowEnd, TurnEnd
 from lowlat.core._freshness cimport Shards
 from lowlat.core.layout cimport (
     ll_book_row,
@@ -34,7 +35,7 @@ cdef class Slot:
 
 
 @cython.final
-cdef class BookPath:
+cdef class BookPath(TurnEnd):
     cdef readonly Outlet outlet
     cdef readonly Shards shards
     cdef public object seat
@@ -45,26 +46,19 @@ cdef class BookPath:
     cdef public bint calls_orders
     cdef public tuple spot_looks
     cdef object _rare
-    cdef object _clock
-    cdef object _market
-    cdef object _metadata
-    cdef object _spot
-    cdef object _settle
-    cdef object _reports
-    cdef object _poll_market
-    cdef object _poll_metadata
-    cdef object _poll_spot
-    cdef object _poll_settle
-    cdef object _poll_reports
-    cdef object _read
-    cdef object _version
-    cdef object _publish_turn
-    cdef object _turn_kind
-    cdef object _conflated
-    cdef object _stale
-    cdef object _busy
-    cdef object _overruns
-    cdef object _spots
+    cdef ClockEnd _clock
+    cdef PollEnd _market
+    cdef PollEnd _metadata
+    cdef PollEnd _spot
+    cdef PollEnd _settle
+    cdef PollEnd _reports
+    cdef RowEnd _books
+    cdef RowEnd _spots
+    cdef PublishEnd _turns
+    cdef CountEnd _conflated
+    cdef CountEnd _stale
+    cdef CountEnd _busy
+    cdef CountEnd _overruns
     cdef const uint8_t[::1] _spot_buffer
     cdef const uint8_t[::1] _spot_row_buffer
     cdef const ll_spot_top *_spot_top

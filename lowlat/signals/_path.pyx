@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 
 from lowlat.book._slots cimport ll_row8
 from lowlat.book._view cimport BookView
+from lowlat.core._ends cimport TurnEnd, clock_end, count_end, poll_end, publish_end, row_end
 from lowlat.core._freshness cimport Shards
 from lowlat.core.layout cimport (
     LL_BOOKFLAG_STALE,
@@ -55,7 +56,7 @@ cdef class Slot:
 
 
 @cython.final
-cdef class BookPath:
+cdef class BookPath(TurnEnd):
     """Polls the engine's streams and shows each changed book, once, to the looks of its market."""
 
     def __cinit__(self, ports, *_):
@@ -85,23 +86,20 @@ cdef class BookPath:
         self.outlet = outlet
         self.shards = shards
         self._rare = rare
-        self._clock = ports.clock
+        self._clock = clock_end(ports.clock)
         self._most = most
         self._slots = [None] * self._rows
         self._spare = []
         self._rows_due = rare.rows_due
-        self._market, self._metadata = ports.market, ports.metadata
-        self._spot, self._settle = ports.spot, ports.settle
-        self._poll_market, self._poll_metadata = ports.market.poll, ports.metadata.poll
-        self._poll_spot, self._poll_settle = ports.spot.poll, ports.settle.poll
-        self._reports, self._poll_reports = ports.reports, ports.reports.poll
-        self._read, self._version = ports.books.read, ports.books.version
-        self._publish_turn, self._turn_kind = ports.turns.publish, <int>LL_KIND_TURN
-        self._conflated = cell("signals.conflated").add
-        self._stale = cell("signals.stale_book").add
-        self._busy = cell("signals.book_busy").add
-        self._overruns = cell("signals.overruns").add
-        self._spots = ports.spots
+        self._market, self._metadata = poll_end(ports.market), poll_end(ports.metadata)
+        self._spot, self._settle = poll_end(ports.spot), poll_end(ports.settle)
+        self._reports = poll_end(ports.reports)
+        self._books, self._spots = row_end(ports.books), row_end(ports.spots)
+        self._turns = publish_end(ports.turns)
+        self._conflated = count_end(cell("signals.conflated"))
+        self._stale = count_end(cell("signals.stale_book"))
+        self._busy = count_end(cell("signals.book_busy"))
+        self._overruns = count_end(cell("signals.overruns"))
         self.spot_looks = ()
         self._spot_buffer = ports.spot.buffer
         self._spot_row_buffer = ports.spots.buffer
@@ -140,8 +138,15 @@ cdef class BookPath:
 
     def settle(self):
         """Write the record of the last turn, if there is one to write."""
+        self.c_settle()
+
+    cdef int64_t c_advance(self, int64_t now_ns) except -1:
+        return self._advance(now_ns)
+
+    cdef int c_settle(self) except -1:
         if self._turn_due:
             self._record_turn()
+        return 0
 
     def drain(self):
         """Show every marked book to its looks."""
@@ -156,20 +161,20 @@ cdef class BookPath:
         if now_ns - self._second_ns >= S_NS:
             self._take_offset(now_ns)
             done = 1
-        kind = self._poll_metadata()
+        kind = self._metadata.c_poll()
         if kind != _EMPTY or self._rows_due:
             done += <int64_t>self._rare.take_rows(kind)
-        kind = self._poll_settle()
+        kind = self._settle.c_poll()
         if kind != _EMPTY:
             done += <int64_t>self._rare.take_settles(kind, now_ns)
         if self.calls_orders:
-            kind = self._poll_reports()
+            kind = self._reports.c_poll()
             if kind != _EMPTY:
                 done += <int64_t>self._rare.take_reports(kind, now_ns)
-        kind = self._poll_spot()
+        kind = self._spot.c_poll()
         if kind != _EMPTY:
             done += self._take_spots(kind)
-        kind = self._poll_market()
+        kind = self._market.c_poll()
         if kind != _EMPTY:
             done += self._take_markets(kind)
         if self._dirty_count:
@@ -183,7 +188,7 @@ cdef class BookPath:
 
     cdef _take_offset(self, int64_t now_ns):
         self._second_ns = now_ns
-        self.offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        self.offset_ns = self._clock.c_wall_ns() - self._clock.c_monotonic_ns()
 
     cdef int _record_turn(self) except -1:
         """Say which inputs the turn had taken, so that a capture replays."""
@@ -191,14 +196,14 @@ cdef class BookPath:
         self._turn_due = False
         turn.id = self.outlet.next()
         turn.now_ns = self.now_ns
-        turn.market_cursor = self._market.position
-        turn.spot_cursor = self._spot.position
-        turn.input_cursor = self._settle.position
-        turn.metadata_cursor = self._metadata.position
-        turn.reports_cursor = self._reports.position
+        turn.market_cursor = self._market.c_position()
+        turn.spot_cursor = self._spot.c_position()
+        turn.input_cursor = self._settle.c_position()
+        turn.metadata_cursor = self._metadata.c_position()
+        turn.reports_cursor = self._reports.c_position()
         turn.wall_offset_ns = self.offset_ns
         turn.writer = _WRITER
-        self._publish_turn(self._turn_kind)
+        self._turns.c_publish(LL_KIND_TURN)
         return 0
 
     # ------------------------------------------------------------------------------- spot
@@ -218,11 +223,11 @@ cdef class BookPath:
             if kind == LL_KIND_SPOT_TOP:
                 self._note_spot(self._spot_top, True)
             elif kind == _OVERRUN:
-                self._overruns(1)
+                self._overruns.c_add(1)
                 self._sweep_spots(True)
             if done == self._most:
                 break
-            kind = self._poll_spot()
+            kind = self._spot.c_poll()
         moved = self._moved_count
         self._moved_count = 0
         for at in range(moved):
@@ -247,7 +252,7 @@ cdef class BookPath:
         """Take the newest row of every coin that has one."""
         cdef uint32_t row
         for row in range(self._coins):
-            if <int64_t>self._spots.read(row) > 0:
+            if self._spots.c_read(row) > 0:
                 self._note_spot(self._spot_row, tell)
         return 0
 
@@ -276,24 +281,24 @@ cdef class BookPath:
                 slot = self._slot(self._top.market)
                 if slot is not None:
                     if slot.dirty:
-                        self._conflated(1)
+                        self._conflated.c_add(1)
                     else:
                         self._mark(slot)
             elif kind == _OVERRUN:
-                self._overruns(1)
+                self._overruns.c_add(1)
                 self._sweep()
             elif kind == LL_KIND_MARKET_STATE:
                 self._rare.touch(self._state.market)
             if done == self._most:
                 break
-            kind = self._poll_market()
+            kind = self._market.c_poll()
         return done
 
     cdef _sweep(self):
         """After an overrun of state: every row whose version word moved is new."""
         cdef Slot slot
         for slot in self._slots:
-            if slot is not None and <int64_t>self._version(slot.market) != slot.shown:
+            if slot is not None and self._books.c_version(slot.row) != slot.shown:
                 self._mark(slot)
 
     cdef int _drain(self) except -1:
@@ -313,7 +318,7 @@ cdef class BookPath:
 
     cdef int _show(self, Slot slot) except -1:
         """Bring a slot up to the table and show it to its looks, if it is new and fresh."""
-        cdef int64_t version = self._read(slot.market)
+        cdef int64_t version = self._books.c_read(slot.row)
         cdef BookView view = slot.view
         cdef const ll_row8 *row = view._row
         cdef Outlet outlet = self.outlet
@@ -330,7 +335,7 @@ cdef class BookPath:
             or row.book_flags & LL_BOOKFLAG_STALE
             or not self.shards.fresh(row.shard, row.connection_generation, self.now_ns)
         ):
-            self._stale(1)
+            self._stale.c_add(1)
             return 0
         outlet.about_book(row)
         looks = slot.looks
@@ -401,8 +406,8 @@ cdef class BookPath:
         cdef int64_t version
         if slot is None:
             return None
-        if not slot.version or <int64_t>self._version(slot.market) != slot.version:
-            version = self._read(slot.market)
+        if not slot.version or self._books.c_version(slot.row) != slot.version:
+            version = self._books.c_read(slot.row)
             if version <= 0:
                 self._unread(slot, version)
                 return None
@@ -420,7 +425,7 @@ cdef class BookPath:
     cdef int _unread(self, Slot slot, int64_t version) except -1:
         """Come back to a row whose writer was faster than every retry."""
         if version == _READ_BUSY:
-            self._busy(1)
+            self._busy.c_add(1)
             self._mark(slot)
         return 0
 

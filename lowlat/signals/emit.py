@@ -77,7 +77,7 @@ class Emitter:
         self.outlet = Outlet(
             signals,
             instruments.by_token,
-            clock.monotonic_ns,
+            clock,
             record_id(int(Writer.SIGNALS), signals.epoch, 0),
             cell("signals.emitted"),
             self._dropped,

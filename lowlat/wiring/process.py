@@ -8,6 +8,7 @@ same and meet in the same streams.
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
+from lowlat.core._ends import HaltEnd
 from lowlat.core.ports import Engine
 from lowlat.wiring.ports import Connections, Keys, Memory, Meters, Settings
 from lowlat.wiring.stages import (
@@ -36,10 +37,6 @@ ROLES: Final = ("metadata", "binance", "prices", "polymarket", *DECIDING)
 _DECIDES: Final = frozenset({"signals", "risk"})
 
 
-def _nobody() -> int:
-    return 0
-
-
 class ProcessEngines:
     """The engines, made but not started. What a role brings is only set where it is here."""
 
@@ -54,7 +51,7 @@ class ProcessEngines:
         recovered: "Recovered | None",
         *,
         roles: Collection[str] = ROLES,
-        halted_elsewhere: Callable[[], int] = _nobody,
+        halted_elsewhere: HaltEnd | Callable[[], int] | None = None,
     ) -> None:
         """``keys`` and ``recovered`` are the executor's.
 

@@ -7,9 +7,11 @@ with the feed, ``pump`` runs their turns right behind the frame that caused them
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
+from lowlat.core._ends import HaltEnd, Halts
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Clock, Engine, Salts, Transport
 from lowlat.feeds.ports import Note
+from lowlat.wiring._pump import Pump
 from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 from lowlat.wiring.reload import Reloads
 from lowlat.wiring.stages import Site, executor_stage, risk_stage, signals_stage
@@ -21,13 +23,7 @@ __all__ = ["DECIDING", "Trading"]
 
 DECIDING: Final = ("signals", "risk", "executor")
 """Roles of this file, in the order of their turns."""
-_PUMP_ROUNDS: Final = 4
-"""Bound of one pump: what is still due then waits for the next turn."""
 _HALTED: Final = int(Rule.HALTED)
-
-
-def _nobody() -> int:
-    return 0
 
 
 class Trading:
@@ -51,7 +47,7 @@ class Trading:
         salts: Salts,
         note: Note | None = None,
         roles: Collection[str] = DECIDING,
-        halted_elsewhere: Callable[[], int] = _nobody,
+        halted_elsewhere: HaltEnd | Callable[[], int] | None = None,
     ) -> None:
         """Only the executor needs ``credentials`` and ``transport``.
 
@@ -59,7 +55,6 @@ class Trading:
         """
         self.roles = frozenset(roles) & frozenset(DECIDING)
         self._now_ns = clock.monotonic_ns
-        self._halted_elsewhere = halted_elsewhere
         self.halt = metrics.gauge("halt")
         self.draining = metrics.gauge("draining")
         site = Site(config, attachment, metrics, clock, note or _forget)
@@ -78,17 +73,15 @@ class Trading:
                 site, credentials, self.requests, transport, salts, recovered
             )
             self.nominator = Nominator(attachment.open_table_reader("interest"), self.executor)
-            self._executor_turn = self.executor.turn
         if "risk" in self.roles:
-            self.risk = risk_stage(site, self._halted, self._pull_halt)
-            self._risk_advance = self.risk.advance
-            self._risk_settle = self.risk.settle
+            self.halted = Halts(self.halt, self.draining, halted_elsewhere, _HALTED)
+            self.risk = risk_stage(site, self.halted, self._pull_halt)
         if "signals" in self.roles:
             from lowlat.wiring.modules import build_modules
 
             self.signals, self.interest = signals_stage(site, build_modules(config))
-            self._signals_advance = self.signals.advance
-            self._signals_settle = self.signals.settle
+        if len(self.roles) == len(DECIDING):
+            self.pump = Pump(clock, self.signals.path, self.risk.plain, self.executor.path)
         self._reloads = Reloads(
             config,
             signals=self.signals if "signals" in self.roles else None,
@@ -122,19 +115,6 @@ class Trading:
     def reload(self, config: Settings, generation: int) -> None:
         """Run on another config from here on; raises ConfigError and changes nothing instead."""
         self._reloads.apply(config, generation)
-
-    def pump(self) -> None:
-        """Run what a frame set off, to its end or for _PUMP_ROUNDS rounds."""
-        now_ns = self._now_ns()
-        for _ in range(_PUMP_ROUNDS):
-            # The executor's idle turn signs templates: it only runs here when risk sent something.
-            if not self._signals_advance(now_ns):
-                return
-            if self._risk_advance(self._now_ns()):
-                self._executor_turn(self._now_ns())
-                # Records of what was done come behind the order that it led to.
-                self._risk_settle()
-            self._signals_settle()
 
     @property
     def pump_of_feed(self) -> Callable[[], None] | None:
@@ -181,9 +161,6 @@ class Trading:
         """Whether nothing is under way: no open order, no unsettled fill, no open group."""
         executor = self.executor
         return not (self.open_orders() or executor.desk.unsettled or executor.groups.active)
-
-    def _halted(self) -> int:
-        return self.halt.value or self.draining.value * _HALTED or self._halted_elsewhere()
 
     def _pull_halt(self, code: int, reason: bytes) -> None:
         self.halt_now(code, reason.decode("ascii", "replace"))

@@ -50,10 +50,10 @@ def process(attach, name, topology=SPREAD):
 def test_cell_of_a_process_that_never_ran_is_known_and_clear(attach):
     _, executor = process(attach, "executor")
     assert len(executor.halts) == len(SPREAD) - 2, "all but the recorder and itself"
-    assert executor.halted() == 0
+    assert executor.gate.blocked(0) == 0
     risk, _ = process(attach, "risk")
     risk.gauge(HALT_GAUGE).set(int(Rule.DRAWDOWN))
-    assert executor.halted()
+    assert executor.gate.blocked(0)
     assert executor.pulled() == int(Rule.DRAWDOWN)
 
 
@@ -67,16 +67,16 @@ def test_cell_outlives_the_life_that_set_it(attach):
     assert executor.pulled() == int(Rule.HALTED)
     again, elsewhere = process(attach, "risk")
     assert again.gauge(HALT_GAUGE).value == int(Rule.HALTED)
-    assert elsewhere.halted() == 0, "our own cell is not elsewhere"
+    assert elsewhere.gate.blocked(0) == 0, "our own cell is not elsewhere"
 
 
 def test_supervisor_halts_risk_but_is_no_halt_to_keep(attach, instance):
     _, risk = process(attach, "risk")
-    assert (risk.halted(), risk.pulled()) == (0, 0)
+    assert (risk.gate.blocked(0), risk.pulled()) == (0, 0)
     # As the supervisor does, through the segment that it owns.
     segment = open_segment(instance, f"stats.{SUPERVISOR}", writable=True)
     _core.store_release(*StatsReader(segment).word(HALT_GAUGE), 2)
-    assert risk.halted()
+    assert risk.gate.blocked(0)
     assert risk.pulled() == 0
 
 
@@ -108,7 +108,7 @@ def test_who_runs_everything_has_nobody_elsewhere(attach):
     _, engine = process(attach, "engine", FUSED)
     assert engine.halts == []
     assert engine.heartbeats == []
-    assert engine.halted() == 0
+    assert engine.gate.blocked(0) == 0
 
 
 class Gauge:

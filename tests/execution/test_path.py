@@ -28,7 +28,7 @@ class Readable:
 
     def __init__(self, engine):
         self.engine = engine
-        self.is_open, self.epoch = engine._path.is_open, engine._path.epoch
+        self.is_open, self.epoch = engine.path.is_open, engine.path.epoch
 
     def take(self, now_ns):
         reader, taken = self.engine._intents, 0
@@ -46,7 +46,7 @@ class Readable:
 def pair(make_desk, params=PARAMS):
     """Return a desk of each kind; the second never calls the compiled path."""
     desks = make_desk(params=params), make_desk(params=params)
-    desks[1].engine._path = Readable(desks[1].engine)
+    desks[1].engine.path = Readable(desks[1].engine)
     for desk in desks:
         desk.told = set()
     return desks

@@ -1,6 +1,7 @@
 """Compiled outlet of signals: the bytes of encode_signal, or a refusal that Python explains."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from engine_fakes import Counts
@@ -42,7 +43,7 @@ def outlet(slot, counts, source=SOURCE):
     made = Outlet(
         slot,
         BY_TOKEN,
-        lambda: 50,
+        SimpleNamespace(monotonic_ns=lambda: 50),
         8,
         counts.cell("emitted"),
         counts.cell("dropped"),

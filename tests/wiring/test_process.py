@@ -139,13 +139,13 @@ def test_halts_of_other_processes_reach_risk():
         roles=["risk"], halted_elsewhere=lambda: codes[0],
     )  # fmt: skip
     trading = parts.trading
-    assert trading._halted() == 0
+    assert trading.halted() == 0
     codes[0] = 5
-    assert trading._halted() == 5
+    assert trading.halted() == 5
     codes[0] = 0
     trading.halt_now(3, "drawdown")
-    assert (trading._halted(), trading.halt.value) == (3, 3)
+    assert (trading.halted(), trading.halt.value) == (3, 3)
     trading.resume()
-    assert trading._halted() == 0
+    assert trading.halted() == 0
     trading.drain()
-    assert trading._halted()
+    assert trading.halted()
