@@ -2,6 +2,7 @@
 
 from typing import final
 
+from lowlat.core._ends import TurnEnd
 from lowlat.execution._order import IntentView
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
@@ -12,7 +13,7 @@ from lowlat.execution.templates import TemplatePool
 __all__ = ["PlainPath"]
 
 @final
-class PlainPath:
+class PlainPath(TurnEnd):
     is_open: bool
     epoch: int
     def __init__(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, Self, final
 
+from lowlat.core._ends import TurnEnd
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.ports import Cell, Clock, Recorder, StreamReader, TableReader
 from lowlat.risk._case import CaseReader
@@ -33,7 +34,7 @@ class _Ports(Protocol):
     def decisions_reserve(self) -> int: ...
 
 @final
-class PlainPath:
+class PlainPath(TurnEnd):
     plain: bool
     wall_offset_ns: int
     def __new__(

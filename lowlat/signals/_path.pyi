@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, final
 
 from lowlat.book._view import BookView
+from lowlat.core._ends import TurnEnd
 from lowlat.core._freshness import Shards
 from lowlat.core.ports import Cell, Clock, StreamReader, StreamWriter, TableReader
 from lowlat.signals._emit import Outlet
@@ -46,7 +47,7 @@ class _Rare(Protocol):
     def switch_off(self, seat: Any, error: Exception) -> None: ...
 
 @final
-class BookPath:
+class BookPath(TurnEnd):
     # Whether modules want on_turn.
     calls_turns: bool
     # When the first of them is to be called again.

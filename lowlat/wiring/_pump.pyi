@@ -3,6 +3,8 @@ from typing import final
 from lowlat.core._ends import RunEnd, TurnEnd
 from lowlat.core.ports import Clock
 
+__all__ = ["Pump"]
+
 @final
 class Pump(RunEnd):
     """The deciding stages behind a frame, in one compiled call."""

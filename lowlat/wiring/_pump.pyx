@@ -42,8 +42,8 @@ cdef class Pump(RunEnd):
 
     cdef int c_run(self) except -1:
         cdef int64_t now_ns = self._clock.c_monotonic_ns()
-        cdef int at
-        for at in range(ROUNDS):
+        cdef int _at
+        for _at in range(ROUNDS):
             if not self._signals.c_advance(now_ns):
                 return 0
             if self._risk.c_advance(self._clock.c_monotonic_ns()):
