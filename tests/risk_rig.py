@@ -14,18 +14,31 @@ from lowlat.core.layout import (
     SCORE_ROW,
     SIGNAL,
     STAKE_ROW,
+    Category,
+    Dispute,
     OrderRow,
     OrderState,
     ReportKind,
     ReportRecord,
     Rule,
     SignalRecord,
+    Wording,
 )
 from lowlat.core.units import E6
 from lowlat.risk.engine import RiskEngine, RiskPorts
 from lowlat.risk.limits import LimitsParams
 
-__all__ = ["Rig"]
+__all__ = ["CALM", "Rig"]
+
+
+CALM = {
+    "wording": int(Wording.TEXT | Wording.OFFICIAL),
+    "dispute": int(Dispute.NONE),
+    "category": int(Category.SPORTS),
+    "volume_e6": 10**12,
+    "liquidity_e6": 10**12,
+}
+"""Facts of a market whose resolution nobody doubts."""
 
 
 class Rig:
@@ -54,8 +67,9 @@ class Rig:
         self.stakes = Table(STAKE_ROW, 64)
         self.decided_before = self.intended_before = None
         self.halt = 0
+        self.modules = ("test", "other", "up", "down", "large", "small")
         self.pulled = []
-        self.limits = limits or LimitsParams(duplicate_window_ns=0, orders_per_s=1_000)
+        self.limits = limits or LimitsParams(duplicate_window_ns=0, orders_per_s=1_000, kelly_ppm=0)
         self.executor_gate = self.intents.reader(gate=True)
         self.ledger_gate = self.decisions.reader(gate=True)
         self._signal = 0
@@ -95,11 +109,12 @@ class Rig:
             ),
             self.limits,
             config_generation=3,
+            modules=self.modules,
         )
         self.engine.start()
 
     def market(self, market=0, bids=((3900, 1_000),), asks=((4000, 1_000),), **changes):
-        self.world.put_market(market, **changes)
+        self.world.put_market(market, **CALM | changes)
         self.world.put_book(market, list(bids), list(asks), tick_e4=changes.get("tick_e4", 100))
         self.engine.turn(self.world.now)
 
@@ -179,6 +194,7 @@ class Rig:
                 "price_e4": intent.limit_price_e4,
                 "legs": intent.legs,
                 "leg": intent.leg,
+                "module": intent.module,
             }
         self.reports.send(REPORT, ReportRecord(**(fields | changes)))
 
@@ -201,13 +217,20 @@ class Rig:
             filled_e6=round(shares * E6),
             size_e6=round(shares * E6),
             cash_e6=round(cost * E6),
+            position_e6=int(total) * E6,
             reserved_e6=0,
         )
 
     def hold(self, instrument, size, cost, *, confirmed=None):
         """Hold shares: the row, then the report that says to look."""
         self.world.put_position(self.positions, instrument, size, cost, confirmed=confirmed)
-        self.report(ReportKind.CONFIRMED, instrument=instrument)
+        self.report(
+            ReportKind.RECONCILED,
+            instrument=instrument,
+            generation=1,
+            size_e6=size * E6,
+            position_e6=size * E6,
+        )
         self.turn()
 
     def put_order(self, row, **changes):

@@ -20,8 +20,13 @@ TIGHTER: Final[Mapping[str, int]] = {
     "limits.market_loss_max_ppm": -1,
     "limits.total_loss_max_ppm": -1,
     "limits.correlated_loss_max_ppm": -1,
+    "limits.series_loss_max_ppm": -1,
+    "limits.source_loss_max_ppm": -1,
     "limits.cash_locked_max_ppm": -1,
+    "limits.long_locked_max_ppm": -1,
+    "limits.long_horizon_ns": -1,
     "limits.drawdown_max_ppm": -1,
+    "limits.trailing_drawdown_max_ppm": -1,
     "limits.drawdown_breaches": -1,
     "limits.drawdown_window_ns": 1,
     "limits.mark_interval_ns": -1,
@@ -34,10 +39,24 @@ TIGHTER: Final[Mapping[str, int]] = {
     "limits.impact_max_ppm": -1,
     "limits.impact_share_max_ppm": -1,
     "limits.expected_value_usd_min": 1,
+    "limits.kelly_ppm": -1,
+    "limits.kelly_error_e4": 1,
+    "limits.window_left_ns_min": 1,
+    "limits.past_end_ns_max": -1,
+    "limits.resolution_score_full": -1,
+    "limits.resolution_score_max": -1,
+    "limits.resolution_score_set_max": -1,
     "limits.single_fill_or_kill": 0,
     "limits.orders_per_s": -1,
     "limits.orders_burst": -1,
     "limits.open_orders_max": -1,
+    "limits.notional_window_e6_max": -1,
+    "limits.notional_window_ns": 1,
+    "limits.module_loss_max_ppm": -1,
+    "limits.module_budget_max_ppm": -1,
+    "limits.damp_after_lots": -1,
+    "limits.damp_ratio_min_ppm": 1,
+    "limits.damp_floor_ppm": -1,
     "limits.duplicate_window_ns": 1,
     "limits.group_wait_ns": 0,
     "limits.intent_life_ns_max": -1,
@@ -52,8 +71,14 @@ TIGHTER: Final[Mapping[str, int]] = {
     "execution.limits.price_max_e4": -1,
     "execution.limits.book_age_max_ns": -1,
 }
-_ZERO_IS_NONE: Final = frozenset({"execution.limits.book_age_max_ns"})
+_ZERO_IS_NONE: Final = frozenset(
+    {"execution.limits.book_age_max_ns", "limits.kelly_ppm", "limits.damp_after_lots"}
+)
 """Keys whose 0 means that there is no such limit."""
+
+
+_BUDGETS: Final = "limits.module_budgets_max_ppm."
+_COMMON: Final = 1_000_001
 
 
 class Course(Enum):
@@ -101,7 +126,7 @@ def course_of(changes: list[Change]) -> Course:
 
 
 def _is_live(key: str) -> bool:
-    if key in TIGHTER:
+    if key in TIGHTER or key.startswith(_BUDGETS):
         return True
     parts = key.split(".")
     return parts[0] == "modules" and len(parts) >= 3 and parts[2] in {"mode", "params"}
@@ -116,6 +141,10 @@ def _way(change: Change) -> int:
         old, new = (MODES.index(each or "off") for each in (change.old, change.new))
         return (new < old) - (new > old)
     was, now = change.old, change.new
+    if change.key.startswith(_BUDGETS):
+        # A budget that is not named is the common one, which no budget of its own allows less.
+        was, now = (_COMMON if each is None else each for each in (was, now))
+        return int(now < was) - int(now > was)
     if change.key in _ZERO_IS_NONE:
         was, now = was or float("inf"), now or float("inf")
     larger = int(now > was) - int(now < was)

@@ -1128,7 +1128,7 @@ typedef struct {
     uint16_t slot_flags;
     uint64_t id;
     int64_t day;
-    int64_t realized_day_e6;
+    int64_t day_start_e6;
     int64_t open_e6;
     int64_t loss_limit_e6;
     int64_t budget_e6;
@@ -1150,7 +1150,7 @@ _Static_assert(offsetof(ll_score_row, slot_kind) == 12, "slot_kind");
 _Static_assert(offsetof(ll_score_row, slot_flags) == 14, "slot_flags");
 _Static_assert(offsetof(ll_score_row, id) == 16, "id");
 _Static_assert(offsetof(ll_score_row, day) == 24, "day");
-_Static_assert(offsetof(ll_score_row, realized_day_e6) == 32, "realized_day_e6");
+_Static_assert(offsetof(ll_score_row, day_start_e6) == 32, "day_start_e6");
 _Static_assert(offsetof(ll_score_row, open_e6) == 40, "open_e6");
 _Static_assert(offsetof(ll_score_row, loss_limit_e6) == 48, "loss_limit_e6");
 _Static_assert(offsetof(ll_score_row, budget_e6) == 56, "budget_e6");

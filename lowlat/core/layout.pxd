@@ -585,7 +585,7 @@ cdef extern from "layout.h" nogil:
         uint16_t slot_flags
         uint64_t id
         int64_t day
-        int64_t realized_day_e6
+        int64_t day_start_e6
         int64_t open_e6
         int64_t loss_limit_e6
         int64_t budget_e6

@@ -1248,8 +1248,9 @@ class ScoreRow(NamedTuple):
 
     id: U64
     day: I64
-    """Days since 1970 of ``realized_day_e6``."""
-    realized_day_e6: I64
+    """Days since 1970 of ``day_start_e6``."""
+    day_start_e6: I64
+    """Realized and open together at midnight."""
     open_e6: I64
     """Marks of what it owns minus its cost."""
     loss_limit_e6: I64

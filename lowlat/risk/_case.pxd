@@ -54,6 +54,7 @@ cdef class Case:
     cdef public object holding
     cdef public object view
     cdef public object walk
+    cdef public object score
     cdef void read(self, const ll_signal *raw) noexcept
 
 

@@ -4,6 +4,7 @@ from typing import Self, final
 
 from lowlat.book._view import BookView, Walk
 from lowlat.risk._exposure import Holding
+from lowlat.risk._scores import Score
 from lowlat.risk.facts import MarketFacts
 
 __all__ = ["Case", "CaseReader", "Granted"]
@@ -80,6 +81,7 @@ class Case:
     holding: Holding
     view: BookView
     walk: Walk | None
+    score: Score
     def refuse(self, rule: int, limit: int, was: int) -> int: ...
     def cut(self, size_e6: int, rule: int, limit: int, was: int) -> None: ...
 

@@ -55,6 +55,8 @@ cdef class Case:
         self.immediate = raw.urgency == IMMEDIATE
         memcpy(self.module_words, raw.module, 16)
         self.size_e6 = raw.size_suggestion_e6
+        # The plain path reads one case again and again.
+        self.cut_rule = 0
 
     @property
     def module(self):

@@ -26,6 +26,12 @@ cdef class FactCells:
     cdef public int64_t min_size_e6
     cdef public int64_t rate_e6
     cdef public uint64_t correlation
+    cdef public uint64_t series
+    cdef public uint64_t source
+    cdef public int64_t end_ns
+    cdef public bint windowed
+    cdef public int winner
+    cdef public int risk_score
     cdef public int64_t event_markets
     cdef public object bucket
 
@@ -37,6 +43,8 @@ cdef class StateCells:
     cdef public int64_t halt_code
     cdef public bint waiting
     cdef public bint drawdown_halted
+    cdef public int64_t wall_offset_ns
+    cdef public int64_t kelly_ppm
 
 
 @cython.final
@@ -59,3 +67,27 @@ cdef class Pace:
     cdef int64_t _at_ns
     cdef bint has(self, int64_t count, int64_t now_ns) noexcept
     cdef void spend(self, int64_t count) noexcept
+
+
+@cython.final
+cdef class Outlay:
+    cdef int64_t _most_e6
+    cdef int64_t _window_ns
+    cdef int64_t _spent_e6
+    cdef int64_t _at_ns
+    cdef int64_t room(self, int64_t now_ns) noexcept
+    cdef void spend(self, int64_t cash_e6) noexcept
+
+
+cdef int64_t edge_of(double expected_value, int64_t suggested_e6) noexcept
+cdef bint kelly_fits(
+    int64_t size_e6,
+    int64_t bankroll_e6,
+    int64_t kelly_ppm,
+    int64_t edge_e6,
+    int64_t error_e6,
+    int64_t unit_e6,
+) noexcept
+cdef int64_t kelly_most(
+    int64_t bankroll_e6, int64_t kelly_ppm, int64_t edge_e6, int64_t error_e6, int64_t unit_e6
+) noexcept

@@ -5,7 +5,7 @@ from typing import Generic, Self, TypeVar, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["ByMarket", "FactCells", "Pace", "StateCells"]
+__all__ = ["ByMarket", "FactCells", "Outlay", "Pace", "StateCells"]
 
 _T = TypeVar("_T")
 
@@ -22,6 +22,12 @@ class FactCells:
     min_size_e6: int
     rate_e6: int
     correlation: int
+    series: int
+    source: int
+    end_ns: int
+    windowed: bool
+    winner: int
+    risk_score: int
     event_markets: int
     bucket: bytes | int
 
@@ -33,6 +39,8 @@ class StateCells:
     halt_code: int
     waiting: bool
     drawdown_halted: bool
+    wall_offset_ns: int
+    kelly_ppm: int
 
 @final
 class ByMarket(Generic[_T]):
@@ -51,3 +59,10 @@ class Pace:
     def __new__(cls, per_s: int, burst: int) -> Self: ...
     def set_limits(self, per_s: int, burst: int) -> None: ...
     def take(self, count: int, now_ns: int) -> bool: ...
+
+@final
+class Outlay:
+    def __new__(cls, most_e6: int, window_ns: int) -> Self: ...
+    def set_limits(self, most_e6: int, window_ns: int) -> None: ...
+    def room_e6(self, now_ns: int) -> int: ...
+    def take(self, cash_e6: int) -> None: ...

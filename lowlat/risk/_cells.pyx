@@ -9,11 +9,17 @@ ways of deciding look at the same words.
 cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
-__all__ = ["ByMarket", "FactCells", "Pace", "StateCells"]
+__all__ = ["ByMarket", "FactCells", "Outlay", "Pace", "StateCells"]
 
 cdef enum:
     # 65 536 instruments are 32 768 markets (design 6): a number beyond comes from no row of ours.
     MARKETS_MAX = 32768
+
+cdef extern from *:
+    """
+    typedef __int128 ll_i128;
+    """
+    ctypedef long long i128 "ll_i128"
 
 cdef int64_t SECOND_NS = 1000000000
 cdef int64_t GROWTH_NS_MAX = 60000000000
@@ -109,3 +115,85 @@ cdef class Pace:
 
     cdef void spend(self, int64_t count) noexcept:
         self._tokens_e9 -= count * SECOND_NS
+
+
+@cython.final
+cdef class Outlay:
+    """Cash of new orders within a window: fills at once, drains evenly. Begins empty."""
+
+    def __cinit__(self, int64_t most_e6, int64_t window_ns):
+        self.set_limits(most_e6, window_ns)
+
+    def set_limits(self, int64_t most_e6, int64_t window_ns):
+        """Take another cap; what was spent already counts against it."""
+        self._most_e6 = most_e6
+        self._window_ns = max(1, window_ns)
+
+    def room_e6(self, int64_t now_ns):
+        """Return the cash that may be spent now."""
+        return self.room(now_ns)
+
+    def take(self, int64_t cash_e6):
+        """Count cash as spent; ``room_e6`` was asked at the same moment."""
+        self.spend(cash_e6)
+
+    cdef int64_t room(self, int64_t now_ns) noexcept:
+        cdef int64_t passed_ns = min(now_ns - self._at_ns, self._window_ns), drained_e6
+        if passed_ns > 0:
+            drained_e6 = <int64_t>(<i128>self._most_e6 * passed_ns // self._window_ns)
+            if drained_e6 >= self._spent_e6:
+                self._spent_e6 = 0
+                self._at_ns = now_ns
+            elif drained_e6 > 0:
+                # Only the time that drained whole units is over: the rest counts next time.
+                self._spent_e6 -= drained_e6
+                self._at_ns += <int64_t>(<i128>drained_e6 * self._window_ns // self._most_e6)
+        return max(0, self._most_e6 - self._spent_e6)
+
+    cdef void spend(self, int64_t cash_e6) noexcept:
+        self._spent_e6 += cash_e6
+
+
+cdef int64_t edge_of(double expected_value, int64_t suggested_e6) noexcept:
+    """Return the value of one share in 1e-6 dollar, within a dollar; 0 when it has none."""
+    cdef double edge = expected_value * 1e12 / <double>suggested_e6
+    if not edge > 0.0:
+        return 0
+    return MILLION if edge >= 1e6 else <int64_t>edge
+
+
+cdef inline i128 kelly_worth(
+    int64_t bankroll_e6, int64_t kelly_ppm, int64_t edge_e6
+) noexcept:
+    return <i128>bankroll_e6 * kelly_ppm * edge_e6 * edge_e6 * edge_e6
+
+
+cdef inline i128 kelly_price(int64_t edge_e6, int64_t error_e6, int64_t unit_e6) noexcept:
+    return <i128>unit_e6 * (MILLION - unit_e6) * (edge_e6 * edge_e6 + error_e6 * error_e6)
+
+
+cdef bint kelly_fits(
+    int64_t size_e6,
+    int64_t bankroll_e6,
+    int64_t kelly_ppm,
+    int64_t edge_e6,
+    int64_t error_e6,
+    int64_t unit_e6,
+) noexcept:
+    """Whether a size is within what ``kelly_most`` returns, without dividing."""
+    edge_e6 = min(edge_e6, MILLION - unit_e6)
+    return edge_e6 > 0 and <i128>size_e6 * kelly_price(
+        edge_e6, error_e6, unit_e6
+    ) <= kelly_worth(bankroll_e6, kelly_ppm, edge_e6)
+
+
+cdef int64_t kelly_most(
+    int64_t bankroll_e6, int64_t kelly_ppm, int64_t edge_e6, int64_t error_e6, int64_t unit_e6
+) noexcept:
+    """Return the most shares; lowlat.risk.checks.kelly says how, and is the oracle."""
+    edge_e6 = min(edge_e6, MILLION - unit_e6)
+    if edge_e6 <= 0:
+        return 0
+    return <int64_t>(
+        kelly_worth(bankroll_e6, kelly_ppm, edge_e6) // kelly_price(edge_e6, error_e6, unit_e6)
+    )

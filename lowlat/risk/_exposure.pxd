@@ -8,8 +8,10 @@ from lowlat.risk._cells cimport ByMarket, FactCells
 
 @cython.final
 cdef class Bet:
-    cdef readonly uint64_t correlation
+    cdef readonly uint64_t key
+    cdef readonly int scope
     cdef public int64_t loss_e6
+    cdef bint _listed
 
 
 @cython.final
@@ -17,6 +19,8 @@ cdef class Bucket:
     cdef readonly object key
     cdef readonly list holdings
     cdef public Bet bet
+    cdef public Bet series
+    cdef public Bet source
     cdef public int64_t event_markets
     cdef public bint exhaustive
     cdef public int64_t held_loss_e6
@@ -35,6 +39,8 @@ cdef class Holding:
     cdef public int64_t cost_e6
     cdef public int64_t held_loss_e6
     cdef public int64_t in_flight_e6
+    cdef public int64_t end_ns
+    cdef public bint is_long
     cdef bint _listed
 
 
@@ -42,12 +48,16 @@ cdef class ExposureCells:
     cdef public int64_t total_e6
     cdef public int64_t cost_e6
     cdef public int64_t in_flight_e6
+    cdef public int64_t long_e6
+    cdef public int64_t long_from_ns
     cdef public bint total_due
     cdef readonly list changed
+    cdef readonly list changed_bets
     cdef readonly ByMarket holdings
     cdef readonly dict buckets
     cdef readonly dict bets
     cdef Holding new_holding(self, FactCells facts)
     cdef int add_cash(self, Holding holding, int64_t change_e6) except -1
-    cdef void add_loss(self, Bucket bucket, int64_t change_e6) noexcept
+    cdef int add_loss(self, Bucket bucket, int64_t change_e6) except -1
+    cdef int add_to_bet(self, Bet bet, int64_t change_e6) except -1
     cdef int list_changed(self, Holding holding) except -1

@@ -11,15 +11,22 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from lowlat.risk._cells cimport ByMarket, FactCells
 
+from lowlat.core.layout import ExposureScope
+
 __all__ = ["Bet", "Bucket", "ExposureCells", "Holding"]
+
+cdef int CORRELATED = ExposureScope.CORRELATED
+cdef int SERIES = ExposureScope.SERIES
+cdef int SOURCE = ExposureScope.SOURCE
 
 
 @cython.final
 cdef class Bet:
-    """Markets that share a correlation id, and what all of them together may lose."""
+    """Markets that are one bet in some respect (scope), and what they may lose together."""
 
-    def __cinit__(self, uint64_t correlation):
-        self.correlation = correlation
+    def __cinit__(self, int scope, uint64_t key):
+        self.scope = scope
+        self.key = key
 
 
 @cython.final
@@ -34,9 +41,13 @@ cdef class Bucket:
         self.holdings = []
 
     @property
-    def correlation(self):
-        """Id that other buckets may share, 0 for none."""
-        return 0 if self.bet is None else self.bet.correlation
+    def keys(self):
+        """Ids that other buckets may share, 0 for none: correlation, series, source."""
+        return tuple([0 if bet is None else bet.key for bet in self.bets()])
+
+    def bets(self):
+        """Return what this is part of: by correlation, series, source; None where by nothing."""
+        return (self.bet, self.series, self.source)
 
     @property
     def loss_e6(self):
@@ -95,6 +106,7 @@ cdef class ExposureCells:
 
     def __cinit__(self):
         self.changed = []
+        self.changed_bets = []
         self.holdings = ByMarket()
         self.buckets = {}
         self.bets = {}
@@ -108,23 +120,31 @@ cdef class ExposureCells:
         """Return the bucket that a market belongs to, made when first asked for."""
         bucket = self.buckets.get(facts.bucket)
         if bucket is None:
-            bet = self.bet_of(facts.correlation)
-            bucket = Bucket(facts.bucket, bet, facts.event_markets, facts.exhaustive)
+            bucket = Bucket(facts.bucket, None, facts.event_markets, facts.exhaustive)
+            self.join(bucket, facts)
             self.buckets[facts.bucket] = bucket
         return bucket
 
-    def bet_of(self, uint64_t correlation):
-        """Return the bet of a correlation id, None of 0."""
-        if not correlation:
+    def join(self, Bucket bucket not None, FactCells facts not None):
+        """Make a bucket without losses part of the bets that its market's facts name."""
+        bucket.bet = self.bet_of(CORRELATED, facts.correlation)
+        bucket.series = self.bet_of(SERIES, facts.series)
+        bucket.source = self.bet_of(SOURCE, facts.source)
+
+    def bet_of(self, int scope, uint64_t key):
+        """Return the bet of an id, None of 0."""
+        if not key:
             return None
-        bet = self.bets.get(correlation)
+        bet = self.bets.get((scope, key))
         if bet is None:
-            bet = self.bets[correlation] = Bet(correlation)
+            bet = self.bets[scope, key] = Bet(scope, key)
         return bet
 
     cdef Holding new_holding(self, FactCells facts):
         cdef Bucket bucket = self.bucket_of(facts)
         cdef Holding holding = Holding(facts.market, facts.generation, bucket)
+        holding.end_ns = facts.end_ns
+        holding.is_long = facts.end_ns > self.long_from_ns
         bucket.holdings.append(holding)
         self.holdings[facts.market] = holding
         return holding
@@ -150,17 +170,40 @@ cdef class ExposureCells:
         del self.changed[:most]
         return taken
 
+    def take_changed_bets(self, int most):
+        """Return up to so many bets whose rows are old; they count as published."""
+        cdef Bet bet
+        taken = self.changed_bets[:most]
+        for bet in taken:
+            bet._listed = False
+        del self.changed_bets[:most]
+        return taken
+
     cdef int add_cash(self, Holding holding, int64_t change_e6) except -1:
         holding.in_flight_e6 += change_e6
         holding.bucket.in_flight_e6 += change_e6
         self.in_flight_e6 += change_e6
+        if holding.is_long:
+            self.long_e6 += change_e6
         self.add_loss(holding.bucket, change_e6)
         return self.list_changed(holding)
 
-    cdef void add_loss(self, Bucket bucket, int64_t change_e6) noexcept:
+    cdef int add_loss(self, Bucket bucket, int64_t change_e6) except -1:
         self.total_e6 += change_e6
         if bucket.bet is not None:
-            bucket.bet.loss_e6 += change_e6
+            self.add_to_bet(bucket.bet, change_e6)
+        if bucket.series is not None:
+            self.add_to_bet(bucket.series, change_e6)
+        if bucket.source is not None:
+            self.add_to_bet(bucket.source, change_e6)
+        return 0
+
+    cdef int add_to_bet(self, Bet bet, int64_t change_e6) except -1:
+        bet.loss_e6 += change_e6
+        if not bet._listed:
+            bet._listed = True
+            self.changed_bets.append(bet)
+        return 0
 
     cdef int list_changed(self, Holding holding) except -1:
         if not holding._listed:

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from lowlat.risk._exposure cimport Holding
+from lowlat.risk._scores cimport Score
 
 
 @cython.final
@@ -21,6 +22,8 @@ cdef class OwnOrder:
     cdef public bint sent
     cdef public bint filled
     cdef public Holding holding
+    cdef readonly Score score
+    cdef readonly int64_t promise_e6
 
 
 cdef class OrderCells:
@@ -48,4 +51,6 @@ cdef OwnOrder order_of(
     uint64_t group,
     int64_t expires_ns,
     Holding holding,
+    Score score,
+    int64_t promise_e6,
 )

@@ -6,6 +6,7 @@ from typing import Self, final
 from typing_extensions import disjoint_base
 
 from lowlat.risk._exposure import Holding
+from lowlat.risk._scores import Score
 
 __all__ = ["OrderCells", "OwnOrder"]
 
@@ -33,6 +34,10 @@ class OwnOrder:
     def expires_ns(self) -> int: ...
     @property
     def size_e6(self) -> int: ...
+    @property
+    def score(self) -> Score: ...
+    @property
+    def promise_e6(self) -> int: ...
     def __init__(
         self,
         intent: int,
@@ -44,6 +49,8 @@ class OwnOrder:
         group: int,
         expires_ns: int,
         holding: Holding,
+        score: Score,
+        promise_e6: int = 0,
     ) -> None: ...
 
 @disjoint_base

@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
 from lowlat.risk._exposure cimport Holding
+from lowlat.risk._scores cimport Score
 
 __all__ = ["OrderCells", "OwnOrder"]
 
@@ -35,10 +36,26 @@ cdef class OwnOrder:
         uint64_t group,
         int64_t expires_ns,
         Holding holding not None,
+        Score score not None,
+        int64_t promise_e6 = 0,
     ):
-        """size_e6: shares it may still trade; held_e6: cash it may still take, with fees."""
+        """size_e6: shares it may still trade; held_e6: cash it may still take, with fees.
+
+        ``score`` is its module's; ``promise_e6`` what the module says a share is worth beyond cost.
+        """
         fill(
-            self, intent, instrument, action, price_e4, size_e6, held_e6, group, expires_ns, holding
+            self,
+            intent,
+            instrument,
+            action,
+            price_e4,
+            size_e6,
+            held_e6,
+            group,
+            expires_ns,
+            holding,
+            score,
+            promise_e6,
         )
 
 
@@ -52,10 +69,25 @@ cdef OwnOrder order_of(
     uint64_t group,
     int64_t expires_ns,
     Holding holding,
+    Score score,
+    int64_t promise_e6,
 ):
     """Make an order as its constructor does, without a Python call."""
     cdef OwnOrder order = OwnOrder.__new__(OwnOrder)
-    fill(order, intent, instrument, action, price_e4, size_e6, held_e6, group, expires_ns, holding)
+    fill(
+        order,
+        intent,
+        instrument,
+        action,
+        price_e4,
+        size_e6,
+        held_e6,
+        group,
+        expires_ns,
+        holding,
+        score,
+        promise_e6,
+    )
     return order
 
 
@@ -70,6 +102,8 @@ cdef void fill(
     uint64_t group,
     int64_t expires_ns,
     Holding holding,
+    Score score,
+    int64_t promise_e6,
 ) noexcept:
     order.intent = intent
     order.instrument = instrument
@@ -82,6 +116,8 @@ cdef void fill(
     order.group = group
     order.expires_ns = expires_ns
     order.holding = holding
+    order.score = score
+    order.promise_e6 = promise_e6
 
 
 cdef class OrderCells:

@@ -7,11 +7,12 @@ from lowlat.book._view cimport BookView
 from lowlat.core._ends cimport ClockEnd, CountEnd, HaltEnd, PollEnd, RecordEnd, RowEnd, TurnEnd
 from lowlat.core._freshness cimport Shards
 from lowlat.risk._case cimport Case, CaseReader, Granted
-from lowlat.risk._cells cimport ByMarket, FactCells, Pace, StateCells
+from lowlat.risk._cells cimport ByMarket, FactCells, Outlay, Pace, StateCells
 from lowlat.risk._exposure cimport ExposureCells, Holding
 from lowlat.risk._orders cimport OrderCells
 from lowlat.risk._records cimport DecisionWriter, IntentSlot, Names
 from lowlat.risk._reports cimport ReportReader
+from lowlat.risk._scores cimport Score, ScoreCells
 
 cdef enum:
     RUNGS_MAX = 32
@@ -28,6 +29,13 @@ ctypedef struct bounds_t:
     int64_t window_ns
     int64_t life_ns_max
     double value_min
+    int64_t series_ppm
+    int64_t source_ppm
+    int64_t long_ppm
+    int64_t kelly_error_e6
+    int64_t window_grace_ns
+    int64_t past_end_ns
+    int risk_score_max
     int mode_min
     int order_type
     bint whole_depth
@@ -40,6 +48,10 @@ ctypedef struct order_t:
     int64_t spend_e6
     int64_t need_e6
     int64_t held_e6
+    int64_t unit_e6
+    int64_t promise_e6
+    int64_t kelly_e6
+    int64_t asked_e6
 
 
 @cython.final
@@ -52,6 +64,8 @@ cdef class PlainPath(TurnEnd):
     cdef Shards _shards
     cdef BookView _view
     cdef Pace _pace
+    cdef Outlay _outlay
+    cdef ScoreCells _scores
     cdef Granted _granted
     cdef Names _names
     cdef IntentSlot _intents
@@ -85,15 +99,18 @@ cdef class PlainPath(TurnEnd):
     cdef int _busy_turns
     cdef int64_t _watch_ns
     cdef public bint plain
-    cdef public int64_t wall_offset_ns
     cdef int64_t _advance(self, int64_t now_ns) except -1
     cdef int _settle(self) except -1
     cdef int64_t _take_signals(self, int64_t now_ns) except -1
     cdef bint _try_alone(self, Case case, int64_t now_ns) except -1
     cdef bint _is_plain(self, Case case) noexcept
+    cdef bint _is_open(self, Case case, FactCells facts, int64_t now_ns) noexcept
     cdef bint _price(self, Case case, FactCells facts, int64_t now_ns, order_t *order) except -1
+    cdef bint _weigh(self, Case case, FactCells facts, order_t *order) noexcept
     cdef int64_t _floor(self, int64_t size_e6, int64_t step_e6) noexcept
-    cdef bint _affords(self, Holding holding, const order_t *order) except -1
+    cdef bint _affords(
+        self, Holding holding, Score score, const order_t *order, int64_t now_ns
+    ) except -1
     cdef bint _send(
-        self, Case case, Holding holding, const order_t *order, int64_t now_ns
+        self, Case case, Holding holding, Score score, const order_t *order, int64_t now_ns
     ) except -1

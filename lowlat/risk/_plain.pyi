@@ -36,7 +36,6 @@ class _Ports(Protocol):
 @final
 class PlainPath(TurnEnd):
     plain: bool
-    wall_offset_ns: int
     def __new__(
         cls,
         ports: _Ports,

@@ -31,13 +31,22 @@ from lowlat.core.layout cimport (
     LL_KIND_SIGNAL,
 )
 from lowlat.risk._case cimport Case, CaseReader
-from lowlat.risk._cells cimport CENT, MILLION, ONE, FactCells
-from lowlat.risk._exposure cimport Holding
+from lowlat.risk._cells cimport (
+    CENT,
+    MILLION,
+    ONE,
+    FactCells,
+    edge_of,
+    kelly_fits,
+    kelly_most,
+)
+from lowlat.risk._exposure cimport Bucket, Holding
 from lowlat.risk._orders cimport order_of
 from lowlat.risk._records cimport DecisionWriter, IntentSlot, Names
 from lowlat.risk._reports cimport ReportReader
+from lowlat.risk._scores cimport Score
 
-from lowlat.core.layout import OrderType
+from lowlat.core.layout import OrderType, Rule
 
 __all__ = ["PlainPath"]
 
@@ -59,9 +68,12 @@ cdef enum:
     EXPONENT_MAX = 4
 
 # More than this many 1e-6 shares is for the checks: products below stay in 64 bits.
-cdef int64_t SIZE_SANE = 100000000000000
+cdef int64_t SIZE_SANE = 10000000000000
+# Likewise a bankroll of more than ten million dollars.
+cdef int64_t BANKROLL_SANE = 10000000000000
 cdef int FOK = OrderType.FOK
 cdef int FAK = OrderType.FAK
+cdef int RULE_KELLY = Rule.KELLY
 
 
 cdef inline int64_t share(int64_t amount_e6, int64_t ppm) noexcept nogil:
@@ -111,6 +123,8 @@ cdef class PlainPath(TurnEnd):
         self._shards = state.shards
         self._view = state.view
         self._pace = state.pace
+        self._outlay = state.outlay
+        self._scores = state.scores
         self._aggregator = aggregator
         self._granted = aggregator.granted
         self._groups = aggregator.groups
@@ -153,6 +167,13 @@ cdef class PlainPath(TurnEnd):
         bounds.window_ns = limits.duplicate_window_ns
         bounds.life_ns_max = limits.intent_life_ns_max
         bounds.value_min = limits.expected_value_usd_min
+        bounds.series_ppm = limits.series_loss_max_ppm
+        bounds.source_ppm = limits.source_loss_max_ppm
+        bounds.long_ppm = limits.long_locked_max_ppm
+        bounds.kelly_error_e6 = limits.kelly_error_e4 * 100
+        bounds.window_grace_ns = -limits.window_left_ns_min
+        bounds.past_end_ns = limits.past_end_ns_max
+        bounds.risk_score_max = limits.resolution_score_full
         bounds.mode_min = limits.mode_min
         bounds.order_type = FOK if limits.single_fill_or_kill else FAK
         bounds.whole_depth = limits.depth_share_max_ppm >= MILLION
@@ -233,7 +254,7 @@ cdef class PlainPath(TurnEnd):
             self._signals.c_position(),
             self._metadata.c_position(),
             self._reports_end.c_position(),
-            self.wall_offset_ns,
+            self._state.wall_offset_ns,
         )
 
     cdef int64_t _take_signals(self, int64_t now_ns) except -1:
@@ -271,6 +292,7 @@ cdef class PlainPath(TurnEnd):
         cdef order_t order
         cdef FactCells facts
         cdef Holding holding
+        cdef Score score
         if (
             not self._is_plain(case)
             or now_ns >= case.expires_ns
@@ -279,12 +301,14 @@ cdef class PlainPath(TurnEnd):
             return False
         self._state.halt_code = self._halted.c_halted()
         facts = self._facts.at(case.market)
+        score = self._scores.at(case.module_words)
         if (
             self._state.halt_code
             or facts is None
-            or facts.generation != case.generation
-            or not facts.tradeable
-            or not facts.start_known
+            or score is None
+            or score.stopped
+            or score.damp_ppm != MILLION
+            or not self._is_open(case, facts, now_ns)
         ):
             return False
         holding = self._holdings.at(case.market)
@@ -293,9 +317,22 @@ cdef class PlainPath(TurnEnd):
         return (
             holding.generation == case.generation
             and self._price(case, facts, now_ns, &order)
-            and self._affords(holding, &order)
+            and self._affords(holding, score, &order, now_ns)
             and self._pace.has(1, now_ns)
-            and self._send(case, holding, &order, now_ns)
+            and self._send(case, holding, score, &order, now_ns)
+        )
+
+    cdef bint _is_open(self, Case case, FactCells facts, int64_t now_ns) noexcept:
+        """Whether the market may be bought now, as far as its facts and the time tell."""
+        cdef int64_t grace_ns = self._bounds.past_end_ns
+        if facts.windowed:
+            grace_ns = self._bounds.window_grace_ns
+        return (
+            facts.generation == case.generation
+            and facts.tradeable
+            and facts.start_known
+            and facts.risk_score <= self._bounds.risk_score_max
+            and now_ns + self._state.wall_offset_ns - facts.end_ns < grace_ns
         )
 
     cdef bint _is_plain(self, Case case) noexcept:
@@ -317,7 +354,7 @@ cdef class PlainPath(TurnEnd):
     cdef bint _price(self, Case case, FactCells facts, int64_t now_ns, order_t *order) except -1:
         """Fill the order in when the best level alone serves it at its limit."""
         cdef int64_t limit_e4 = case.limit_price_e4, tick_e4 = facts.tick_e4
-        cdef int64_t size_e6 = case.size_e6, cost_e6, unit_e6
+        cdef int64_t size_e6 = case.size_e6, cost_e6
         cdef const ll_row8 *row
         cdef side_view asks
         if self._books.c_read(case.market) <= 0:
@@ -351,15 +388,39 @@ cdef class PlainPath(TurnEnd):
             return False
         order.size_e6 = size_e6
         order.price_e4 = level_price(&asks, 0)
+        order.unit_e6 = with_fee(order.price_e4 * 100, facts.rate_e6)
+        if not self._weigh(case, facts, order):
+            return False
+        size_e6 = order.size_e6
         cost_e6 = (size_e6 * order.price_e4 + ONE - 1) // ONE
         order.spend_e6 = cost_e6 - cost_e6 % CENT
         if order.spend_e6 < self._bounds.notional_min:
             return False
-        unit_e6 = with_fee(order.price_e4 * 100, facts.rate_e6)
-        order.need_e6 = <int64_t>((<i128>size_e6 * unit_e6 + MILLION - 1) // MILLION)
+        order.need_e6 = <int64_t>((<i128>size_e6 * order.unit_e6 + MILLION - 1) // MILLION)
         # What spends nothing by the floor holds its cash all the same.
         order.held_e6 = with_fee(order.spend_e6 if order.spend_e6 else cost_e6, facts.rate_e6)
         return True
+
+    cdef bint _weigh(self, Case case, FactCells facts, order_t *order) noexcept:
+        """Cut the order to what its edge is worth of the bankroll; False when that is too small."""
+        cdef int64_t bankroll_e6 = self._state.bankroll_e6, kelly_ppm = self._state.kelly_ppm
+        cdef int64_t error_e6 = self._bounds.kelly_error_e6
+        order.promise_e6 = edge_of(case.expected_value, case.suggested_e6)
+        order.kelly_e6 = -1
+        if kelly_ppm < 0:
+            return True
+        if not 0 <= bankroll_e6 < BANKROLL_SANE or not 0 < order.unit_e6 < MILLION:
+            return False
+        if kelly_fits(
+            order.size_e6, bankroll_e6, kelly_ppm, order.promise_e6, error_e6, order.unit_e6
+        ):
+            return True
+        order.kelly_e6 = kelly_most(
+            bankroll_e6, kelly_ppm, order.promise_e6, error_e6, order.unit_e6
+        )
+        order.asked_e6 = order.size_e6
+        order.size_e6 = self._floor(order.kelly_e6, facts.step_e6)
+        return order.size_e6 > 0 and order.size_e6 >= facts.min_size_e6
 
     cdef int64_t _floor(self, int64_t size_e6, int64_t step_e6) noexcept:
         """Round a size down onto the ladder, and onto a rung where there are rungs."""
@@ -372,15 +433,27 @@ cdef class PlainPath(TurnEnd):
                 return self._bounds.rungs[at]
         return 0
 
-    cdef bint _affords(self, Holding holding, const order_t *order) except -1:
+    cdef bint _affords(
+        self, Holding holding, Score score, const order_t *order, int64_t now_ns
+    ) except -1:
         """Whether loss limits, cash and room downstream take the order as it is."""
         cdef const bounds_t *bounds = &self._bounds
+        cdef Bucket bucket = holding.bucket
         cdef int64_t bankroll_e6 = self._state.bankroll_e6, need_e6 = order.need_e6
         cdef int64_t together_e6, held_e6
-        if holding.bucket.bet is None:
-            together_e6 = holding.bucket.held_loss_e6 + holding.bucket.in_flight_e6
+        if bucket.bet is None:
+            together_e6 = bucket.held_loss_e6 + bucket.in_flight_e6
         else:
-            together_e6 = holding.bucket.bet.loss_e6
+            together_e6 = bucket.bet.loss_e6
+        if (
+            bucket.series is not None
+            and bucket.series.loss_e6 + need_e6 > share(bankroll_e6, bounds.series_ppm)
+            or bucket.source is not None
+            and bucket.source.loss_e6 + need_e6 > share(bankroll_e6, bounds.source_ppm)
+            or holding.is_long
+            and self._exposure.long_e6 + need_e6 > share(bankroll_e6, bounds.long_ppm)
+        ):
+            return False
         held_e6 = self._exposure.in_flight_e6 + self._own.reserve_e6
         return (
             holding.held_loss_e6 + holding.in_flight_e6 + need_e6
@@ -390,12 +463,15 @@ cdef class PlainPath(TurnEnd):
             and held_e6 + need_e6 <= self._state.cash_e6
             and self._exposure.cost_e6 + held_e6 + need_e6
             <= share(bankroll_e6, bounds.locked_ppm)
+            and score.cost_e6 + score.in_flight_e6 + need_e6
+            <= share(bankroll_e6, score.budget_ppm)
+            and need_e6 <= self._outlay.room(now_ns)
             and self._own.count() < bounds.open_max
             and self._decisions.room(self._decisions_reserve) >= self._decisions_reserve
         )
 
     cdef bint _send(
-        self, Case case, Holding holding, const order_t *order, int64_t now_ns
+        self, Case case, Holding holding, Score score, const order_t *order, int64_t now_ns
     ) except -1:
         """Publish the intent and count it in; False, and nothing changed, when the gate is shut."""
         cdef int64_t checked_ns = self._clock.c_monotonic_ns()
@@ -419,8 +495,13 @@ cdef class PlainPath(TurnEnd):
         ):
             case.size_e6 = wished_e6
             return False
+        if order.kelly_e6 >= 0:
+            case.cut_rule = RULE_KELLY
+            case.cut_limit = order.kelly_e6
+            case.cut_was = order.asked_e6
         self._names.use()
         self._pace.spend(1)
+        self._outlay.spend(order.need_e6)
         self._own.put(
             order_of(
                 intent,
@@ -432,9 +513,12 @@ cdef class PlainPath(TurnEnd):
                 0,
                 expires_ns,
                 holding,
+                score,
+                order.promise_e6,
             )
         )
         if order.held_e6:
+            score.in_flight_e6 += order.held_e6
             self._exposure.add_cash(holding, order.held_e6)
         self._granted.add_wish(case, now_ns)
         self._intent = intent

@@ -113,8 +113,10 @@ cdef class ReportReader:
         if over and not raw.reserved_e6:
             self._own.drop(own)
             if own.held_e6:
+                own.score.in_flight_e6 -= own.held_e6
                 self._exposure.add_cash(own.holding, -own.held_e6)
             return True
+        own.score.in_flight_e6 += raw.reserved_e6 - own.held_e6
         self._exposure.add_cash(own.holding, raw.reserved_e6 - own.held_e6)
         own.held_e6 = raw.reserved_e6
         return True

@@ -12,35 +12,30 @@ import msgspec
 
 from lowlat.core.layout import (
     CASH_ROW,
-    EXPOSURE_ROW,
     GROUP_ROW,
     ORDER_ROW,
     POSITION_ROW,
     REPORT,
     SLOT_HEAD_BYTES,
     Action,
-    ExposureScope,
     GroupState,
     OrderRow,
     ReportKind,
-    Writer,
-    record_id,
 )
 from lowlat.core.ports import READ_BUSY, Cell, StreamReader, TableReader, TableWriter
 from lowlat.risk._reports import ReportReader
-from lowlat.risk.equity import Equity
 from lowlat.risk.exposure import Holding
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.reservations import TERMINAL, OwnOrder
+from lowlat.risk.stakes import Moved, StakeBook
 from lowlat.risk.state import RiskState
 
 __all__ = ["Account", "AccountPorts"]
 
-_ROWS_A_TURN: Final = 4
-_HEAD: Final = struct.Struct("<QQQQ8x32x16xiIIHBBqqqqqqqBBBBI")
-"""REPORT up to its module name; at_ns and the venue's ids are skipped."""
+_HEAD: Final = struct.Struct("<QQQQ8x32x16xiIIHBBqqqqqqqBBBBI16s")
+"""REPORT up to and with its module name; at_ns and the venue's ids are skipped."""
 assert (_HEAD.size + SLOT_HEAD_BYTES) in [
-    field.offset for field in REPORT.fields if field.name == "module"
+    field.offset for field in REPORT.fields if field.name == "trade_text"
 ]
 
 _MOVES_SHARES: Final = frozenset(
@@ -50,6 +45,7 @@ _MOVES_SHARES: Final = frozenset(
         ReportKind.CONFIRMED,
         ReportKind.FAILED,
         ReportKind.REDEEMED,
+        ReportKind.RECONCILED,
     }
 )
 _ABOUT_ORDERS: Final = frozenset(
@@ -69,18 +65,20 @@ _ABOUT_ORDERS: Final = frozenset(
 _GROUP_ENDED: Final = frozenset(
     {GroupState.COMPLETE, GroupState.UNWOUND, GroupState.FLAT, GroupState.NAKED}
 )
+_FILLS: Final = frozenset({ReportKind.FILL, ReportKind.FAILED})
+_SAYS_POSITION: Final = frozenset({ReportKind.REDEEMED, ReportKind.RECONCILED})
 _SELL: Final = int(Action.SELL)
 
 
 class AccountPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """The executor's output, and the one table that risk writes."""
+    """The executor's output, and the table of who owns what of it, which risk writes."""
 
     reports: StreamReader
     positions: TableReader
     cash: TableReader
     orders: TableReader
     groups: TableReader
-    exposure: TableWriter
+    stakes: TableWriter
     cell: Callable[[str], Cell]
 
 
@@ -93,13 +91,10 @@ class Account:
         self._own = state.own
         self._unplaced: dict[int, None] = {}
         """Instruments whose market is not known yet, and rows that were busy."""
-        self._rows: dict[int, int] = {}
-        """Market -> row of the exposure table."""
-        self._free_rows = list(range(ports.exposure.rows - 1, 0, -1))
+        self.stakes = StakeBook(state, ports.stakes, ports.cell)
         self._lost = ports.cell("risk.intents_never_sent")
         self._foreign = ports.cell("risk.orders_not_from_risk")
         self._gaps = ports.cell("risk.reports_lost")
-        self._no_row = ports.cell("risk.exposure_rows_full")
         self.reports = ReportReader(
             ports.reports,
             ports.cash,
@@ -120,6 +115,7 @@ class Account:
         """Read every table of the executor."""
         ports = self._ports
         self._read_cash()
+        self.stakes.restore()
         for row in range(ports.positions.rows):
             if ports.positions.version(row):
                 self._read_position(row)
@@ -146,6 +142,7 @@ class Account:
             order.group,
             now_ns,
             self._holding(order.instrument >> 1),
+            self._state.scores.score(order.module),
         )
         own.sent = True
         own.filled = order.filled_e6 > 0
@@ -157,24 +154,24 @@ class Account:
         self._gaps.add(1)
         self._resync(now_ns)
 
-    def _take_report(self, now_ns: int) -> None:
+    def _take_report(self, now_ns: int) -> None:  # noqa: C901  one branch for each kind
         """Take the report in the buffer, whatever it is."""
         (
-            _id,
+            report,
             _cause,
             intent,
             group,
             price_e4,
             instrument,
-            _generation,
+            generation,
             _reason,
             kind,
             order_state,
             size_e6,
-            _cash_e6,
-            _fee_e6,
+            cash_e6,
+            fee_e6,
             filled_e6,
-            _position_e6,
+            position_e6,
             _cash_after_e6,
             reserved_e6,
             action,
@@ -182,10 +179,18 @@ class Account:
             _leg,
             _legs,
             group_state,
+            module,
         ) = _HEAD.unpack_from(self._ports.reports.buffer, SLOT_HEAD_BYTES)
         if kind in _MOVES_SHARES:
             self._read_position(instrument)
         own = self._own.get(intent) if intent else None
+        if kind in _FILLS:
+            moved = Moved(report, module, instrument, generation, action, size_e6, cash_e6, fee_e6)
+            promise_e6 = own.promise_e6 if own is not None else 0
+            self.stakes.take(moved, promise_e6, failed=kind == ReportKind.FAILED)
+            self.stakes.level(instrument, generation, position_e6)
+        elif kind in _SAYS_POSITION and size_e6:
+            self.stakes.level(instrument, generation, position_e6)
         if kind == ReportKind.DROPPED:
             if own is not None:
                 self._land(own)
@@ -193,17 +198,9 @@ class Account:
             if own is None and order_state not in TERMINAL:
                 # An order the executor made by itself: an unwind.
                 self._foreign.add(1)
-                own = OwnOrder(
-                    intent,
-                    instrument,
-                    action,
-                    price_e4,
-                    size_e6,
-                    0,
-                    group,
-                    now_ns,
-                    self._holding(instrument >> 1),
-                )
+                holding, score = self._holding(instrument >> 1), self._state.scores.score(module)
+                sent = (intent, instrument, action, price_e4, size_e6, 0, group, now_ns)
+                own = OwnOrder(*sent, holding, score)
                 self.fly(own)
             if own is not None:
                 self._hear(own, order_state, reserved_e6, filled_e6)
@@ -225,6 +222,7 @@ class Account:
             self._land(own)
             return
         if own.action != _SELL:
+            own.score.in_flight_e6 += reserved_e6 - own.held_e6
             self._state.exposure.fly(own.holding, reserved_e6 - own.held_e6)
             own.held_e6 = reserved_e6
 
@@ -233,6 +231,7 @@ class Account:
         """Count a new intent in: its cash is gone until a report says otherwise."""
         self._own.add(own)
         if own.held_e6:
+            own.score.in_flight_e6 += own.held_e6
             self._state.exposure.fly(own.holding, own.held_e6)
         if own.action == _SELL:
             own.holding.selling_e6[own.outcome] += own.size_e6
@@ -250,6 +249,7 @@ class Account:
         """Count an order out and give back what it still held."""
         self._own.remove(own)
         if own.held_e6:
+            own.score.in_flight_e6 -= own.held_e6
             self._state.exposure.fly(own.holding, -own.held_e6)
         if own.action == _SELL:
             own.holding.selling_e6[own.outcome] -= own.size_e6
@@ -346,62 +346,3 @@ class Account:
         row = CASH_ROW.unpack(cash.buffer)
         self._state.cash_e6 = row.cash_e6
         self.reconciled = row.reconciled_ns > 0
-
-    # ------------------------------------------------------------------------------- exposure
-    def publish_exposure(self, now_ns: int, equity: Equity) -> int:
-        """Write a few changed rows; row 0 is the total. Return how many are still old."""
-        state = self._state
-        exposure = state.exposure
-        if not exposure.changed and not exposure.total_due:
-            return 0
-        limits = state.limits
-        market_limit_e6 = state.bankroll_e6 * limits.market_loss_max_ppm // 1_000_000
-        for changed in exposure.take_changed(_ROWS_A_TURN):
-            market = changed.market
-            row = self._rows.get(market)
-            if row is None:
-                if not self._free_rows:
-                    self._no_row.add(1)
-                    continue
-                row = self._rows[market] = self._free_rows.pop()
-            # A market that was forgotten meanwhile is told by who holds its row now.
-            holding = exposure.holdings.get(market)
-            loss_e6 = holding.loss_e6 if holding is not None else 0
-            generation = holding.generation if holding is not None else 0
-            self._write(row, loss_e6, market_limit_e6, now_ns, market, generation, equity)
-        total_limit_e6 = state.bankroll_e6 * limits.total_loss_max_ppm // 1_000_000
-        self._write(0, exposure.total_e6, total_limit_e6, now_ns, 0, 0, equity)
-        exposure.total_due = False
-        return len(exposure.changed)
-
-    def _write(
-        self,
-        row: int,
-        loss_e6: int,
-        limit_e6: int,
-        now_ns: int,
-        market: int,
-        generation: int,
-        equity: Equity,
-    ) -> None:
-        table = self._ports.exposure
-        EXPOSURE_ROW.codec.pack_into(
-            table.buffer,
-            SLOT_HEAD_BYTES,
-            record_id(Writer.RISK, 0, row),
-            loss_e6,
-            limit_e6,
-            self._state.bankroll_e6,
-            equity.equity_e6,
-            equity.peak_e6,
-            now_ns,
-            market,
-            generation,
-            equity.trailing_peak_e6,
-            equity.day,
-            0,
-            ExposureScope.TOTAL if row == 0 else ExposureScope.MARKET,
-            0,
-            0,
-        )
-        table.write(row)

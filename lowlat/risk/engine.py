@@ -5,7 +5,7 @@ then the signals there are: aggregated, ranked, checked in fixed order, sized, p
 waits; while the ledger is too far behind to take decisions, signals stay where they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import lcm
 from typing import Any, Final, TypeVar
 
@@ -43,8 +43,10 @@ from lowlat.risk._plain import PlainPath
 from lowlat.risk._records import DecisionWriter, IntentSlot, Names
 from lowlat.risk.account import Account, AccountPorts
 from lowlat.risk.aggregate import Aggregator
+from lowlat.risk.board import Board
 from lowlat.risk.case import Unit
 from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
+from lowlat.risk.checks.kelly import edge_e6
 from lowlat.risk.equity import Equity
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
@@ -105,7 +107,15 @@ class RiskEngine:
 
     name = "risk"
 
-    def __init__(self, ports: RiskPorts, limits: LimitsParams, config_generation: int = 0) -> None:
+    def __init__(
+        self,
+        ports: RiskPorts,
+        limits: LimitsParams,
+        config_generation: int = 0,
+        *,
+        modules: Collection[str] | None = None,
+    ) -> None:
+        """``modules``: those that are not off; what others own is orphaned. None: not known."""
         limits.validate()
         self._ports = ports
         self._limits = limits
@@ -128,12 +138,14 @@ class RiskEngine:
                 cash=ports.cash,
                 orders=ports.orders,
                 groups=ports.groups,
-                exposure=ports.exposure,
+                stakes=ports.stakes,
                 cell=ports.cell,
             ),
         )
-        self.equity = Equity(self.state)
         self._resting = Resting(self.state.own)
+        self.equity = Equity(self.state, self.account.stakes.worth_e6)
+        self.board = Board(self.state, self.equity, ports.exposure, ports.scores, ports.cell)
+        self.state.scores.set_at_work(modules)
         self._clock = ports.clock
         self._monotonic_ns = ports.clock.monotonic_ns
         self._signals = ports.signals
@@ -178,7 +190,9 @@ class RiskEngine:
         """Rebuild from the tables, then take the reports; what was left in the ring is dropped."""
         now_ns = self._clock.monotonic_ns()
         self._started_ns = self._second_ns = self.state.now_ns = now_ns
-        self.plain.wall_offset_ns = self._clock.wall_ns() - now_ns
+        self.state.wall_offset_ns = self._clock.wall_ns() - now_ns
+        self.state.exposure.set_horizon(self.state.wall_ns + self._limits.long_horizon_ns)
+        self.board.restore()
         self.state.halt_code = self._ports.halted()
         for row in self._directory.start():
             self._take_market(row)
@@ -190,6 +204,7 @@ class RiskEngine:
         self._resting.restore(self._ports.orders)
         while self.account.reports.take(now_ns):
             pass
+        self.account.stakes.level_all()
         self._drop_left_overs()
         self._watch(now_ns, whole=True)
 
@@ -206,15 +221,23 @@ class RiskEngine:
     def close(self) -> None:
         """Publish the exposure as it stands."""
         self.settle()
-        while self.account.publish_exposure(self.state.now_ns, self.equity):
+        while self.board.publish():
             pass
+        self.board.publish_scores()
 
-    def reload(self, limits: LimitsParams, config_generation: int) -> None:
+    def reload(
+        self,
+        limits: LimitsParams,
+        config_generation: int,
+        modules: Collection[str] | None = None,
+    ) -> None:
         """Swap every limit at once; decisions carry the generation they were made under."""
         limits.validate()
         self.settle()
-        self._limits = self.state.limits = limits
-        self.state.pace.set_limits(limits.orders_per_s, limits.orders_burst)
+        self._limits = limits
+        self.state.set_limits(limits)
+        self.state.scores.set_at_work(modules)
+        self.state.exposure.set_horizon(self.state.wall_ns + limits.long_horizon_ns)
         self.plain.set_limits(limits, config_generation)
         self._generation = config_generation
         self.equity.cap()
@@ -233,7 +256,7 @@ class RiskEngine:
         return len(rows)
 
     def _take_market(self, row: MarketRow) -> None:
-        facts = MarketFacts(row)
+        facts = MarketFacts(row, self.state.wall_ns)
         self.state.facts[row.market] = facts
         self.account.take_market(facts)
 
@@ -403,6 +426,7 @@ class RiskEngine:
             for case in cases:
                 reserve_e6 += -(-case.unwind_unit_e6 * case.size_e6 // E6)
             state.own.open_group(unit.group, len(cases), reserve_e6)
+        state.outlay.take(sum(-(-case.unit_cost_e6 * case.size_e6 // E6) for case in cases))
         intents = [self._publish_intent(case, unit.group, checked_ns) for case in cases]
         self._aggregator.approved(unit, now_ns)
         for case, intent in zip(cases, intents, strict=True):
@@ -466,6 +490,8 @@ class RiskEngine:
                 group,
                 expires_ns,
                 case.holding,
+                case.score,
+                edge_e6(case),
             )
         )
         return intent
@@ -483,15 +509,19 @@ class RiskEngine:
             self._open_gate(now_ns)
         if now_ns - self._second_ns >= _S_NS:
             self._second_ns = now_ns
-            self.plain.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+            state.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+            state.exposure.set_horizon(state.wall_ns + state.limits.long_horizon_ns)
             account.look_for_lost(now_ns)
         next_ns = self._second_ns + _S_NS
         if account.reconciled:
-            wall_ns = now_ns + self.plain.wall_offset_ns
+            wall_ns = now_ns + state.wall_offset_ns
+            passes = equity.passes
             if equity.step(now_ns, wall_ns, whole=whole or not equity.passes):
                 self._halt_after_drawdown()
             next_ns = min(next_ns, equity.due_ns)
-        account.publish_exposure(now_ns, equity)
+            if equity.passes != passes:
+                self.board.publish_scores()
+        self.board.publish()
         return next_ns
 
     def _halt_after_drawdown(self) -> None:

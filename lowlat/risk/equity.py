@@ -1,4 +1,4 @@
-"""What the account is worth if sold now: marks at the bid by depth, drawdown, the day's bankroll.
+"""What the account is worth if sold now: marks at the bid by depth, drawdowns, the day's bankroll.
 
 Run by RiskEngine, a few positions a turn. Marks are pessimistic: what the bids take, nothing for a
 book that was stale too long, but never less than what the worst outcome pays for certain.
@@ -6,9 +6,11 @@ Source: feeds.md 6.9, design 8.
 """
 
 from collections import deque
+from collections.abc import Callable, Iterable
 
 from lowlat.core.layout import Action, BookFlag
 from lowlat.risk.exposure import Bucket, Holding
+from lowlat.risk.scores import Stake
 from lowlat.risk.state import RiskState
 
 __all__ = ["Equity"]
@@ -22,8 +24,14 @@ _PPM = 1_000_000
 class Equity:
     """Equity, its peak since UTC midnight, and how often it was too far below."""
 
-    def __init__(self, state: RiskState) -> None:
+    def __init__(
+        self,
+        state: RiskState,
+        owned_worth_e6: Callable[[Iterable[Stake], Callable[[int], int]], int],
+    ) -> None:
+        """``owned_worth_e6(stakes, marks)``: what stakes are worth, given the marks of tokens."""
         self._state = state
+        self._owned_worth_e6 = owned_worth_e6
         self._marks: dict[int, tuple[int, int]] = {}
         """Instrument -> (value, when)."""
         self._todo: list[int] = []
@@ -37,6 +45,8 @@ class Equity:
         self.trailing_peak_e6 = 0
         """Highest since somebody lifted a halt."""
         self.passes = 0
+        self.stopped = 0
+        """How often a module was stopped."""
 
     @property
     def due_ns(self) -> int:
@@ -87,21 +97,39 @@ class Equity:
         self.equity_e6 = state.cash_e6 + sum(
             self._worth(bucket, now_ns) for bucket in state.exposure.buckets.values()
         )
+        self._look_at_modules(now_ns)
         day = wall_ns // _DAY_NS
         if day != self.day:
             self.day = day
             self.peak_e6 = self.equity_e6
             self._breaches.clear()
+            state.scores.begin_day()
             state.bankroll_e6 = max(0, min(limits.bankroll_cap_e6, self.equity_e6))
         self.peak_e6 = max(self.peak_e6, self.equity_e6)
         self.trailing_peak_e6 = max(self.trailing_peak_e6, self.equity_e6)
-        below_e6 = self.peak_e6 - self.equity_e6
-        state.drawdown_ppm = below_e6 * _PPM // self.peak_e6 if self.peak_e6 > 0 else 0
-        if state.drawdown_ppm <= limits.drawdown_max_ppm:
+        state.drawdown_ppm = self._below_ppm(self.peak_e6)
+        state.trailing_ppm = self._below_ppm(self.trailing_peak_e6)
+        state.scale_kelly()
+        if (
+            state.drawdown_ppm <= limits.drawdown_max_ppm
+            and state.trailing_ppm <= limits.trailing_drawdown_max_ppm
+        ):
             return False
         self._breaches.append(now_ns)
         recent = [at for at in self._breaches if now_ns - at <= limits.drawdown_window_ns]
         return len(recent) >= limits.drawdown_breaches
+
+    def _below_ppm(self, peak_e6: int) -> int:
+        return (peak_e6 - self.equity_e6) * _PPM // peak_e6 if peak_e6 > 0 else 0
+
+    def _look_at_modules(self, now_ns: int) -> None:
+        """Mark what each module owns, and stop those that lost too much today."""
+        state = self._state
+
+        def worth_e6(stakes: Iterable[Stake]) -> int:
+            return self._owned_worth_e6(stakes, lambda token: self._marked(token, now_ns))
+
+        self.stopped += len(state.scores.look(state.bankroll_e6, worth_e6))
 
     def _worth(self, bucket: Bucket, now_ns: int) -> int:
         """Return the marks of a bucket, or what its worst outcome pays when that is more."""
@@ -112,15 +140,27 @@ class Equity:
         value_e6 = 0
         for outcome in (0, 1):
             if holding.shares_e6[outcome]:
-                marked_e6, at_ns = self._marks.get(2 * holding.market + outcome, (0, 0))
-                if now_ns - at_ns <= self._state.limits.mark_stale_ns_max:
-                    value_e6 += marked_e6
+                value_e6 += self._marked(2 * holding.market + outcome, now_ns)
         return value_e6
+
+    def _marked(self, instrument: int, now_ns: int) -> int:
+        """Return what all held shares of a token are worth; nothing once the mark is stale."""
+        marked_e6, at_ns = self._marks.get(instrument, (0, 0))
+        return marked_e6 if now_ns - at_ns <= self._state.limits.mark_stale_ns_max else 0
+
+    def restore(self, day: int, bankroll_e6: int, peak_e6: int, trailing_peak_e6: int) -> None:
+        """Go on with what an earlier life measured: a restart forgives no loss."""
+        if day < 0:
+            return
+        self.day = day
+        self.peak_e6, self.trailing_peak_e6 = peak_e6, trailing_peak_e6
+        self._state.bankroll_e6 = min(bankroll_e6, self._state.limits.bankroll_cap_e6)
 
     def rebase(self) -> None:
         """Count losses from what the account is worth now: somebody looked at them."""
         self.peak_e6 = self.trailing_peak_e6 = self.equity_e6
         self._breaches.clear()
+        self._state.scores.begin_day()
 
     def cap(self) -> None:
         """Apply a bankroll cap that was lowered, at once; a higher one waits for midnight."""

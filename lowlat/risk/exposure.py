@@ -47,6 +47,8 @@ class Exposure(ExposureCells):
         holding.settle()
         bucket.settle()
         self.cost_e6 += holding.cost_e6 - cost_before_e6
+        if holding.is_long:
+            self.long_e6 += holding.cost_e6 - cost_before_e6
         self.add(bucket, bucket.held_loss_e6 - before_e6)
         self.note(holding)
 
@@ -67,16 +69,31 @@ class Exposure(ExposureCells):
             bucket.in_flight_e6 += holding.in_flight_e6
             bucket.settle()
             self.add(bucket, bucket.loss_e6 - before_e6)
-        if bucket.correlation != facts.correlation:
+        if bucket.keys != (facts.correlation, facts.series, facts.source):
             loss_e6 = bucket.loss_e6
             self.add(bucket, -loss_e6)
-            bucket.bet = self.bet_of(facts.correlation)
+            self.join(bucket, facts)
             self.add(bucket, loss_e6)
+        holding.end_ns = facts.end_ns
+        self._place(holding)
         before_e6 = bucket.held_loss_e6
         bucket.event_markets = facts.event_markets
         bucket.exhaustive = facts.exhaustive
         bucket.settle()
         self.add(bucket, bucket.held_loss_e6 - before_e6)
+
+    def set_horizon(self, long_from_ns: int) -> None:
+        """Count what ends later than this wall time as locked for long, the rest no more."""
+        self.long_from_ns = long_from_ns
+        for market in self.holdings:
+            self._place(self.holdings[market])
+
+    def _place(self, holding: Holding) -> None:
+        is_long = holding.end_ns > self.long_from_ns
+        if is_long != holding.is_long:
+            locked_e6 = holding.cost_e6 + holding.in_flight_e6
+            self.long_e6 += locked_e6 if is_long else -locked_e6
+            holding.is_long = is_long
 
     def _take_out(self, holding: Holding) -> None:
         bucket = holding.bucket
@@ -93,4 +110,6 @@ class Exposure(ExposureCells):
         assert not holding.in_flight_e6, f"market {holding.market} was recycled with open orders"
         self._take_out(holding)
         self.cost_e6 -= holding.cost_e6
+        if holding.is_long:
+            self.long_e6 -= holding.cost_e6
         del self.holdings[holding.market]

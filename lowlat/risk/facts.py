@@ -4,14 +4,18 @@ Owned by risk; built from MARKET_ROW. Unknown is never zero: what is not known b
 """
 
 from lowlat.core.layout import Coin, Exchange, Known, MarketRow, MarketStatus, SettleRule
+from lowlat.core.resolution import SCORE_MAX, assess
 from lowlat.risk._cells import FactCells
 from lowlat.venues.polymarket.amounts import TICKS
 
 __all__ = ["UNKNOWN_GENERATION", "MarketFacts"]
 
 UNKNOWN_GENERATION = -1
+END_UNKNOWN_NS = 2**62
+"""Later than any end: what nobody dates is locked for long."""
 
 _NO_EVENT = bytes(32)
+_WINDOWED = frozenset({SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP})
 
 
 class MarketFacts(FactCells):
@@ -19,7 +23,7 @@ class MarketFacts(FactCells):
 
     __slots__ = ()
 
-    def __init__(self, row: MarketRow) -> None:
+    def __init__(self, row: MarketRow, wall_ns: int) -> None:
         self.market = row.market
         self.generation = row.generation
         rule = TICKS.get(row.tick_e4)
@@ -35,6 +39,13 @@ class MarketFacts(FactCells):
         self.rate_e6 = row.fee_rate_e6
         self.exponent = row.fee_exponent
         self.correlation = row.correlation_id
+        self.series = row.series_hash
+        self.source = row.source_hash
+        self.end_ns = row.end_ns or END_UNKNOWN_NS
+        # A price window is decided at its end; other questions are often answered later.
+        self.winner = row.winner
+        self.windowed = row.settle_rule in _WINDOWED
+        self.risk_score = assess(row, wall_ns).score
         # Only a market that settles on the averages needs its start price to be known exactly
         # (issue, feeds); a crypto market whose rule is unknown could be one.
         self.start_known = bool(row.known & Known.START_PRICE) or not (
@@ -57,6 +68,11 @@ class MarketFacts(FactCells):
         facts.tradeable = facts.start_known = False
         facts.tick_e4 = facts.step_e6 = facts.min_size_e6 = 0
         facts.rate_e6 = facts.exponent = facts.correlation = 0
+        facts.series = facts.source = 0
+        facts.end_ns = END_UNKNOWN_NS
+        facts.windowed = False
+        facts.winner = 0
+        facts.risk_score = SCORE_MAX
         facts.event_markets = 1
         facts.exhaustive = False
         return facts

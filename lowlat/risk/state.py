@@ -10,11 +10,12 @@ from lowlat.core.freshness import Shards
 from lowlat.core.ports import TableReader
 from lowlat.core.units import E6, ONE_E4
 from lowlat.risk._case import Case
-from lowlat.risk._cells import ByMarket, Pace, StateCells
+from lowlat.risk._cells import ByMarket, Outlay, Pace, StateCells
 from lowlat.risk.exposure import Exposure
 from lowlat.risk.facts import MarketFacts
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.reservations import OwnOrders
+from lowlat.risk.scores import Scores
 
 __all__ = ["LEGS_MAX", "RiskState", "fee_bound_e6"]
 
@@ -52,6 +53,10 @@ class RiskState(StateCells):
         self.view = BookView(books.buffer)
         """Over the book that was read last."""
         self.pace = Pace(limits.orders_per_s, limits.orders_burst)
+        self.outlay = Outlay(limits.notional_window_e6_max, limits.notional_window_ns)
+        self.scores = Scores(limits)
+        self.trailing_ppm = 0
+        self.scale_kelly()
         self._leg_views: list[BookView] = []
 
     @property
@@ -124,6 +129,33 @@ class RiskState(StateCells):
         cost_e6 = price_e4 * 100
         unit_e6 = case.unwind_unit_e6 = cost_e6 + fee_bound_e6(cost_e6, case.facts.rate_e6)
         return unit_e6
+
+    @property
+    def wall_ns(self) -> int:
+        """The venue's time now."""
+        return self.now_ns + self.wall_offset_ns
+
+    def set_limits(self, limits: LimitsParams) -> None:
+        """Take other limits, in all that compares with them."""
+        self.limits = limits
+        self.pace.set_limits(limits.orders_per_s, limits.orders_burst)
+        self.outlay.set_limits(limits.notional_window_e6_max, limits.notional_window_ns)
+        self.scores.set_limits(limits)
+        self.scale_kelly()
+
+    def scale_kelly(self) -> None:
+        """Stake less the nearer a drawdown is to its limit. Source: feeds.md 6.9."""
+        limits = self.limits
+        if not limits.kelly_ppm:
+            self.kelly_ppm = -1
+            return
+        left = 1_000_000
+        for was, most in (
+            (self.drawdown_ppm, limits.drawdown_max_ppm),
+            (self.trailing_ppm, limits.trailing_drawdown_max_ppm),
+        ):
+            left = min(left, max(0, most - max(0, was)) * 1_000_000 // most)
+        self.kelly_ppm = limits.kelly_ppm * left // 1_000_000
 
     def take_tokens(self, count: int) -> bool:
         """Spend order tokens; False, and none spent, when they are not there."""

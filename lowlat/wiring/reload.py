@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lowlat.signals.engine import SignalsEngine
     from lowlat.signals.module import Mode, Module
 
-__all__ = ["Reloads", "limits_on_rungs"]
+__all__ = ["Reloads", "limits_on_rungs", "modules_at_work"]
 
 
 def limits_on_rungs(config: Settings) -> LimitsParams:
@@ -25,6 +25,13 @@ def limits_on_rungs(config: Settings) -> LimitsParams:
     if config.limits.size_rungs_e6:
         return config.limits
     return msgspec.structs.replace(config.limits, size_rungs_e6=config.execution.template_rungs_e6)
+
+
+def modules_at_work(config: Settings) -> frozenset[str]:
+    """Return the modules that look after what they own: those whose signals are sent."""
+    return frozenset(
+        name for name, each in config.modules.items() if each.mode not in {"off", "shadow"}
+    )
 
 
 class Reloads:
@@ -55,7 +62,7 @@ class Reloads:
         if self._executor is not None:
             self._executor.reload(config.execution.limits)
         if self._risk is not None:
-            self._risk.reload(limits, generation)
+            self._risk.reload(limits, generation, modules_at_work(config))
         if self._signals is not None and modules is not None:
             self._signals.reload(modules)
         self._config = config

@@ -12,7 +12,7 @@ from lowlat.core.layout import STREAMS, Venue
 from lowlat.core.ports import Clock, Salts, Transport
 from lowlat.feeds.ports import Dial, Fetch, Note
 from lowlat.wiring.ports import Keys, Memory, Meters, Settings
-from lowlat.wiring.reload import limits_on_rungs
+from lowlat.wiring.reload import limits_on_rungs, modules_at_work
 
 if TYPE_CHECKING:
     from lowlat.execution.engine import ExecutorEngine
@@ -234,6 +234,7 @@ def risk_stage(
             ),
         ),
         limits_on_rungs(site.config),
+        modules=modules_at_work(site.config),
     )
 
 

@@ -34,7 +34,8 @@ def changed(*pairs):
 def test_every_limit_is_either_live_or_named_as_needing_a_restart():
     limits = {f"limits.{each.name}" for each in msgspec.structs.fields(LimitsParams)}
     hard = {f"execution.limits.{each.name}" for each in msgspec.structs.fields(HardLimits)}
-    assert limits - TIGHTER.keys() == RESTART_LIMITS
+    by_module = {"limits.module_budgets_max_ppm"}
+    assert limits - TIGHTER.keys() == RESTART_LIMITS | by_module
     assert hard <= TIGHTER.keys()
     assert TIGHTER.keys() <= limits | hard, "a key that does not exist"
 
@@ -57,6 +58,10 @@ def test_every_other_key_is_refused_by_name():
         ([("limits.order_notional_e6_min", "1")], Course.LOOSENING),
         ([("limits.expected_value_usd_min", "0.5")], Course.TIGHTENING),
         ([("limits.group_wait_ns", "1")], Course.NEUTRAL),
+        ([("limits.kelly_ppm", "100_000")], Course.TIGHTENING),
+        ([("limits.kelly_ppm", "0")], Course.LOOSENING),
+        ([("limits.module_budgets_max_ppm.latency", "1_000_000")], Course.TIGHTENING),
+        ([("limits.module_budgets_max_ppm.latency", "0")], Course.TIGHTENING),
         ([("limits.orders_per_s", "29"), ("limits.orders_burst", "50")], Course.MIXED),
         ([("limits.orders_per_s", "29"), ("limits.orders_burst", "40")], Course.TIGHTENING),
         ([("execution.limits.book_age_max_ns", "5")], Course.TIGHTENING),

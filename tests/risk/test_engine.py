@@ -2,7 +2,7 @@
 
 import pytest
 from engine_fakes import MS, S
-from risk_rig import Rig
+from risk_rig import CALM, Rig
 
 from lowlat.core.layout import (
     RESET,
@@ -22,7 +22,7 @@ from lowlat.core.layout import (
 from lowlat.core.units import E6
 from lowlat.risk.limits import LimitsParams
 
-FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000}
+FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
 WIDE = {**FREE, "bankroll_cap_e6": 1_000_000 * E6, "order_notional_e6_max": 100_000 * E6}
 
 
@@ -160,7 +160,7 @@ def test_limits_off_the_grid_are_refused(limit_e4):
 
 def test_a_book_on_another_grid_than_the_market_waits():
     rig = Rig()
-    rig.world.put_market(0)
+    rig.world.put_market(0, **CALM)
     rig.world.put_book(0, [(3900, 100)], [(4000, 100)], tick_e4=10)
     assert rule(rig.decide()) == Rule.OFF_GRID
 
@@ -627,7 +627,7 @@ def test_orders_the_executor_makes_by_itself_count_too():
 # ------------------------------------------------------------------------------- restart
 def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     rig = Rig(start=False, intents_epoch=2)
-    rig.world.put_market(0)
+    rig.world.put_market(0, **CALM)
     rig.world.put_book(0, [(3900, 1000)], [(4000, 1000)])
     rig.world.put_position(rig.positions, 0, 50, 20.0)
     rig.put_order(

@@ -1,6 +1,6 @@
 """Worst-case loss against a brute-force listing of every state of the world."""
 
-from engine_fakes import MARKET
+from engine_fakes import MARKET, WALL0
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,8 @@ def facts(market, count, *, augmented=0, correlation=0, event=EVENT):
             neg_risk_augmented=augmented,
             event_market_count=count,
             correlation_id=correlation,
-        )
+        ),
+        WALL0,
     )
 
 
@@ -67,7 +68,7 @@ def test_correlated_markets_add_up_and_events_count_once():
 
 def test_a_row_that_moves_to_another_event_takes_its_loss_along():
     exposure = Exposure()
-    alone = MarketFacts(MARKET._replace(market=0))
+    alone = MarketFacts(MARKET._replace(market=0), WALL0)
     holding = exposure.holding(alone)
     exposure.hold(holding, 0, 100, 100, 40)
     exposure.fly(holding, 10)

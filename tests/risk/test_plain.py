@@ -13,10 +13,12 @@ from lowlat.core.layout import SIGNAL, OrderState, ReportKind, SignalRecord
 from lowlat.risk._case import CaseReader, Granted
 from lowlat.risk._cells import ByMarket, Pace
 from lowlat.risk._exposure import Bucket, Holding
+from lowlat.risk._scores import Score
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.reservations import OwnOrder, OwnOrders
 
 HOLDING = Holding(0, 1, Bucket(0, None, 1, True))
+SCORE = Score(bytes(16))
 
 
 def frames_of(call):
@@ -56,7 +58,7 @@ def test_a_plain_order_and_its_reports_enter_no_python_of_risk():
 
 
 def test_a_wish_whose_order_is_over_is_a_duplicate_all_the_same():
-    rig = Rig(limits=LimitsParams(duplicate_window_ns=100 * MS))
+    rig = Rig(limits=LimitsParams(duplicate_window_ns=100 * MS, kelly_ppm=0))
     rig.market()
     assert rig.decide(0, 10, 4000).approved
     rig.report(ReportKind.REJECT, rig.intended[0], OrderState.UNMATCHED)
@@ -136,7 +138,7 @@ def test_own_orders_are_a_dict_by_intent_with_counts_by_market(steps):
         if intent in model:
             own.remove(model.pop(intent))
         else:
-            order = OwnOrder(intent, 2 * market, 0, 1, 1, 1, 0, 0, HOLDING)
+            order = OwnOrder(intent, 2 * market, 0, 1, 1, 1, 0, 0, HOLDING, SCORE)
             own.add(order)
             model[intent] = order
     assert list(own) == list(model.values())
@@ -150,7 +152,7 @@ def test_own_orders_are_a_dict_by_intent_with_counts_by_market(steps):
 
 def test_an_intent_is_counted_in_and_out_once():
     own = OwnOrders()
-    order = OwnOrder(9, 0, 0, 1, 1, 1, 0, 0, HOLDING)
+    order = OwnOrder(9, 0, 0, 1, 1, 1, 0, 0, HOLDING, SCORE)
     own.add(order)
     with pytest.raises(AssertionError, match="counted in before"):
         own.add(order)

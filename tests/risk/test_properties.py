@@ -265,6 +265,17 @@ def account_of(rig):
         "buckets": [
             (key, each.held_loss_e6, each.in_flight_e6) for key, each in exposure.buckets.items()
         ],
+        "long": exposure.long_e6,
+        "modules": [
+            (each.module, each.cost_e6, each.in_flight_e6, each.damp_ppm, each.stopped)
+            for each in rig.engine.state.scores.scores
+        ],
+        "stakes": [
+            (key, each.size_e6, each.cost_e6, each.promised_e6)
+            for key, each in rig.engine.state.scores.stakes.items()
+        ],
+        "promises": [(each.intent, each.promise_e6, each.score.module) for each in own],
+        "room": rig.engine.state.outlay.room_e6(rig.world.now),
         "bets": [(key, each.loss_e6) for key, each in exposure.bets.items()],
         "orders": [
             (each.intent, each.price_e4, each.size_e6, each.held_e6, each.sent, each.filled)

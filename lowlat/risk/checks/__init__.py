@@ -9,9 +9,23 @@ from typing import Final
 
 from lowlat.risk.case import Case, Unit
 from lowlat.risk.checks.depth import check_band, check_depth, check_edge, check_impact
-from lowlat.risk.checks.gate import check_halted, check_module, check_pace, check_room
-from lowlat.risk.checks.market import check_book, check_grid, check_market
-from lowlat.risk.checks.money import check_cash, check_exposure
+from lowlat.risk.checks.gate import (
+    check_halted,
+    check_module,
+    check_outlay,
+    check_owner,
+    check_pace,
+    check_room,
+)
+from lowlat.risk.checks.kelly import check_kelly
+from lowlat.risk.checks.market import check_book, check_grid, check_market, check_share
+from lowlat.risk.checks.money import (
+    check_budget,
+    check_cash,
+    check_exposure,
+    check_groups,
+    check_locked,
+)
 from lowlat.risk.checks.own import check_position, check_self_cross, check_size_caps
 from lowlat.risk.state import RiskState
 
@@ -22,9 +36,11 @@ UnitCheck = Callable[[Unit, RiskState], int]
 
 LEG_CHECKS: Final[tuple[LegCheck, ...]] = (
     check_halted,
+    check_owner,
     check_market,
     check_book,
     check_grid,
+    check_share,
     check_position,
     check_size_caps,
     check_band,
@@ -32,7 +48,11 @@ LEG_CHECKS: Final[tuple[LegCheck, ...]] = (
 )
 UNIT_CHECKS: Final[tuple[UnitCheck, ...]] = (
     check_edge,
+    check_kelly,
     check_exposure,
+    check_groups,
+    check_locked,
+    check_budget,
     check_cash,
 )
 """These may cut; after them the books are walked again at the common size."""
@@ -41,6 +61,7 @@ FINAL_CHECKS: Final[tuple[UnitCheck, ...]] = (
     check_self_cross,
     check_module,
     check_room,
+    check_outlay,
     check_pace,
 )
 """These only refuse, at the final size. The last one spends: nothing may refuse after it."""

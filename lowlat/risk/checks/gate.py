@@ -1,10 +1,18 @@
-"""Whether anything may be sent now at all: halts, the module's mode, room downstream, pace."""
+"""Whether anything may be sent now at all: halts, the module, room downstream, pace, outlay."""
 
 from lowlat.core.layout import Rule
+from lowlat.core.units import E6
 from lowlat.risk.case import Case, Unit
 from lowlat.risk.state import RiskState
 
-__all__ = ["check_halted", "check_module", "check_pace", "check_room"]
+__all__ = [
+    "check_halted",
+    "check_module",
+    "check_outlay",
+    "check_owner",
+    "check_pace",
+    "check_room",
+]
 
 _HALTED = int(Rule.HALTED)
 _DRAWDOWN = int(Rule.DRAWDOWN)
@@ -13,6 +21,9 @@ _MODULE_OFF = int(Rule.MODULE_OFF)
 _NO_ROOM = int(Rule.NO_ROOM)
 _OPEN_ORDERS = int(Rule.OPEN_ORDERS)
 _RATE = int(Rule.RATE)
+_NOTIONAL_RATE = int(Rule.NOTIONAL_RATE)
+_MODULE_LOSS = int(Rule.MODULE_LOSS)
+_PPM = 1_000_000
 
 
 def check_halted(case: Case, state: RiskState) -> int:
@@ -23,7 +34,20 @@ def check_halted(case: Case, state: RiskState) -> int:
     if state.waiting:
         return case.refuse(_NOT_RECONCILED, 0, 1)
     if state.drawdown_halted and case.buys:
-        return case.refuse(_DRAWDOWN, state.limits.drawdown_max_ppm, state.drawdown_ppm)
+        limits = state.limits
+        if state.trailing_ppm > limits.trailing_drawdown_max_ppm:
+            return case.refuse(_DRAWDOWN, limits.trailing_drawdown_max_ppm, state.trailing_ppm)
+        return case.refuse(_DRAWDOWN, limits.drawdown_max_ppm, state.drawdown_ppm)
+    return 0
+
+
+def check_owner(case: Case, state: RiskState) -> int:
+    """Find the module's words; a module that lost too much today may only sell."""
+    case.score = state.scores.score(case.module)
+    if case.score.stopped and case.buys:
+        most_e6 = state.bankroll_e6 * state.limits.module_loss_max_ppm // _PPM
+        lost_e6 = state.scores.records[case.module].loss_today_e6
+        return case.refuse(_MODULE_LOSS, most_e6, lost_e6)
     return 0
 
 
@@ -46,6 +70,16 @@ def check_room(unit: Unit, state: RiskState) -> int:
     open_count = len(state.own) + count
     if open_count > state.limits.open_orders_max:
         return first.refuse(_OPEN_ORDERS, state.limits.open_orders_max, open_count)
+    return 0
+
+
+def check_outlay(unit: Unit, state: RiskState) -> int:
+    """Refuse what the cash of new orders within the window has no room for."""
+    need_e6 = sum(-(-case.unit_cost_e6 * case.size_e6 // E6) for case in unit.cases)
+    room_e6 = state.outlay.room_e6(state.now_ns)
+    if need_e6 > room_e6:
+        most_e6 = state.limits.notional_window_e6_max
+        return unit.cases[0].refuse(_NOTIONAL_RATE, most_e6, most_e6 - room_e6 + need_e6)
     return 0
 
 

@@ -1,17 +1,25 @@
-"""Against the bankroll: what may be lost, in a market, together, in all; and the cash itself."""
+"""Against the bankroll: what may be lost, in a market, together, in all; and the cash itself.
+
+Each rule cuts to the room that is left, or refuses when that is below the minimum.
+"""
 
 from lowlat.core.layout import Rule
 from lowlat.core.units import E6
+from lowlat.risk._exposure import Bet
 from lowlat.risk.case import Case, Unit
 from lowlat.risk.state import RiskState
 
-__all__ = ["check_cash", "check_exposure"]
+__all__ = ["check_budget", "check_cash", "check_exposure", "check_groups", "check_locked"]
 
 _MARKET_LIMIT = int(Rule.MARKET_LIMIT)
 _CORRELATED_LIMIT = int(Rule.CORRELATED_LIMIT)
 _TOTAL_LIMIT = int(Rule.TOTAL_LIMIT)
 _CASH = int(Rule.CASH)
 _RESERVE = int(Rule.RESERVE)
+_SERIES_LIMIT = int(Rule.SERIES_LIMIT)
+_SOURCE_LIMIT = int(Rule.SOURCE_LIMIT)
+_LONG_LOCKED = int(Rule.LONG_LOCKED)
+_MODULE_BUDGET = int(Rule.MODULE_BUDGET)
 _PPM = 1_000_000
 
 
@@ -57,6 +65,49 @@ def check_exposure(unit: Unit, state: RiskState) -> int:
     return _fit(cases[0], state, _TOTAL_LIMIT, total_most_e6, exposure.total_e6, total_unit_e6)
 
 
+def check_groups(unit: Unit, state: RiskState) -> int:
+    """Cut to the room of the series and of the source that decides, each as one bet."""
+    limits = state.limits
+    for rule, ppm, bet_of in (
+        (_SERIES_LIMIT, limits.series_loss_max_ppm, _series),
+        (_SOURCE_LIMIT, limits.source_loss_max_ppm, _source),
+    ):
+        by_bet: dict[Bet, int] = {}
+        for case in unit.cases:
+            bet = bet_of(case)
+            if bet is not None:
+                by_bet[bet] = by_bet.get(bet, 0) + case.unit_cost_e6
+        most_e6 = state.bankroll_e6 * ppm // _PPM
+        for case in unit.cases:
+            bet = bet_of(case)
+            if bet is not None and case.unit_cost_e6:
+                refused = _fit(case, state, rule, most_e6, bet.loss_e6, by_bet[bet])
+                if refused:
+                    return refused
+    return 0
+
+
+def check_locked(unit: Unit, state: RiskState) -> int:
+    """Cut to the room for capital in markets that end late, or nobody knows when."""
+    long = [case for case in unit.cases if case.holding.is_long and case.unit_cost_e6]
+    if not long:
+        return 0
+    most_e6 = state.bankroll_e6 * state.limits.long_locked_max_ppm // _PPM
+    unit_e6 = sum(case.unit_cost_e6 for case in long)
+    return _fit(long[0], state, _LONG_LOCKED, most_e6, state.exposure.long_e6, unit_e6)
+
+
+def check_budget(unit: Unit, state: RiskState) -> int:
+    """Cut to the capital that the module may still take up."""
+    first = unit.cases[0]
+    unit_e6 = sum(case.unit_cost_e6 for case in unit.cases)
+    if not unit_e6:
+        return 0
+    score = first.score
+    most_e6 = state.bankroll_e6 * score.budget_ppm // _PPM
+    return _fit(first, state, _MODULE_BUDGET, most_e6, score.used_e6, unit_e6)
+
+
 def check_cash(unit: Unit, state: RiskState) -> int:
     """Cut to the cash that nothing else holds, unwind reserves included; keep some unlocked."""
     cases = unit.cases
@@ -82,6 +133,14 @@ def check_cash(unit: Unit, state: RiskState) -> int:
     locked_most_e6 = state.bankroll_e6 * state.limits.cash_locked_max_ppm // _PPM
     locked_e6 = state.exposure.cost_e6 + state.held_e6
     return _fit(first, state, _CASH, locked_most_e6, locked_e6, unit_e6)
+
+
+def _series(case: Case) -> Bet | None:
+    return case.holding.bucket.series
+
+
+def _source(case: Case) -> Bet | None:
+    return case.holding.bucket.source
 
 
 def _bet(case: Case) -> object:

@@ -1,6 +1,6 @@
 """Against what we hold and have sent: sells need shares, sizes have caps, no self-cross."""
 
-from lowlat.core.layout import Rule
+from lowlat.core.layout import Action, Rule
 from lowlat.core.units import E4
 from lowlat.risk.case import Case, Unit
 from lowlat.risk.reservations import yes_terms
@@ -9,6 +9,8 @@ from lowlat.risk.state import RiskState
 __all__ = ["check_position", "check_self_cross", "check_size_caps"]
 
 _POSITION = int(Rule.POSITION)
+_NOT_OWNED = int(Rule.NOT_OWNED)
+_BUY = int(Action.BUY)
 _FAT_FINGER = int(Rule.FAT_FINGER)
 _NOTIONAL = int(Rule.NOTIONAL)
 _SELF_CROSS = int(Rule.SELF_CROSS)
@@ -16,16 +18,27 @@ _MIN_SIZE = int(Rule.MIN_SIZE)
 
 
 def check_position(case: Case, state: RiskState) -> int:
-    """Sell only settled shares that no other order sells. Source: polymarket.md 15, row 5."""
+    """Sell only settled shares that no other order sells, the module's own or orphaned ones.
+
+    Source: polymarket.md 15, row 5.
+    """
     if case.buys:
         return 0
     holding = case.holding
     free_e6 = holding.confirmed_e6[case.outcome] - holding.selling_e6[case.outcome]
-    if free_e6 < case.size_e6:
-        size_e6 = state.floor_size(max(0, free_e6), case.facts.step_e6)
-        if size_e6 < case.facts.min_size_e6 or not size_e6:
-            return case.refuse(_POSITION, free_e6, case.size_e6)
-        case.cut(size_e6, _POSITION, free_e6, case.size_e6)
+    mine = [order for order in state.own if order.score is case.score]
+    selling_e6 = sum(
+        order.size_e6
+        for order in mine
+        if order.instrument == case.instrument and order.action != _BUY
+    )
+    own_e6 = state.scores.for_sale_e6(case.module, case.instrument) - selling_e6
+    for rule, room_e6 in ((_POSITION, free_e6), (_NOT_OWNED, own_e6)):
+        if room_e6 < case.size_e6:
+            size_e6 = state.floor_size(max(0, room_e6), case.facts.step_e6)
+            if size_e6 < case.facts.min_size_e6 or not size_e6:
+                return case.refuse(rule, room_e6, case.size_e6)
+            case.cut(size_e6, rule, room_e6, case.size_e6)
     return 0
 
 
