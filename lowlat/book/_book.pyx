@@ -19,8 +19,8 @@ from lowlat.book._side cimport (
 )
 from lowlat.book._slots cimport (
     ASK_PRICE_AT, ASK_SIZE_AT, BID_PRICE_AT, BID_SIZE_AT, LL_BOOK_LEVELS, LL_BOOK_TOP_LEVELS,
-    LL_BOOKFLAG_CROSSED, LL_BOOKFLAG_DIVERGED, LL_BOOKFLAG_LOCKED, LL_BOOKFLAG_STALE,
-    LL_BOOKFLAG_TRUNCATED, NO_PRICE, ONE, ROW_LINES, ROW_TAIL, TOP_TAIL, ll_row8, ll_top8,
+    LL_BOOKFLAG_CONFIRMED, LL_BOOKFLAG_CROSSED, LL_BOOKFLAG_DIVERGED, LL_BOOKFLAG_LOCKED,
+    LL_BOOKFLAG_STALE, LL_BOOKFLAG_TRUNCATED, NO_PRICE, ONE, ROW_LINES, ROW_TAIL, TOP_TAIL, ll_row8, ll_top8,
 )
 
 from lowlat.book._ladder import ASK, BID, LEVELS_MAX, Ladder, parse_levels
@@ -217,7 +217,7 @@ cdef class MarketBook:
     A NO bid at p is a YES ask at 1 - p, so the venue's mirrored second message is normally a
     no-op here. Written by the feed only. A new book is STALE until its first ``load``.
 
-    ``flags`` holds what the feed says (STALE, DIVERGED) and what the ladder shows (CROSSED,
+    ``flags`` holds what the feed says (STALE, DIVERGED, CONFIRMED) and what the ladder shows (CROSSED,
     LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds one first,
     so set it once to the table's version of the row when taking over a table.
     """
@@ -281,12 +281,17 @@ cdef class MarketBook:
 
     @property
     def flags(self):
-        """BookFlag bits; assigning keeps STALE and DIVERGED, the rest follows from the levels."""
+        """BookFlag bits; assigning keeps STALE, DIVERGED and CONFIRMED, the levels say the rest.
+
+        CONFIRMED is shown only while the book is crossed or locked.
+        """
         return self._flags()
 
     @flags.setter
     def flags(self, int flags):
-        self._sticky = <uint16_t>(flags & (LL_BOOKFLAG_STALE | LL_BOOKFLAG_DIVERGED))
+        self._sticky = <uint16_t>(
+            flags & (LL_BOOKFLAG_STALE | LL_BOOKFLAG_DIVERGED | LL_BOOKFLAG_CONFIRMED)
+        )
 
     cdef int _flags(self) noexcept nogil:
         cdef const side_t *bids = &self._sides[0]
@@ -301,6 +306,8 @@ cdef class MarketBook:
                 flags |= LL_BOOKFLAG_CROSSED
             elif gap == 0:
                 flags |= LL_BOOKFLAG_LOCKED
+        if not flags & (LL_BOOKFLAG_CROSSED | LL_BOOKFLAG_LOCKED):
+            flags &= ~LL_BOOKFLAG_CONFIRMED
         return flags
 
     def clear(self):

@@ -77,6 +77,7 @@ cdef extern from *:
     const int LL_BOOKFLAG_LOCKED
     const int LL_BOOKFLAG_DIVERGED
     const int LL_BOOKFLAG_TRUNCATED
+    const int LL_BOOKFLAG_CONFIRMED
 
 cdef enum:
     ONE = 10000

@@ -53,6 +53,8 @@ _SECOND_NS: Final = 1_000_000_000
 # Plain ints: arithmetic on flag enums costs a microsecond each.
 _UNHEALTHY: Final = 0xFFFF & ~int(BookFlag.TRUNCATED)
 """A ladder deeper than the row is whole as far as the row goes."""
+_CONFIRMED: Final = int(BookFlag.CONFIRMED)
+_CROSS: Final = int(BookFlag.CONFIRMED | BookFlag.CROSSED | BookFlag.LOCKED)
 _BUY: Final = int(Action.BUY)
 _SELL: Final = int(Action.SELL)
 _SPENDS_MAX: Final = 4_096
@@ -150,6 +152,9 @@ class OrderSender:
         if view is None or view.generation != generation:
             return Refused(Rule.STALE_BOOK)
         unhealthy = view.flags & _UNHEALTHY
+        if unhealthy & _CONFIRMED:
+            # The venue itself serves it so: a cross is then a price, not a fault of ours.
+            unhealthy &= ~_CROSS
         if unhealthy:
             return Refused(Rule.BOOK_UNHEALTHY, 0, unhealthy)
         if not self._markets.alive(view, now_ns):

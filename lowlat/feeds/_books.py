@@ -23,6 +23,7 @@ __all__ = ["Books"]
 
 _DIVERGED: Final = int(BookFlag.DIVERGED)
 _CROSSED: Final = int(BookFlag.CROSSED)
+_CONFIRMED: Final = int(BookFlag.CONFIRMED)
 _SUBSCRIBED: Final = frozenset({MarketStatus.UNKNOWN, MarketStatus.ACTIVE, MarketStatus.PAUSED})
 
 
@@ -52,14 +53,23 @@ class Books:
     def publish(
         self, state: MarketState, sides: int, at_ns: int, recv_ns: int, decoded_ns: int
     ) -> None:
-        """Write and publish a market's image; count when it becomes crossed."""
+        """Write and publish a market's image; ask REST about one that becomes crossed."""
         crossed = state.book.flags & _CROSSED != 0
         if crossed is not state.crossed:
             state.crossed = crossed
             if crossed:
                 self._cells.crossed.add(1)
+                self._doubt_cross(state, recv_ns + self._params.burst_ns)
+            else:
+                state.book.flags &= ~_CONFIRMED
         self._write(state, sides, at_ns, recv_ns, decoded_ns)
         self.published += 1
+
+    def _doubt_cross(self, state: MarketState, due_ns: int) -> None:
+        """Ask for the whole book; an answer that was asked for before proves nothing."""
+        if state.asked:
+            self._resync.cancel(state)
+        self._resync.schedule(state, due_ns)
 
     def load(
         self,
@@ -93,9 +103,18 @@ class Books:
             book.connection_generation = state.shard.generation
             sides = 3
         state.live = True
+        # Cancelled whenever a cross begins, so an answer under way was asked for since then.
+        was_crossed, by_rest = state.crossed, isinstance(source, RestBook)
         self._resync.cancel(state)
+        if was_crossed and by_rest and book.flags & (_CROSSED | _CONFIRMED) == _CROSSED:
+            book.flags |= _CONFIRMED
+            self._cells.confirmed.add(1)
+            sides = 3
         if sides:
             self.publish(state, sides, at_ns, recv_ns, decoded_ns)
+        if was_crossed and state.crossed:
+            # What was confirmed once may be over: asked again while it lasts.
+            self._resync.schedule(state, recv_ns + self._params.confirm_ns)
 
     def diverge(self, state: MarketState, now_ns: int) -> None:
         """Mark a book as not the venue's and ask for the whole one."""

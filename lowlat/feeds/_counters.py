@@ -30,6 +30,8 @@ class PolymarketCells:
         self.resyncs_failed: Cell = counters("polymarket.resyncs_failed")
         self.crossed: Cell = counters("polymarket.crossed")
         """Raw YES + NO below 1 in one market: a data question first. Source: design 7."""
+        self.confirmed: Cell = counters("polymarket.crossed_confirmed")
+        """Of these, a REST re-read showed the same."""
         self.ticks: Cell = counters("polymarket.tick_changes")
         self.trades: Cell = counters("polymarket.trades")
         self.resolved: Cell = counters("polymarket.resolved")

@@ -160,6 +160,8 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     burst_ns: int = 100_000_000
     """Frames of one burst each state the touch after the whole of it: a touch that disagrees for
     so long is a divergence, before it is only not traded."""
+    confirm_ns: int = 1_000_000_000
+    """A crossed book is read again by REST this often while it lasts."""
     resync_ns_min: int = 500_000_000
     resync_ns_max: int = 30_000_000_000
     resync_buffer_max: int = 512

@@ -326,6 +326,72 @@ def test_crossed_book_is_counted_once_while_it_lasts(rig):
     assert rig.tops()[-1].book_flags & BookFlag.CROSSED
 
 
+BIDS = (("0.46", "100"), ("0.47", "50"))
+ASKS = (("0.50", "80"), ("0.49", "20.5"))
+CROSSED_BIDS = (("0.46", "100"), ("0.50", "3"))
+
+
+def cross(rig, at_ms=2, size="3"):
+    change = rig.wire.change("0.50", size, "BUY", "0.50", "0.49")
+    rig.send(rig.wire.price_change(change, at_ms=at_ms))
+
+
+def answer_book(rig, bids, at_ms):
+    """Answer the one question that is under way."""
+    [(path, done)] = rig.fetch.asked
+    rig.fetch.asked.clear()
+    assert path.startswith("/book?token_id=")
+    done(200, json.dumps(rig.wire.rest_book(bids=bids, asks=ASKS, at_ms=at_ms)).encode(), 1)
+
+
+def test_a_cross_is_confirmed_only_by_a_rest_book_that_shows_it_too(rig):
+    cross(rig)
+    assert not rig.tops()[-1].book_flags & BookFlag.CONFIRMED
+    rig.turn(200_000_000)
+    answer_book(rig, CROSSED_BIDS, at_ms=5)
+    row = rig.books.row(0)
+    assert row.book_flags == BookFlag.CROSSED | BookFlag.CONFIRMED
+    assert rig.tops()[-1].book_flags & BookFlag.CONFIRMED
+    assert rig.counts["polymarket.crossed_confirmed"] == 1
+    # What was confirmed is asked about again, and is over when REST shows no cross.
+    rig.turn(1_100_000_000)
+    answer_book(rig, BIDS, at_ms=9)
+    assert rig.books.row(0).book_flags == 0
+
+
+def test_a_cross_that_rest_does_not_show_is_corrected(rig):
+    cross(rig)
+    rig.turn(200_000_000)
+    answer_book(rig, BIDS, at_ms=5)
+    assert rig.books.row(0).book_flags == 0
+    assert rig.counts["polymarket.crossed_confirmed"] == 0
+
+
+def test_an_answer_asked_for_before_the_cross_confirms_nothing(rig):
+    rig.send(rig.wire.price_change(rig.wire.change("0.44", "5", "BUY", "0.48", "0.49")))
+    rig.turn(700_000_000)
+    [(_, early)] = rig.fetch.asked
+    rig.fetch.asked.clear()
+    cross(rig)
+    body = json.dumps(rig.wire.rest_book(bids=CROSSED_BIDS, asks=ASKS, at_ms=5)).encode()
+    early(200, body, 1)
+    assert not rig.books.row(0).book_flags & BookFlag.CONFIRMED
+    rig.turn(200_000_000)
+    answer_book(rig, CROSSED_BIDS, at_ms=6)
+    assert rig.books.row(0).book_flags & BookFlag.CONFIRMED
+
+
+def test_confirmation_ends_with_the_cross_and_does_not_outlive_it(rig):
+    cross(rig)
+    rig.turn(200_000_000)
+    answer_book(rig, CROSSED_BIDS, at_ms=5)
+    gone = rig.wire.change("0.50", "0", "BUY", "0.46", "0.49")
+    rig.send(rig.wire.price_change(gone, at_ms=6))
+    assert rig.books.row(0).book_flags == 0
+    cross(rig, at_ms=7)
+    assert rig.books.row(0).book_flags == BookFlag.CROSSED, "another cross, another question"
+
+
 def test_paused_market_stays_and_closed_market_goes(rig, make_row):
     rig.announce(make_row(0, status=MarketStatus.PAUSED))
     rig.turn()
