@@ -63,6 +63,10 @@ class EndpointConfig(Section, frozen=True):
     prices_ws_url: str
     binance_ws_url: str
     binance_rest_url: str
+    data_url: str = ""
+    """The indexer: the wallet's history and holdings. Only `lowlat ledger settle` asks it."""
+    relayer_url: str = ""
+    """Carries out merges and redemptions. Only `lowlat ledger settle` asks it."""
     certificate_file: str = ""
     """Trust just this certificate (simulators with TLS)."""
 
@@ -73,6 +77,8 @@ class AccountConfig(Section, frozen=True):
     credentials_file: str
     cancel_credentials_file: str = ""
     """For `lowlat panic`: API credentials without the key, which cancel but cannot sign."""
+    settlement_credentials_file: str = ""
+    """For `lowlat ledger settle`: the owner's key and the relayer's API key."""
 
 
 class ModuleConfig(Section, frozen=True):
@@ -131,7 +137,7 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError(f"instance was {self.instance!r}, expected 1-31 of a-z, 0-9 and -")
         check_topology(self.topology)
         for key in msgspec.structs.fields(EndpointConfig):
-            if key.name.endswith("_url"):
+            if key.name.endswith("_url") and (key.required or getattr(self.endpoints, key.name)):
                 self._check_url(key.name, getattr(self.endpoints, key.name))
         if not self.modules:
             raise ConfigError("modules was empty, expected at least one, e.g. [modules.arbitrage]")

@@ -74,7 +74,7 @@ class VenueReader:
     def picture(self, tokens: Iterable[str], since_ms: int) -> VenuePicture:
         """Ask for everything. Raises OSError, HTTPException or RemoteProtocolError."""
         orders = self._orders()
-        trades = self._trades(max(0, since_ms // 1_000 - _OVERLAP_S))
+        trades = self.trades(max(0, since_ms // 1_000 - _OVERLAP_S))
         asked = set(tokens) | {str(fill.token_id) for each in trades for fill in each.fills}
         cash_e6 = self.cash_e6()
         balances = {token: self.balance_e6(int(token)) for token in sorted(asked)}
@@ -118,7 +118,8 @@ class VenueReader:
                 return rows
         raise RemoteProtocolError(f"open orders have more than {_PAGES_MAX} pages")
 
-    def _trades(self, after_s: int) -> list[TradeUpdate]:
+    def trades(self, after_s: int) -> list[TradeUpdate]:
+        """Return all trades of the account since a second."""
         rows: list[TradeUpdate] = []
         cursor = FIRST_CURSOR
         for _ in range(_PAGES_MAX):

@@ -31,6 +31,11 @@ class VenueCalls:
         """The Host header."""
         return self._address.name
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Ask without credentials."""
+        head = f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nUser-Agent: lowlat\r\n"
+        return self.call(f"{head}Accept: application/json\r\nConnection: close\r\n\r\n".encode())
+
     def call(self, request: bytes) -> tuple[int, bytes]:
         """Write a whole HTTP/1.1 request; return status and body."""
         host, port = self._address.host, self._address.port

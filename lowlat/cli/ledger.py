@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lowlat.app.config import EngineConfig
+    from lowlat.app.settlement import Round
     from lowlat.store.ledger.export import Sheet
     from lowlat.store.ledger.versus import Compared
 
@@ -112,6 +113,87 @@ def export(
         return
     for path, sheet in written:
         print(f"{path}: {len(sheet.rows):,} rows")
+
+
+@ledger.command(epilog="Example: lowlat ledger settle --config live.toml --every 60")
+def settle(
+    instance: Instance = "demo",
+    config: Config = "",
+    *,
+    every_s: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0, help="Go on; 0: one round.")
+    ] = 0,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Show locked capital and the plan, move nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Merge complete sets and redeem winnings through the relayer; show capital that is locked.
+
+    Also tells the ledger what the wallet did besides our orders: rebates, rewards, transfers, a
+    person's trades. Each merge and redemption is proven by the balances before and after.
+    """
+    import signal
+    import threading
+
+    from lowlat.app.ledger_check import open_ledger_to_read
+    from lowlat.app.settlement import settler_of
+
+    loaded = _config(instance, config)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    engine = open_ledger_to_read(loaded)
+    try:
+        settler = settler_of(loaded, engine)
+        while True:
+            found = settler.round(dry=dry)
+            _show_round(found, as_json=as_json)
+            if not every_s or stop.wait(every_s):
+                break
+    finally:
+        engine.dispose()
+    if found.problem:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _show_round(found: "Round", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from lowlat.core.units import format_fixed
+
+    capital = asdict(found.plan.capital)
+    if as_json:
+        done = [
+            {name: getattr(note, name) for name in note.__struct_fields__} for note in found.done
+        ]
+        result = {
+            "ok": not found.problem,
+            "problem": found.problem,
+            "capital": capital,
+            "steps": [step._asdict() for step in found.plan.steps],
+            "skipped": [{"condition_id": c, "why": why} for c, why in found.plan.skipped],
+            "done": done,
+            "movements": found.movements,
+            "unknown_kinds": found.unknown,
+        }
+        print(json.dumps(result), flush=True)
+        return
+    shown = {name: format_fixed(value, 6) for name, value in capital.items()}
+    print(
+        f"locked: ${shown['held_cost_e6']} paid for what is held, of which "
+        f"${shown['mergeable_e6']} complete sets and ${shown['redeemable_e6']} winnings"
+    )
+    for condition, why in found.plan.skipped:
+        print(f"  left alone {condition}: {why}")
+    for step in found.plan.steps:
+        print(f"  {step.kind} {step.condition_id}: ${format_fixed(step.expected_e6, 6)}")
+    for note in found.done:
+        print(f"  {note.state}: {note.kind} {note.condition_id} {note.transaction_hash}")
+    for kind, count in found.unknown.items():
+        print(f"  {count} of a kind that is not known here: {kind}", file=sys.stderr)
+    if found.problem:
+        print(f"lowlat ledger settle: {found.problem}", file=sys.stderr, flush=True)
 
 
 def _sheet(path: "Path", sheet: "Sheet") -> dict[str, Any]:
