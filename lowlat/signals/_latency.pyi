@@ -21,6 +21,7 @@ class Quote(Look):
         self,
         row: MarketRow,
         strike: float | None,
+        opens_ns: int,
         average_s: int,
         terms: Terms,
         coin: CoinModel,

@@ -8,7 +8,7 @@ Python, and a test compares the records of both.
 """
 
 cimport cython
-from libc.math cimport fabs, sqrt
+from libc.math cimport fabs, fmax, sqrt
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -59,6 +59,7 @@ cdef class Terms:
     """A LatencyParams as C numbers: one a module."""
 
     cdef bytes _module
+    cdef double _learned_s
     cdef double _edge_min, _volatility_margin, _delay_weight, _fill_probability, _impact_share_max
     cdef int64_t _cash_e6, _impact_max_ppm, _average_lag_s, _missing_s_max, _print_age_ns
     cdef int64_t _spot_age_ns, _stop_ns, _cooldown_ns, _budget_ns, _delay_ms
@@ -68,6 +69,7 @@ cdef class Terms:
         self._module = module.encode("ascii")
         self._edge_min = params.edge_min
         self._volatility_margin = params.volatility_error_weight * params.volatility_error
+        self._learned_s = params.coin.volatility_slow_half_life_s
         self._delay_weight = params.delay_weight
         self._fill_probability = params.fill_probability
         self._impact_share_max = params.impact_share_max
@@ -104,14 +106,26 @@ cdef class Quote(Look):
     cdef uint8_t _market_id[ID_BYTES]
     cdef uint8_t _token_id[2][ID_BYTES]
 
-    def __init__(self, row, strike, int average_s, Terms terms, CoinModel coin, BookPath path):
-        """Take a MarketRow's rule; ``strike`` is None while what it compares with is unknown."""
+    def __init__(
+        self,
+        row,
+        strike,
+        int64_t opens_ns,
+        int average_s,
+        Terms terms,
+        CoinModel coin,
+        BookPath path,
+    ):
+        """Take a MarketRow's rule; ``strike`` is None while what it compares with is unknown.
+
+        From ``opens_ns`` on the market can be priced.
+        """
         self._terms, self._coin, self._path = terms, coin, path
         self.market, self._generation = row.market, row.generation
         self._struck = strike is not None
         self._strike = strike if strike is not None else 0.0
         self._average_s = average_s
-        self._start_ns, self._end_ns = row.start_ns, row.end_ns
+        self._start_ns, self._end_ns = opens_ns, row.end_ns
         self._stop_ns = self._end_ns - terms._stop_ns
         self._last_s = seconds_of(self._end_ns) - terms._average_lag_s
         self._delay_s = (<int64_t>row.taker_delay_ms + terms._delay_ms) / 1000.0
@@ -167,7 +181,7 @@ cdef class Quote(Look):
         cdef Terms terms = self._terms
         cdef CoinModel coin = self._coin
         cdef const fair_t *fair = &self._fair
-        cdef double density, move, variance, margin
+        cdef double density, move, variance, margin, doubt
         self._version = coin.version
         self._priced_ns = seconds_of(wall_ns) * S_NS
         self._limit_e4[0] = self._limit_e4[1] = 0
@@ -177,8 +191,10 @@ cdef class Quote(Look):
         density = normal_density(fair.z)
         move = coin._volatility * coin.mid
         variance = move * move * average_variance_s(fair.left_s, self._average_s)
+        # What was learned in half an hour says ever less of a longer time.
+        doubt = terms._volatility_margin * sqrt(1.0 + fmax(0.0, fair.left_s) / terms._learned_s)
         # dP/dlog(sigma) = -phi(z) z share: what a volatility that is wrong would cost.
-        margin = terms._edge_min + terms._volatility_margin * density * fabs(fair.z) * (
+        margin = terms._edge_min + doubt * density * fabs(fair.z) * (
             variance / (fair.deviation * fair.deviation)
         )
         self._margin_delay = (

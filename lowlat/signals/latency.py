@@ -5,7 +5,8 @@ the average in the last minute. Three rules, read from the market, never guessed
 
 * TWAP_60_UP: mean of the settlement spot over the last minute, end >= start; the spot is the
   exchange's mid carried over by the basis; seconds that printed are locked;
-* BINANCE_CANDLE_UP, BINANCE_ABOVE: the exchange's own price at the end; no basis, no average.
+* BINANCE_CANDLE_UP, BINANCE_ABOVE: the exchange's own price at the end; no basis, no average. What
+  a strike compares with is known from its listing on, so it is priced from then on.
 
 Per market and price change two limits are worked out: the highest YES and NO price that still
 leaves the margin after the market's fee. A book tick then costs two comparisons. Unknown start
@@ -50,7 +51,10 @@ class LatencyParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edge_min: float = 0.01
     """What must be left after fee, volatility error and delay."""
     volatility_error: float = 0.2
-    """Relative one-deviation error of volatility; its effect on the price must be earned too."""
+    """Relative one-deviation error of volatility; its effect on the price must be earned too.
+
+    It grows with the time left: times sqrt(1 + left / coin.volatility_slow_half_life_s).
+    """
     volatility_error_weight: float = 1.0
     delay_weight: float = 0.5
     """Share of a one-deviation move during the delay that fills are expected to lose."""
@@ -148,7 +152,9 @@ class Latency(Module):
         """Take the rule; a start price that became known makes the market priceable."""
         average_s = _AVERAGE_S if row.settle_rule == SettleRule.TWAP_60_UP else 0
         coin = self.coin(row.coin)
-        quote = Quote(row, _strike(row), average_s, self._terms, coin.model, self.ctx.path)
+        quote = Quote(
+            row, _strike(row), _opens_ns(row), average_s, self._terms, coin.model, self.ctx.path
+        )
         before = self._quotes.get(row.market)
         if before is not None:
             quote.keep_pauses(before)
@@ -194,6 +200,15 @@ class Latency(Module):
             model = CoinModel(self.params.coin)
             found = self._coins[coin] = CoinQuotes(model, self.ctx.path)
         return found
+
+
+def _opens_ns(row: MarketRow) -> int:
+    """Return from when on the market can be priced: a strike from its listing on.
+
+    ``start_ns`` of a strike is where its last candle begins; of the others, where what they
+    compare with is read.
+    """
+    return 0 if row.settle_rule == SettleRule.BINANCE_ABOVE else row.start_ns
 
 
 def _strike(row: MarketRow) -> float | None:

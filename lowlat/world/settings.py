@@ -45,6 +45,8 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     scenario: str = ""
     """Of the simulator; it then decides the flow, not the events and edges below."""
+    modules: dict[str, dict[str, Any]] | None = None
+    """Modules at work and their parameters; None: the two takers, told what a world does."""
     markets: int = 20
     neg_risk_events: int = 3
     coins: tuple[str, ...] = ("BTC",)
@@ -146,10 +148,17 @@ def sim_config(seed: int, params: WorldParams) -> SimConfig:
 def world_settings(params: WorldParams) -> WorldSettings:
     """Return the engine's settings for a world."""
     coins = tuple(_COINS[name] for name in params.coins)
+    modules = {"arbitrage": {}, "latency": _LATENCY} if params.modules is None else params.modules
+    execution = WorldSettings().execution
+    if params.modules is not None:
+        # What is measured is what is shipped, sizes included.
+        rungs = ExecutorParams().template_rungs_e6
+        execution = msgspec.structs.replace(execution, template_rungs_e6=rungs)
     return WorldSettings(
+        execution=execution,
         binance=BinanceFeedParams(coins=coins),
         prices=PricesFeedParams(coins=coins),
-        modules={"arbitrage": ModuleSettings(), "latency": ModuleSettings(params=_LATENCY)},
+        modules={name: ModuleSettings(params=given) for name, given in modules.items()},
         rows={"book": 256, "markets": 256, "positions": 512, "orders": 512, "groups": 128},
         tick_ns=params.tick_ns,
     )

@@ -127,6 +127,10 @@ class World:
             self._tell(f"VIOLATION {violation}")
         return self._outcome(seconds, plan, violation)
 
+    def live(self, until_ns: int) -> None:
+        """Let things happen until a time since the start: no faults, no end."""
+        self._until(until_ns)
+
     def _plan(self, length_ns: int) -> list[Fault]:
         params = self.params
         plan = draw_plan(self.seed, length_ns, params.fault_every_ns, params.kinds, params.only)

@@ -20,7 +20,7 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, E8
-from lowlat.signals.latency import FairValue, Latency, LatencyParams, _strike
+from lowlat.signals.latency import FairValue, Latency, LatencyParams, _opens_ns, _strike
 from lowlat.signals.module import Module
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
@@ -68,7 +68,7 @@ class _Market:
         self.coin = row.coin
         self.average_s = _AVERAGE_S if row.settle_rule == SettleRule.TWAP_60_UP else 0
         self.strike = _strike(row)
-        self.start_ns = row.start_ns
+        self.start_ns = _opens_ns(row)
         self.stop_ns = row.end_ns - params.stop_before_end_ms * _MS_NS
         self.delay_s = (row.taker_delay_ms + params.own_delay_ms) / 1_000.0
         self.rate_e6 = row.fee_rate_e6
@@ -203,6 +203,8 @@ class Reference(Module):
         share = variance / (fair.deviation * fair.deviation)
         # dP/dlog(sigma) = -phi(z) z share: what a volatility that is wrong would cost.
         margin_vol = params.volatility_error_weight * params.volatility_error
+        learned_s = params.coin.volatility_slow_half_life_s
+        margin_vol *= sqrt(1.0 + max(0.0, fair.left_s) / learned_s)
         margin = params.edge_min + margin_vol * density * abs(fair.z) * share
         state.margin_delay = (
             params.delay_weight * density * move * sqrt(state.delay_s) / fair.deviation

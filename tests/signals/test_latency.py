@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from engine_fakes import MS, WALL0, S, World
 
@@ -228,6 +229,40 @@ def test_stops_before_the_end_and_starts_at_the_start():
     rig.run(5, K + 60.0)
     rig.book(100, 200)
     assert len(rig.signals) == before
+
+
+def test_a_strike_is_priced_long_before_its_last_minute():
+    end = WALL0 + 3_660 * S
+    rig = Rig(settle_rule=ABOVE, strike_e8=round(K * E8), start_ns=end - 60 * S, end_ns=end)
+    rig.run(60, K + 60.0)
+    rig.book(500, 600)
+    [signal] = rig.signals
+    assert signal.token_id == "2000"
+    # By hand: an hour less 70 s is left; z = 60 / deviation, which is the walk of that time.
+    fair = rig.fair
+    assert fair is not None
+    assert fair.left_s == pytest.approx(3_590.0, abs=1.0)
+    assert fair.z == pytest.approx((fair.mean - K) / fair.deviation)
+
+
+def test_volatility_is_doubted_more_the_longer_is_left():
+    limits = []
+    for left in (600, 36_000):
+        end = WALL0 + (10 + 60 + left) * S
+        # As many deviations away, so that only the doubt differs.
+        away = 4.36 * 2 * left**0.5
+        rig = Rig(
+            settle_rule=ABOVE,
+            strike_e8=round((K - away) * E8),
+            start_ns=end - 60 * S,
+            end_ns=end,
+            params=msgspec.structs.replace(PARAMS, volatility_error_weight=1.0),
+        )
+        rig.run(60, K)
+        rig.book(4000, 4200)
+        fair = rig.fair
+        limits.append(fair.probability * 1e4 - rig.module._quotes[0].limits_e4[0])
+    assert limits[1] > limits[0]
 
 
 def test_a_move_of_the_exchange_alone_makes_a_signal():
