@@ -1,10 +1,9 @@
-"""The simulated spot exchange: combined streams, depth diffs that add up, REST. Pure.
+"""Sockets of the simulated spot exchange: combined streams, diffs that add up, JSON and SBE. Pure.
 
 One update id counts all book changes of a coin; a bookTicker and a depth event with the same id
 show the same top. Source: feeds.md 1.2-1.4, 1.6.
 """
 
-from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -12,23 +11,23 @@ from urllib.parse import parse_qs
 import msgspec
 import orjson
 
-from lowlat.core.units import E8
+from lowlat.sim import sbe
+from lowlat.sim.binance_book import Book, Levels, e8
+from lowlat.sim.binance_rest import BinanceRest
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
-from lowlat.sim.klines import INTERVALS_S, kline_events, kline_rows
+from lowlat.sim.klines import INTERVALS_S, kline_events
 from lowlat.sim.spot import SpotPath
-from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, success
+from lowlat.sim.wire import UNREADABLE
 
 __all__ = ["Binance", "BinanceFeed"]
 
 NS: Final = 1_000_000_000
+US: Final = 1_000
 MS: Final = 1_000_000
-CENT_E8: Final = 1_000_000
-LEVELS: Final = 20
 MESSAGES_PER_S_MAX: Final = 5
 PONG_LIMIT_NS: Final = 60 * NS
-
-Levels = Sequence[tuple[int, int]]
+PARTIAL: Final = (5, 10, 20)
 
 
 class _Control(msgspec.Struct, gc=False):
@@ -40,72 +39,38 @@ class _Control(msgspec.Struct, gc=False):
 _decode: Final = msgspec.json.Decoder(_Control).decode
 
 
-class _Book:
-    """Levels of one coin around its price, with the changes since the last diff."""
-
-    def __init__(self, spot: SpotPath, rng: Random) -> None:
-        self.symbol = f"{spot.coin}USDT"
-        self.update_id = rng.randrange(10**9, 10**10)
-        self.flushed_id = self.update_id
-        self.trade_id = rng.randrange(10**8, 10**9)
-        self.sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        self.changes: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        self._gap_e8 = max(CENT_E8, spot.price_e8 // 100_000 // CENT_E8 * CENT_E8)
-        self._rng = rng
-        self.follow(spot.price_e8)
-
-    def follow(self, price_e8: int) -> None:
-        """Move the book to a price: the bid there, the ask a cent above, a grid behind both."""
-        for side, top_e8, step_e8 in (
-            (0, price_e8, -self._gap_e8),
-            (1, price_e8 + CENT_E8, self._gap_e8),
-        ):
-            first = top_e8 // self._gap_e8 * self._gap_e8 + (step_e8 if side else 0)
-            if first == top_e8:
-                first += step_e8
-            wanted = {top_e8, *(first + step_e8 * i for i in range(LEVELS - 1))}
-            levels, changes = self.sides[side], self.changes[side]
-            for price in [p for p in levels if p not in wanted]:
-                del levels[price]
-                changes[price] = 0
-            for price in sorted(wanted):
-                if price not in levels or price == top_e8:
-                    levels[price] = changes[price] = self._rng.randrange(1, 400) * 10**6
-        self.update_id += 1
-
-    def top(self, side: int) -> tuple[int, int]:
-        """Return best price and quantity of a side."""
-        levels = self.sides[side]
-        price = min(levels) if side else max(levels)
-        return price, levels[price]
-
-
 class Binance:
     """All sockets and REST of the spot exchange. The venue's ticker drives it."""
 
-    def __init__(self, spots: dict[str, SpotPath], rng: Random, faults: Faults) -> None:
+    def __init__(
+        self, spots: dict[str, SpotPath], rng: Random, faults: Faults, life_s: int
+    ) -> None:
         self._spots = spots
+        self._life_ns = life_s * NS
         self._rng = rng
         self._faults = faults
-        self._books = {coin: _Book(spot, rng) for coin, spot in spots.items()}
+        self._books = {coin: Book(spot, rng) for coin, spot in spots.items()}
         self._recorded: dict[str, tuple[int, dict[int, int], dict[int, int]]] = {}
+        self.rest = BinanceRest(spots, self._books, self._recorded, faults)
         self._feeds: dict[Session, BinanceFeed] = {}
-        self._by_stream: dict[str, dict[Session, None]] = {}
+        self._by_stream: dict[tuple[str, bool], dict[Session, None]] = {}
+        """Sockets by stream name and whether they speak SBE."""
 
     def sessions(self) -> list[Session]:
         """Return every connected socket."""
         return list(self._feeds)
 
-    def feed(self, path: str) -> "BinanceFeed | None":
+    def feed(self, path: str, *, binary: bool = False) -> "BinanceFeed | None":
         """Return the end of a socket opened on a path, None for an unknown one."""
         target, _, query = path.partition("?")
         values = parse_qs(query)
         unit = values.get("timeUnit", ["MILLISECOND"])[0].upper()
         if target == "/stream":
             names = values.get("streams", [""])[0].split("/")
-            return BinanceFeed(self, names, unit, combined=True)
+            return BinanceFeed(self, names, unit, combined=True, binary=binary)
         if target == "/ws" or target.startswith("/ws/"):
-            return BinanceFeed(self, target[4:].split("/"), unit, combined=False)
+            names = target[4:].split("/")
+            return BinanceFeed(self, names, unit, combined=False, binary=binary)
         return None
 
     # ----------------------------------------------------------------------------- market
@@ -125,24 +90,42 @@ class Binance:
             if book.update_id == book.flushed_id:
                 continue
             first, book.flushed_id = book.flushed_id + 1, book.update_id
-            sides = (
-                sorted(book.changes[0].items(), reverse=True),
-                sorted(book.changes[1].items()),
-            )
-            for changes in book.changes:
-                changes.clear()
-            if not self._faults.hit("binance_gap_e4"):
-                self._send_diff(book.symbol, first, book.update_id, sides, now_ns)
+            sides = book.take_changes()
+            if self._faults.hit("binance_gap_e4"):
+                continue
+            self._send_diff("@depth@100ms", book.symbol, first, book.update_id, sides, now_ns)
+            self._send_partial(book, now_ns)
 
     def on_second(self, second: int, now_ns: int) -> None:
-        """Send what candle streams say at a whole second whose prices have been noted."""
+        """Send what speaks each second: candles, tickers, the slow diff; end old sockets."""
         for coin, spot in self._spots.items():
-            symbol = self._books[coin].symbol
+            book = self._books[coin]
+            name = book.symbol.lower()
+            first, last, sides = book.take_slow()
+            if last >= first:
+                self._send_diff("@depth", book.symbol, first, last, sides, now_ns)
+            for stream, event in (("ticker", "24hrTicker"), ("miniTicker", "24hrMiniTicker")):
+                if self._by_stream.get((f"{name}@{stream}", False)):
+                    value = _ticker(event, self.rest.day(book, now_ns), now_ns)
+                    self._send(f"{name}@{stream}", value, ("E",), now_ns)
             for interval in INTERVALS_S:
-                stream = f"{symbol.lower()}@kline_{interval}"
-                if self._by_stream.get(stream):
-                    for event in kline_events(spot, symbol, interval, second, now_ns):
-                        self._send(stream, event, ("E", "t", "T"), now_ns)
+                stream = f"{name}@kline_{interval}"
+                if self._by_stream.get((stream, False)):
+                    for each in kline_events(spot, book.symbol, interval, second, now_ns):
+                        self._send(stream, each, ("E", "t", "T"), now_ns)
+        for session, feed in list(self._feeds.items()):
+            if feed.opened_ns and now_ns - feed.opened_ns >= self._life_ns:
+                session.close(1001, "connection reached its longest life")
+
+    def shut_down(self, now_ns: int) -> int:
+        """Announce on every socket that the server will go down; return how many heard."""
+        for session, feed in list(self._feeds.items()):
+            at = now_ns // (US if feed.unit == "MICROSECOND" else MS)
+            value: dict[str, Any] = {"e": "serverShutdown", "E": at}
+            if feed.combined:
+                value = {"stream": "!serverShutdown", "data": value}
+            session.send(orjson.dumps(value))
+        return len(self._feeds)
 
     def publish_top(self, symbol: str, top: tuple[int, int, int, int, int], now_ns: int) -> None:
         """Send one bookTicker: update id, bid and its size, ask and its size."""
@@ -150,12 +133,15 @@ class Binance:
         value = {
             "u": update_id,
             "s": symbol,
-            "b": _e8(bid),
-            "B": _e8(bid_size),
-            "a": _e8(ask),
-            "A": _e8(ask_size),
+            "b": e8(bid),
+            "B": e8(bid_size),
+            "a": e8(ask),
+            "A": e8(ask_size),
         }
         self._send(f"{symbol.lower()}@bookTicker", value, (), now_ns)
+        stream = f"{symbol.lower()}@bestBidAsk"
+        if self._by_stream.get((stream, True)):
+            self._send_binary(stream, sbe.best_bid_ask(symbol, now_ns, top), now_ns)
 
     def open_recorded(self, symbol: str, update_id: int, bids: Levels, asks: Levels) -> None:
         """Offer a recorded symbol with its first snapshot."""
@@ -174,10 +160,17 @@ class Binance:
                     else:
                         book.pop(price, None)
             self._recorded[symbol] = (last, bids, asks)
-        self._send_diff(symbol, first, last, sides, now_ns)
+        for stream in ("@depth@100ms", "@depth"):
+            self._send_diff(stream, symbol, first, last, sides, now_ns)
 
     def _send_diff(
-        self, symbol: str, first: int, last: int, sides: tuple[Levels, Levels], now_ns: int
+        self,
+        stream: str,
+        symbol: str,
+        first: int,
+        last: int,
+        sides: tuple[Levels, Levels],
+        now_ns: int,
     ) -> None:
         value = {
             "e": "depthUpdate",
@@ -185,12 +178,32 @@ class Binance:
             "s": symbol,
             "U": first,
             "u": last,
-            "b": [[_e8(price), _e8(size)] for price, size in sides[0]],
-            "a": [[_e8(price), _e8(size)] for price, size in sides[1]],
+            "b": [[e8(price), e8(size)] for price, size in sides[0]],
+            "a": [[e8(price), e8(size)] for price, size in sides[1]],
         }
+        self._send(symbol.lower() + stream, value, ("E",), now_ns)
+        # The binary diff knows one rhythm only, the fast one.
         name = f"{symbol.lower()}@depth"
-        self._send(f"{name}@100ms", value, ("E",), now_ns)
-        self._send(name, value, ("E",), now_ns)
+        if stream == "@depth@100ms" and self._by_stream.get((name, True)):
+            frame = sbe.depth_diff(symbol, now_ns, first, last, *sides)
+            self._send_binary(name, frame, now_ns)
+
+    def _send_partial(self, book: Book, now_ns: int) -> None:
+        """Send the best levels to those who want no more."""
+        name = book.symbol.lower()
+        for count in PARTIAL:
+            for stream in (f"{name}@depth{count}", f"{name}@depth{count}@100ms"):
+                if self._by_stream.get((stream, False)):
+                    value = {
+                        "lastUpdateId": book.update_id,
+                        "bids": [[e8(p), e8(q)] for p, q in book.levels(0)[:count]],
+                        "asks": [[e8(p), e8(q)] for p, q in book.levels(1)[:count]],
+                    }
+                    self._send(stream, value, (), now_ns)
+        if self._by_stream.get((f"{name}@depth20", True)):
+            sides = (book.levels(0)[:20], book.levels(1)[:20])
+            frame = sbe.depth_snapshot(book.symbol, now_ns, book.update_id, *sides)
+            self._send_binary(f"{name}@depth20", frame, now_ns)
 
     def ping(self, now_ns: int) -> None:
         """Ping every socket; drop those that owe a pong for a minute."""
@@ -200,26 +213,31 @@ class Binance:
             else:
                 session.ping(str(now_ns // MS).encode())
 
-    def _trade(self, book: _Book, *, bought: bool, now_ns: int) -> None:
+    def _trade(self, book: Book, *, bought: bool, now_ns: int) -> None:
         book.trade_id += 1
-        price_e8, quantity_e8 = book.top(1 if bought else 0)
-        value = {
-            "e": "trade",
-            "E": now_ns,
-            "s": book.symbol,
-            "t": book.trade_id,
-            "p": _e8(price_e8),
-            "q": _e8(max(10**4, quantity_e8 // 10)),
-            "T": now_ns,
-            "m": not bought,
-            "M": True,
-        }
-        self._send(f"{book.symbol.lower()}@trade", value, ("E", "T"), now_ns)
+        price, quantity = book.top(1 if bought else 0)
+        size = max(10**4, quantity // 10)
+        book.trades.append((book.trade_id, now_ns, price, size, not bought))
+        head = {"E": now_ns, "s": book.symbol, "p": e8(price), "q": e8(size), "T": now_ns}
+        sides = {"m": not bought, "M": True}
+        name, number = book.symbol.lower(), book.trade_id
+        value = {"e": "trade", "t": number} | head | sides
+        self._send(f"{name}@trade", value, ("E", "T"), now_ns)
+        value = {"e": "aggTrade", "a": number, "f": number, "l": number} | head | sides
+        self._send(f"{name}@aggTrade", value, ("E", "T"), now_ns)
+        if self._by_stream.get((f"{name}@trade", True)):
+            frame = sbe.trade(book.symbol, now_ns, number, price, size, buyer_makes=not bought)
+            self._send_binary(f"{name}@trade", frame, now_ns)
+
+    def _send_binary(self, stream: str, frame: bytes, now_ns: int) -> None:
+        if now_ns >= self._faults.frozen_until_ns:
+            for session in list(self._by_stream[stream, True]):
+                session.send_binary(frame)
 
     def _send(
         self, stream: str, value: dict[str, Any], times: tuple[str, ...], now_ns: int
     ) -> None:
-        sessions = self._by_stream.get(stream)
+        sessions = self._by_stream.get((stream, False))
         if not sessions or now_ns < self._faults.frozen_until_ns:
             return
         frames: dict[tuple[str, bool], bytes] = {}
@@ -228,7 +246,7 @@ class Binance:
             kind = (feed.unit, feed.combined)
             frame = frames.get(kind)
             if frame is None:
-                divisor = 1000 if feed.unit == "MICROSECOND" else MS
+                divisor = US if feed.unit == "MICROSECOND" else MS
                 told = _in_unit(value, times, divisor)
                 body: Any = {"stream": stream, "data": told} if feed.combined else told
                 frame = frames[kind] = orjson.dumps(body)
@@ -242,78 +260,42 @@ class Binance:
 
     def detach(self, session: Session) -> None:
         """Forget a socket."""
-        self._feeds.pop(session, None)
         self.unsubscribe(session, list(session.subscriptions))
+        self._feeds.pop(session, None)
 
     def subscribe(self, session: Session, streams: list[str]) -> None:
         """Add streams; names that never emit are accepted, as live."""
+        binary = self._feeds[session].binary
         for stream in streams:
             if stream:
                 session.subscriptions.add(stream)
-                self._by_stream.setdefault(stream, {})[session] = None
+                self._by_stream.setdefault((stream, binary), {})[session] = None
 
     def unsubscribe(self, session: Session, streams: list[str]) -> None:
         """Remove streams."""
+        binary = self._feeds[session].binary
         for stream in streams:
             session.subscriptions.discard(stream)
-            self._by_stream.get(stream, {}).pop(session, None)
-
-    # ----------------------------------------------------------------------------- REST
-    def handle(self, request: Request, now_ns: int, respond: Respond) -> None:
-        """Answer one request."""
-        respond(self.answer(request, now_ns))
-
-    def answer(self, request: Request, now_ns: int) -> Response:
-        """Answer time, depth, klines and the top of the book."""
-        weight = (("X-MBX-USED-WEIGHT-1M", "1"),)
-        if request.path == "/api/v3/time":
-            return success({"serverTime": self._faults.wall_ns(now_ns) // MS}, weight)
-        if request.path == "/api/v3/ping":
-            return success({}, weight)
-        symbol = request.arg("symbol")
-        coin = symbol.removesuffix("USDT")
-        book = self._books.get(coin)
-        if request.path == "/api/v3/depth" and (book is not None or symbol in self._recorded):
-            if book is not None:
-                update_id, bids, asks = book.update_id, *book.sides
-            else:
-                update_id, bids, asks = self._recorded[symbol]
-            return success(
-                {
-                    "lastUpdateId": update_id,
-                    "bids": [[_e8(p), _e8(q)] for p, q in sorted(bids.items(), reverse=True)],
-                    "asks": [[_e8(p), _e8(q)] for p, q in sorted(asks.items())],
-                },
-                weight,
-            )
-        if book is None or not symbol.endswith("USDT"):
-            return failure(400, "", code=-1121, msg="Invalid symbol.")
-        if request.path == "/api/v3/klines":
-            return self._klines(request, self._spots[coin], now_ns)
-        return failure(404, "not found")
-
-    def _klines(self, request: Request, spot: SpotPath, now_ns: int) -> Response:
-        """Answer candles; the running one shows the last price as its close."""
-        span_s = INTERVALS_S.get(request.arg("interval"))
-        limit, start_ms = request.arg("limit", "500"), request.arg("startTime", "0")
-        if span_s is None or not limit.isdecimal() or not start_ms.isdecimal():
-            return failure(400, "", code=-1100, msg="Illegal characters found in a parameter.")
-        since_s = -(-int(start_ms) // 1000)
-        return success(kline_rows(spot, span_s, since_s, min(int(limit), 1000), now_ns))
+            self._by_stream.get((stream, binary), {}).pop(session, None)
 
 
 class BinanceFeed:
-    """One socket: its wrapping, its time unit, its message budget."""
+    """One socket: its wrapping, its time unit, its message budget, whether its events are SBE."""
 
-    def __init__(self, exchange: Binance, streams: list[str], unit: str, *, combined: bool) -> None:
+    def __init__(
+        self, exchange: Binance, streams: list[str], unit: str, *, combined: bool, binary: bool
+    ) -> None:
         self.unit = unit
         self.combined = combined
+        self.binary = binary
+        self.opened_ns = 0
         self._exchange = exchange
         self._streams = streams
         self._recent: list[int] = []
 
     def connect(self, session: Session) -> None:
         """Attach to the exchange."""
+        self.opened_ns = session.pong_ns
         self._exchange.attach(session, self, self._streams)
 
     def disconnect(self, session: Session) -> None:
@@ -364,5 +346,34 @@ def _in_unit(value: dict[str, Any], times: tuple[str, ...], divisor: int) -> dic
     }
 
 
-def _e8(value: int) -> str:
-    return f"{value // E8}.{value % E8:08d}"
+def _ticker(event: str, day: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """Return what a ticker stream says of a day's figures."""
+    value = {
+        "e": event,
+        "E": now_ns,
+        "s": day["symbol"],
+        "c": day["lastPrice"],
+        "o": day["openPrice"],
+        "h": day["highPrice"],
+        "l": day["lowPrice"],
+        "v": day["volume"],
+        "q": day["quoteVolume"],
+    }
+    if event == "24hrMiniTicker":
+        return value
+    return value | {
+        "p": day["priceChange"],
+        "P": day["priceChangePercent"],
+        "w": day["weightedAvgPrice"],
+        "x": day["prevClosePrice"],
+        "Q": day["lastQty"],
+        "b": day["bidPrice"],
+        "B": day["bidQty"],
+        "a": day["askPrice"],
+        "A": day["askQty"],
+        "O": day["openTime"],
+        "C": day["closeTime"],
+        "F": day["firstId"],
+        "L": day["lastId"],
+        "n": day["count"],
+    }

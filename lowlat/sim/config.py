@@ -31,6 +31,7 @@ PORT_NAMES: Final = (
     "polybolt_ws",
     "binance",
     "binance_ws",
+    "binance_sbe_ws",
     "control",
 )
 
@@ -273,6 +274,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Wallets of new owners have no approvals, deposit wallets wait for their deployment."""
     auto_redeem: bool = True
     """False: winnings of API users wait for their redeem call."""
+    binance_life_s: int = 86_400
+    """A socket of the spot exchange ends after so long."""
     taker_delay_ms: int = 150
     market_taker_decimals: int = 4
     gtd_min_s: int = 180
@@ -324,6 +327,7 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             ("catalogue", self.catalogue, 0),
             ("listing_delay_s", min(self.listing_delay_s), 0),
             ("flow.whales", self.flow.whales, 0),
+            ("binance_life_s", self.binance_life_s, 1),
             ("bonds", self.bonds, 0),
             ("bond_life_s", min(self.bond_life_s), 1),
         ):

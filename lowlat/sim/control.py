@@ -41,6 +41,7 @@ class Control:
             "edge": self._edge,
             "jump": self._jump,
             "payout": self._payout,
+            "binance_shutdown": lambda _: self._venue.binance.shut_down(self._venue.now_ns),
             "sample_rewards": self._sample_rewards,
         }
 

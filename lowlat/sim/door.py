@@ -112,9 +112,10 @@ class FaultyFeed:
 
     def connect(self, session: Session) -> None:
         """Take a new socket; what is sent to it passes the rules."""
-        send = session.send
+        send, send_binary = session.send, session.send_binary
         self._last_ns[session] = 0
         session.send = lambda frame: self._pass(session, send, frame)
+        session.send_binary = lambda frame: self._pass(session, send_binary, frame)
         self._feed.connect(session)
 
     def disconnect(self, session: Session) -> None:

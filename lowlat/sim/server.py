@@ -10,13 +10,20 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from random import Random
 from typing import Any, Final
 
 import msgspec
 import orjson
 import uvloop
-from picows import WSListener, WSUpgradeRequest, ws_create_server
+from picows import (
+    WSListener,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
 
 from lowlat.core.clock import RealClock
 from lowlat.core.errors import ConfigError
@@ -141,7 +148,14 @@ class SimServer:
             self._schedule()
             return now
 
-        def accept(request: WSUpgradeRequest) -> WSListener | None:
+        def accept(
+            request: WSUpgradeRequest,
+        ) -> WSListener | WSUpgradeResponseWithListener | None:
+            if name == "binance_sbe_ws" and not request.headers.get("X-MBX-APIKEY"):
+                refusal = WSUpgradeResponse.create_error_response(
+                    HTTPStatus.UNAUTHORIZED, b'{"code":-2015,"msg":"Invalid API-key."}'
+                )
+                return WSUpgradeResponseWithListener(refusal, None)
             feed = self._feed(name, request.path.decode())
             return None if feed is None else FeedListener(feed, now_ns)
 
@@ -160,7 +174,8 @@ class SimServer:
         elif name == "polybolt_ws":
             feed, found = "polybolt", venue.polybolt if path.startswith("/ws") else None
         else:
-            feed, found = "binance", venue.binance.feed(path)
+            feed = "binance"
+            found = venue.binance.feed(path, binary=name == "binance_sbe_ws")
         if found is None:
             return None
         return FaultyFeed(feed, found, venue.faults, venue.timers, lambda: venue.now_ns)

@@ -91,7 +91,9 @@ class Venue:
         self.crypto = CryptoMarkets(config, self.exchange, self.timers, self.universe, self.spots)
         self.rtds = Rtds(self.spots, _rng(config, "rtds"))
         self.polybolt = PolyBolt(self.spots, self.credentials)
-        self.binance = Binance(self.spots, _rng(config, "binance"), self.faults)
+        self.binance = Binance(
+            self.spots, _rng(config, "binance"), self.faults, config.binance_life_s
+        )
         self._ticker = PriceTicker(
             self.spots,
             self.timers,
@@ -172,7 +174,7 @@ class Venue:
 
     def binance_request(self, request: Request, respond: Respond) -> None:
         """Answer a request to the spot exchange."""
-        self._door.enter("binance", request, self.now_ns, self.binance.handle, respond)
+        self._door.enter("binance", request, self.now_ns, self.binance.rest.handle, respond)
 
     def plant_edge(self, kind: str = "neg_risk", *, vanish: bool = False) -> dict[str, Any] | None:
         """Plant an edge now; None when no market for it is free."""

@@ -27,6 +27,10 @@ class FeedListener(WSListener):
             if not transport.is_close_frame_sent:
                 transport.send(WSMsgType.TEXT, frame)
 
+        def send_binary(frame: bytes) -> None:
+            if not transport.is_close_frame_sent:
+                transport.send(WSMsgType.BINARY, frame)
+
         def close(code: int, reason: str) -> None:
             if code == 1006:
                 transport.underlying_transport.abort()
@@ -36,6 +40,7 @@ class FeedListener(WSListener):
                 transport.disconnect()
 
         self._session = Session(send, close)
+        self._session.send_binary = send_binary
         self._session.ping = transport.send_ping
         self._session.pong_ns = self._now_ns()
         self._feed.connect(self._session)

@@ -136,6 +136,16 @@ def fresh_sim():
         stop(process)
 
 
+@pytest.fixture(scope="session")
+def priced_sim():
+    """A venue with a spot exchange; its addresses."""
+    process, urls = serve(coins=["BTC", "ETH"], windows_s=[], markets=8, neg_risk_events=1)
+    try:
+        yield urls
+    finally:
+        stop(process)
+
+
 class Driver:
     """Calls a polymarket-client, sync or async, as one."""
 
