@@ -37,7 +37,6 @@ from lowlat.store.ledger.database import open_database
 from lowlat.store.ledger.inbox import InboxEngine, InboxMeters
 from lowlat.store.ledger.lock import LedgerLock
 from lowlat.store.ledger.writer import Ledger
-from lowlat.store.tape import TapeCells, TapeWriter
 
 __all__ = ["main"]
 
@@ -83,6 +82,10 @@ def _run(config: EngineConfig) -> int:
         for engine in engines:
             engine.start()
         say_ready(NAME)
+        if config.tape.enabled:
+            # Behind READY: its library takes long to load, and nobody waits for frames.
+            engines.append(_tape(config, attachment, metrics))
+            engines[-1].start()
         last = False
         while True:
             now_ns = monotonic_ns()
@@ -136,15 +139,20 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
             ConfigNotes(config.instance, ledger),
             LedgerLock(database),
         ]
-    if not config.tape.enabled:
-        return engines
-    tape = TapeWriter(
-        [attachment.open_stream_reader(name) for name in FRAME_STREAMS],
+    return engines
+
+
+def _tape(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> Engine:
+    """Make the writer of raw frames. The streams are joined first: they go on meanwhile."""
+    readers = [attachment.open_stream_reader(name) for name in FRAME_STREAMS]
+    from lowlat.store.tape import TapeCells, TapeWriter  # noqa: PLC0415
+
+    return TapeWriter(
+        readers,
         state_dir(config.instance) / "tape",
         TapeCells(*(metrics.cell(f"tape.{name}") for name in TapeCells._fields)),
         config.tape.params,
     )
-    return [*engines, tape]
 
 
 def _explain(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> ExplainEngine:

@@ -186,7 +186,7 @@ def test_a_new_life_of_risk_is_answered_before_it_wishes_anything(desk):
     reset = lo.Reset(lo.record_id(lo.Writer.RISK, 6, 1), desk.clock.now_ns, 5, 0)
     lo.RESET.pack(desk.shared.intents.buffer, reset)
     desk.shared.intents.publish(lo.RESET.kind)
-    desk.run(1)
+    desk.turn()
     (seen,) = [each for each in desk.reports(before) if each.kind == lo.ReportKind.EPOCH_SEEN]
     assert seen.intent == lo.record_id(lo.Writer.RISK, 6, 0)
     assert desk.posts() == []
