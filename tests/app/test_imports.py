@@ -25,7 +25,8 @@ from lowlat.app.config import Credentials, load_config
 from lowlat.app.generations import Generation
 
 path, name = sys.argv[1:]
-keys = Credentials("11" * 32, "0" * 8 + "-0000-0000-0000-" + "0" * 12, "c2VjcmV0", "p", "0x" + "22" * 20, "0x" + "22" * 20, 2)
+uuid, address = "0" * 8 + "-0000-0000-0000-" + "0" * 12, "0x" + "22" * 20
+keys = Credentials("11" * 32, uuid, "c2VjcmV0", "p", address, address, 2)
 def make():
     own = keys if name == "executor" else None
     return engine.EngineProcess(Generation(0, 0, load_config(path)), name, own)
