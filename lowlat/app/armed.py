@@ -58,6 +58,7 @@ class _Use:
     bankroll_e6: int | None
     total_loss_e6: int | None
     market_loss_e6: int | None
+    correlated_loss_e6: int | None
     drawdown_ppm: int | None
     locked_e6: int | None
     reserved_e6: int | None
@@ -118,7 +119,7 @@ def _limit(key: str, value: float | bool, use: _Use) -> ArmedLimit:
     shares = {
         "limits.market_loss_max_ppm": use.market_loss_e6,
         "limits.total_loss_max_ppm": use.total_loss_e6,
-        "limits.correlated_loss_max_ppm": None,
+        "limits.correlated_loss_max_ppm": use.correlated_loss_e6,
         "limits.cash_locked_max_ppm": use.locked_e6,
     }
     if key in shares:
@@ -138,7 +139,6 @@ def _use(attached: Attached) -> _Use:
     exposure, versions = attached.tables["exposure"].snapshot()
     total = exposure[0] if versions[0] > 0 else None
     rows = exposure[1:][versions[1:] > 0]
-    markets = rows[rows["scope"] == int(ExposureScope.MARKET)]
     orders, versions = attached.tables["orders"].snapshot()
     orders = orders[versions > 0]
     sent_ns = orders["sent_ns"]
@@ -151,13 +151,20 @@ def _use(attached: Attached) -> _Use:
     return _Use(
         bankroll_e6=None if total is None else int(total["bankroll_e6"]),
         total_loss_e6=None if total is None else int(total["worst_loss_e6"]),
-        market_loss_e6=int(markets["worst_loss_e6"].max()) if len(markets) else None,
+        market_loss_e6=_worst_e6(rows, ExposureScope.MARKET),
+        correlated_loss_e6=_worst_e6(rows, ExposureScope.CORRELATED),
         drawdown_ppm=None if total is None else _drawdown_ppm(total),
         locked_e6=None if reserved_e6 is None else reserved_e6 + cost_e6,
         reserved_e6=reserved_e6,
         open_orders=open_count,
         orders_last_s=int(((sent_ns > now_ns - _S_NS) & (sent_ns > 0)).sum()),
     )
+
+
+def _worst_e6(rows: Any, scope: ExposureScope) -> int | None:
+    """Return the largest loss among rows of a scope, None when there is none."""
+    found = rows["worst_loss_e6"][rows["scope"] == int(scope)]
+    return int(found.max()) if len(found) else None
 
 
 def _drawdown_ppm(total: Any) -> int:

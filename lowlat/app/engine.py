@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lowlat.app.bells import GatedMemory, Ringer
@@ -36,7 +37,8 @@ from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.readiness import Readiness
 from lowlat.app.state import state_dir
 from lowlat.app.steering import Steering, order_gate
-from lowlat.app.topology import check_cores
+from lowlat.app.sweep import OrderCount, Sweep
+from lowlat.app.topology import check_cores, process_of
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError
@@ -144,6 +146,8 @@ class EngineProcess:
                 engines.append(Doorbell(self.config.instance, gate, streams, self._pump))
         if self.has_sockets and self._place.wait == "yield":
             engines.append(_Yielder())
+        orders = OrderCount(self.attachment, process_of(self.config.topology, "executor"))
+        engines.append(Sweep(orders, self._cells.collect))
         return [*engines, self._ringer, Readiness(self.parts.unready, self._say_ready)]
 
     @property
@@ -167,7 +171,7 @@ class EngineProcess:
     def run(self) -> int:
         """Run in a plain loop until drained; return the exit code."""
         self._pin()
-        loop = PlainLoop(self._engines, self._cells(), self._wait())
+        loop = PlainLoop(self._engines, self._cells, self._wait())
         loop.on_signal(signal.SIGTERM, self.drain)
         loop.on_signal(signal.SIGINT, self.drain)
         loop.on_signal(signal.SIGUSR1, self.dump)
@@ -189,7 +193,7 @@ class EngineProcess:
         waiting = PARKED if self._place.wait == "park" else BUSY
         runtime = Runtime(
             self._engines,
-            self._cells(),
+            self._cells,
             waiting=waiting,
             tick_ms=self._place.tick_ms,
             spaced_ns=_SPACED_NS if self._driven_by_frames else 0,
@@ -224,6 +228,7 @@ class EngineProcess:
         streams = [each.reader for each in inputs]
         return Park(self.config.instance, inputs[0].gate, streams, self._place.tick_ms)
 
+    @cached_property
     def _cells(self) -> LoopCells:
         return LoopCells(
             self.stats.heartbeat,

@@ -32,6 +32,13 @@ class LoopCells:
         self.turn_ns = turn_ns
         self.gc_ns = gc_ns
 
+    def collect(self) -> None:
+        """Collect garbage now, timed, and freeze what is left: for cold moments only."""
+        start_ns = monotonic_ns()
+        gc.collect()
+        gc.freeze()
+        self.gc_ns.record(monotonic_ns() - start_ns)
+
 
 class Tick:
     """Sleep for a tick: for processes whose inputs nobody rings for."""
@@ -70,10 +77,7 @@ class PlainLoop:
         """Start the engines, turn until stopped, close them in reverse order."""
         for engine in self._engines:
             engine.start()
-        start_ns = monotonic_ns()
-        gc.collect()
-        gc.freeze()
-        self._cells.gc_ns.record(monotonic_ns() - start_ns)
+        self._cells.collect()
         gc.disable()
         try:
             self._turns()

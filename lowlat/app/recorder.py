@@ -17,12 +17,14 @@ from sqlalchemy import Engine as Database
 
 from lowlat.app.config import EngineConfig, load_config
 from lowlat.app.config_notes import ConfigNotes
+from lowlat.app.generations import Generation, config_in_force
 from lowlat.app.hygiene import harden
 from lowlat.app.ledger_url import ledger_url
 from lowlat.app.log import configure, say_ready
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.state import state_dir
+from lowlat.app.steering import Steering
 from lowlat.app.topology import RECORDER, check_cores
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.errors import ConfigError, LowlatError
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure(NAME)
     harden()
     try:
-        return _run(load_config(path))
+        return _run(config_in_force(load_config(path), NAME))
     except ConfigError as error:
         sys.stderr.write(f"lowlat recorder: {error}\n")
         return 2
@@ -64,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _run(config: EngineConfig) -> int:
+def _run(generation: Generation) -> int:
+    config = generation.config
     place = config.topology[NAME]
     if place.core >= 0:
         check_cores({NAME: place}, os.sched_getaffinity(0))
@@ -78,7 +81,8 @@ def _run(config: EngineConfig) -> int:
         metrics = Metrics(stats)
         hang_nameplate(metrics, config.mode, "poll")
         metrics.gauge("process.core").set(place.core + 1)
-        engines = _engines(config, attachment, metrics)
+        steering = Steering(attachment, stats, _Recording(stop), generation.number)
+        engines = [steering, *_engines(config, attachment, metrics)]
         for engine in engines:
             engine.start()
         say_ready(NAME)
@@ -100,6 +104,32 @@ def _run(config: EngineConfig) -> int:
         for engine in reversed(engines):
             engine.close()
     return 0
+
+
+class _Recording:
+    """What a process without orders can be made to do: keep up with the generation in force.
+
+    None of its own keys changes live, so that every generation suits it; it has nothing to halt.
+    """
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def apply(self, generation: Generation) -> None:
+        """Acknowledge."""
+
+    def halt(self, reason: str = "") -> None:
+        """Go on: what others did is still to be written down."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def drain(self) -> None:
+        """End once everything is written down."""
+        self._stop.set()
+
+    def dump(self) -> None:
+        """There are no histograms."""
 
 
 def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:

@@ -15,7 +15,6 @@ import uvloop
 
 from lowlat.app._spin import Spin
 from lowlat.app.loop import BUSY, PARKED, LoopCells
-from lowlat.core.clock import monotonic_ns
 from lowlat.core.ports import Engine
 from lowlat.net.options import PollWatch
 
@@ -78,7 +77,7 @@ class Runtime:
         self._done = self._loop.create_future()
         for engine in self._engines:
             engine.start()
-        self.collect()
+        self._cells.collect()
         gc.disable()
         self._schedule(self._spin)
         try:
@@ -91,13 +90,6 @@ class Runtime:
     def stop(self) -> None:
         """End run() after the current turn."""
         self._spin.stopping = True
-
-    def collect(self) -> None:
-        """Collect garbage now, timed, and freeze what is left: for cold moments only."""
-        start = monotonic_ns()
-        gc.collect()
-        gc.freeze()
-        self._cells.gc_ns.record(monotonic_ns() - start)
 
     def _schedule(self, spin: Callable[[], None]) -> None:
         assert self._loop is not None, "scheduled before run"

@@ -103,7 +103,9 @@ class Steering:
         self._resumed = stats.gauge(RESUMED)
         self._own.set(generation)
         self._tried = generation
-        self._obeyed = self._resumes.value
+        # What the last life obeyed: a person may have resumed while nobody was here. Numbers begin
+        # at 1, so that 0 is a life that never said anything: the halts it left are not lifted.
+        self._obeyed = self._resumed.value or self._resumes.value
         self._resumed.set(self._obeyed)
         self._halted = False
         self._due_ns = 0

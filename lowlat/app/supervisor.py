@@ -143,7 +143,8 @@ class Supervisor:
         self._write_halt(HaltCode.STARTING)
         # Children look these up when they start: they exist from the first moment.
         self._stats.gauge(HOLD_GAUGE)
-        self._stats.gauge(RESUMES)
+        if not self._stats.gauge(RESUMES).value:
+            self._stats.gauge(RESUMES).set(1)
         for seat in self._seats.values():
             if seat.spec.segments:
                 self._stats.gauge(generation_word(seat.spec.name))

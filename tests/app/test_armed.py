@@ -78,7 +78,9 @@ engines = ["metadata", "binance", "prices", "polymarket", "risk", "signals"]
 def test_use_is_read_from_the_tables(running):
     instance, attachment, _ = running
     exposure = attachment.open_table_writer("exposure")
-    for row, loss in ((0, 300_000_000), (1, 40_000_000), (2, 50_000_000)):
+    scopes = [ExposureScope.TOTAL, *[ExposureScope.MARKET] * 2, *[ExposureScope.CORRELATED] * 2]
+    losses = (300_000_000, 40_000_000, 50_000_000, 75_000_000, 60_000_000)
+    for row, (loss, scope) in enumerate(zip(losses, scopes, strict=True)):
         values = dict.fromkeys(EXPOSURE_ROW.row._fields, 0) | {
             "worst_loss_e6": loss,
             "bankroll_e6": 2_000_000_000,
@@ -86,7 +88,7 @@ def test_use_is_read_from_the_tables(running):
             "equity_peak_e6": 1_000_000_000,
             "market": row,
             "generation": 1,
-            "scope": int(ExposureScope.MARKET if row else ExposureScope.TOTAL),
+            "scope": int(scope),
         }
         EXPOSURE_ROW.pack(exposure.buffer, EXPOSURE_ROW.row(**values))
         exposure.write(row)
@@ -104,6 +106,7 @@ def test_use_is_read_from_the_tables(running):
     assert limits["limits.total_loss_max_ppm"].bound_e6 == 1_000_000_000
     assert limits["limits.total_loss_max_ppm"].share == 0.3
     assert limits["limits.market_loss_max_ppm"].share == 0.5
+    assert limits["limits.correlated_loss_max_ppm"].share == 0.25
     assert limits["limits.drawdown_max_ppm"].used == 80_000
     assert limits["limits.drawdown_max_ppm"].share == 1.0
     assert limits["limits.open_orders_max"].used == 2

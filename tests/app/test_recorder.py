@@ -6,13 +6,24 @@ import sys
 
 from config_text import GOOD
 
-from lowlat.app.child import module_argv
+from lowlat.app.child import ChildSpec, module_argv
+from lowlat.app.config import EngineConfig
+from lowlat.app.generations import write_generation
+from lowlat.app.names import GENERATION, generation_word
 from lowlat.app.state import state_dir
-from lowlat.app.supervisor import NAME as SUPERVISOR
+from lowlat.app.supervisor import Supervisor
+from lowlat.core.clock import monotonic_ns
+from lowlat.core.config import decode_config
 from lowlat.core.layout import REPORT, ReportKind
 from lowlat.shm.attachment import Attachment
-from lowlat.shm.segments import create_segments
 from lowlat.store.journal import read_journal
+
+
+def office(instance):
+    """Return a supervisor that made the segments and starts nobody."""
+    found = Supervisor(instance, [ChildSpec(name, ("true",)) for name in ("recorder", "engine")])
+    found.open()
+    return found
 
 
 def start(config):
@@ -27,7 +38,7 @@ def start(config):
 def test_what_was_published_before_sigterm_is_on_disk_when_it_ends(home, instance):
     config = home / "engine.toml"
     config.write_text(GOOD.replace('"t1"', f'"{instance}"'))
-    segments = create_segments(instance, stats=[SUPERVISOR, "recorder", "engine"])
+    supervisor = office(instance)
     try:
         recorder = start(config)
         executor = Attachment(instance, "engine")
@@ -50,13 +61,13 @@ def test_what_was_published_before_sigterm_is_on_disk_when_it_ends(home, instanc
         assert read_journal(str(state_dir(instance))).halted == "test halt"
         executor.close()
     finally:
-        segments.unlink()
+        supervisor.close()
 
 
 def test_a_second_recorder_is_refused(home, instance):
     config = home / "engine.toml"
     config.write_text(GOOD.replace('"t1"', f'"{instance}"'))
-    segments = create_segments(instance, stats=[SUPERVISOR, "recorder", "engine"])
+    supervisor = office(instance)
     try:
         first = start(config)
         second = subprocess.run(
@@ -70,4 +81,37 @@ def test_a_second_recorder_is_refused(home, instance):
         first.communicate(timeout=10)
         assert first.returncode == 0
     finally:
-        segments.unlink()
+        supervisor.close()
+
+
+def test_a_generation_is_acknowledged_and_in_force_after_a_restart(home, instance):
+    config = home / "engine.toml"
+    config.write_text(GOOD.replace('"t1"', f'"{instance}"'))
+    supervisor = office(instance)
+    word = supervisor._stats.gauge(generation_word("recorder"))
+    looker = Attachment(instance, "test")
+
+    def acknowledged():
+        return looker.open_stats_reader("recorder").snapshot().counters[GENERATION]
+
+    def await_generation(number):
+        due_ns = monotonic_ns() + 10_000_000_000
+        while acknowledged() != number:
+            assert monotonic_ns() < due_ns, acknowledged()
+            recorder.poll()
+
+    try:
+        recorder = start(config)
+        assert acknowledged() == 0
+        write_generation(instance, 7, decode_config(config.read_text(), EngineConfig), 1)
+        word.set(7)
+        await_generation(7)
+        recorder.kill()
+        recorder.communicate(timeout=10)
+        recorder = start(config)
+        assert acknowledged() == 7
+        recorder.send_signal(signal.SIGTERM)
+        recorder.communicate(timeout=10)
+        assert recorder.returncode == 0
+    finally:
+        supervisor.close()

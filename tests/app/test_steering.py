@@ -51,6 +51,7 @@ class Rig:
         self.words = self.supervisor.open_stats()
         for name in (HALT_GAUGE, HOLD_GAUGE, RESUMES, generation_word("engine")):
             self.words.gauge(name)
+        self.words.gauge(RESUMES).set(1)
         self.process = Attachment(instance, "engine")
         self.stats = self.process.open_stats()
         self.control = Obedient()
@@ -113,7 +114,7 @@ def test_halts_are_told_once_until_a_resume(rig):
     assert rig.turn() == [], "lifting the cells is not yet a resume"
     rig.words.gauge(RESUMES).add(1)
     assert rig.turn() == [("resume",)]
-    assert rig.stats.gauge(RESUMED).value == 1
+    assert rig.stats.gauge(RESUMED).value == 2
     pull_halt(rig.instance, Puller.OPERATOR, "three", 1)
     assert rig.turn() == [("halt", "operator: three")]
 
@@ -125,16 +126,26 @@ def test_whoever_pulls_again_before_the_resume_is_obeyed_wins(rig):
     rig.words.gauge(RESUMES).add(1)
     pull_halt(rig.instance, Puller.PANIC, "two", 1)
     assert rig.turn() == [("halt", "panic: two")]
-    assert rig.stats.gauge(RESUMED).value == 1
+    assert rig.stats.gauge(RESUMED).value == 2
 
 
-def test_a_resume_of_before_the_start_is_not_obeyed_again(instance):
-    rig = Rig(instance)
+def test_a_resume_of_before_the_first_life_is_not_obeyed(rig):
     rig.words.gauge(RESUMES).add(3)
+    rig.stats.gauge(RESUMED).set(0)
     rig.steering = Steering(rig.process, rig.stats, rig.control, 0)
     assert rig.turn() == []
-    assert rig.stats.gauge(RESUMED).value == 3
-    rig.close()
+    assert rig.stats.gauge(RESUMED).value == 4
+
+
+def test_a_resume_between_two_lives_is_obeyed_once_by_the_next(rig):
+    pull_halt(rig.instance, Puller.OPERATOR, "one", 1)
+    assert rig.turn() == [("halt", "operator: one")]
+    lift_halts(rig.instance)
+    rig.words.gauge(RESUMES).add(1)
+    for did in ([("resume",)], []):
+        rig.steering = Steering(rig.process, rig.stats, rig.control, 0)
+        assert rig.turn() == did
+        assert rig.stats.gauge(RESUMED).value == 2
 
 
 def test_between_two_looks_nothing_is_read(rig):
