@@ -28,7 +28,7 @@ from lowlat.app.drain import Drain
 from lowlat.app.elsewhere import Elsewhere, HaltWatch
 from lowlat.app.ends import RealEnds, Sockets
 from lowlat.app.generations import Generation, config_in_force
-from lowlat.app.hygiene import harden
+from lowlat.app.hygiene import harden, refuse_in_environment
 from lowlat.app.injector import INJECT, Injector
 from lowlat.app.log import configure, say_ready
 from lowlat.app.loop import BUSY, PARKED, LoopCells, PlainLoop, Tick
@@ -341,6 +341,9 @@ def _run(path: str, name: str) -> int:
     if "executor" in place.engines:
         # Nobody else ever opens that file: a fault elsewhere cannot reach the key.
         credentials = load_credentials(config.account.credentials_file)
+        if config.mode == "live":
+            own = (credentials.private_key, credentials.api_secret, credentials.api_passphrase)
+            refuse_in_environment(own, os.environ)
     if _SOCKETED.isdisjoint(place.engines):
         return EngineProcess(generation, name).run()
 

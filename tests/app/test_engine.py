@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from lowlat.app import engine, recorder
+from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.loop import LoopCells
 from lowlat.app.runtime import Runtime, run_process
+from lowlat.core.errors import ConfigError
 
 MAINS = {"engine": engine.main, "recorder": recorder.main}
 
@@ -146,3 +148,12 @@ def test_stop_ends_after_the_turn_and_the_collector_is_on_again():
     assert cells.heartbeat.value > 0
     assert gc.get_freeze_count() > 0
     gc.unfreeze()
+
+
+@pytest.mark.parametrize("value", ["0x" + "Ab" * 32, "x=" + "ab" * 32, "c2VjcmV0LW9mLWFwaQ=="])
+def test_a_secret_in_the_environment_is_refused_by_the_name_of_its_variable(value):
+    secrets = ("0x" + "ab" * 32, "c2VjcmV0LW9mLWFwaQ==", "")
+    with pytest.raises(ConfigError, match="environment variable MY_KEY holds") as raised:
+        refuse_in_environment(secrets, {"PATH": "/bin", "MY_KEY": value})
+    assert value not in str(raised.value)
+    refuse_in_environment(secrets, {"PATH": "/bin", "EMPTY": ""})

@@ -1,11 +1,15 @@
 """Kill and stop every process of a topology in turn while it trades; print how long READY took.
 
-``python tests/e2e/kill_table.py [--rounds 10] [--seed 1] [--topology spread]``. The same rounds, a
-few of them, are a test (test_spread.py). Afterwards the engine drains and both sides must agree:
-no order twice, no gated record lost, exactly one decision a signal.
+``python tests/e2e/kill_table.py [--rounds 10] [--seed 1] [--topology spread] [--keep FILE]
+[--docs docs/operate.md]``. The same rounds, a few of them, are a test (test_spread.py). Afterwards
+the engine drains and both sides must agree: no order twice, no gated record lost, exactly one
+decision a signal. ``--keep`` adds the times to those of earlier calls, ``--docs`` puts the table of
+all of them where users look. Children keep byte code in a folder of their own, as an installation
+does.
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -18,8 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rig import Rig
+from rig import Rig, Run
 
+from lowlat.app.control_client import NobodyAnswersError, ask
 from lowlat.app.state import state_dir
 from lowlat.app.topology import fit_cores, load_topology, process_of
 from lowlat.core.clock import monotonic_ns
@@ -27,6 +32,7 @@ from lowlat.shm.attach import attach
 from lowlat.store.record_log import DECISIONS, read_records
 
 FAULTS = {"SIGKILL": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
+BEGIN, END = "<!-- kill table -->", "<!-- end of the kill table -->"
 
 
 def strike(rig, name, fault, *, seconds=20):
@@ -120,10 +126,91 @@ def as_text(table):
     return "\n".join(lines)
 
 
+def strike_supervisor(instance, folder, topology, rounds, draw):
+    """Kill and stop `lowlat run`; return seconds until its orders flow again, by fault.
+
+    After SIGKILL the next one is started at once, as systemd does: it adopts every child. SIGSTOP
+    is taken back after three seconds, when orders have halted; counted from there.
+    """
+    found = {("supervisor", fault): [] for fault in FAULTS}
+    run = Run(instance, folder, topology)
+
+    def is_free():
+        try:
+            status = ask(instance, {"op": "status"}, 5.0)
+        except NobodyAnswersError:
+            return False
+        return not status["halts"] and all(each["state"] == "ready" for each in status["processes"])
+
+    try:
+        run.start()
+        run.wait_for(lambda: run.orders() > 3 and is_free(), 60, "orders")
+        for _ in range(rounds):
+            for (_, fault), took_s in found.items():
+                run.wait(draw.uniform(0.0, 0.4))
+                began_ns = monotonic_ns()
+                if fault == "SIGKILL":
+                    run.kill()
+                    run.start()
+                else:
+                    run.process.send_signal(signal.SIGSTOP)
+                    run.wait(3.0)
+                    before = run.orders()
+                    run.wait(1.0)
+                    assert run.orders() == before, "an order without a supervisor"
+                    began_ns = monotonic_ns()
+                    run.process.send_signal(signal.SIGCONT)
+                run.wait_for(is_free, 20, "everybody READY and no halt")
+                took_s.append((monotonic_ns() - began_ns) / 1e9)
+        run.process.send_signal(signal.SIGTERM)
+        _, words = run.process.communicate(timeout=60)
+        assert run.process.returncode == 0, words
+    finally:
+        run.close()
+    return found
+
+
+def keep(path, table):
+    """Add times to those of earlier calls; return all of them."""
+    file = Path(path)
+    rows = json.loads(file.read_text()) if file.exists() else []
+    kept = {(name, fault): took_s for name, fault, took_s in rows}
+    for key, took_s in table.items():
+        kept[key] = kept.get(key, []) + took_s
+    file.write_text(json.dumps([[*key, took_s] for key, took_s in kept.items()]))
+    return kept
+
+
+def document(path, table):
+    """Put the table between its marks."""
+    head = ["| process | fault | times | READY again, p50 s | max s |", "|---|---|---|---|---|"]
+    rows = [_row(name, fault, took_s) for (name, fault), took_s in table.items()]
+    last = _row("all", "", [each for took_s in table.values() for each in took_s])
+    text = Path(path).read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    body = "\n".join([BEGIN, *head, *rows, last, END])
+    Path(path).write_text(before + body + after, encoding="utf-8")
+
+
+def _row(name, fault, took_s):
+    middle_s, most_s = statistics.median(took_s), max(took_s)
+    return f"| {name} | {fault} | {len(took_s)} | {middle_s:.2f} | {most_s:.2f} |"
+
+
 def say(words):
     """Tell whoever runs this as a command."""
     sys.stdout.write(words + "\n")
     sys.stdout.flush()
+
+
+def show(chosen, table):
+    """Print the table of this call, and keep and publish it where that is asked."""
+    say(as_text(table))
+    if chosen.keep:
+        table = keep(chosen.keep, table)
+    if chosen.docs:
+        document(chosen.docs, table)
 
 
 def main() -> int:
@@ -132,16 +219,25 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--topology", default="spread")
+    parser.add_argument("--supervisor", action="store_true", help="strike the supervisor instead")
+    parser.add_argument("--keep", default="", help="file that collects the times of many calls")
+    parser.add_argument("--docs", default="", help="file that shows all that was kept")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lowlat-kills-") as folder:
         os.environ["XDG_RUNTIME_DIR"] = f"{folder}/run"
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{tempfile.gettempdir()}/lowlat-pyc-{os.getuid()}"
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         Path(folder, "run").mkdir(mode=0o700)
         topology = fit_cores(load_topology(chosen.topology))
         instance = f"k{uuid.uuid4().hex[:12]}"
+        if chosen.supervisor:
+            draw = random.Random(chosen.seed)
+            show(chosen, strike_supervisor(instance, Path(folder), topology, chosen.rounds, draw))
+            return 0
         with Rig(instance, folder, seed=chosen.seed, topology=topology) as rig:
             table = run_table(rig, chosen.rounds, random.Random(chosen.seed), say)
-            say(as_text(table))
+            show(chosen, table)
             agreement = rig.drain()
             assert_every_signal_has_one_decision(rig)
             assert_nothing_lost(rig)

@@ -2,14 +2,17 @@
 
 import json
 import os
+import select
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from lowlat.app.agreement import VenueDoor, compare
 from lowlat.app.child import ChildSpec, module_argv
 from lowlat.app.children import children_of, stop_order
-from lowlat.app.state import state_dir
+from lowlat.app.state import living_children, state_dir
 from lowlat.app.supervisor import ChildState, Supervisor
 from lowlat.app.telemetry import Telemetry
 from lowlat.app.topology import FUSED
@@ -97,7 +100,7 @@ class Rig:
         self.start_cash_e6 = self.door.account(self.account.wallet).cash_e6
         through = dict(self.urls)
         if self._proxy_of is not None:
-            names = ("clob_ws", "rtds_ws", "binance_ws")
+            names = getattr(self._proxy_of, "names", ("clob_ws", "rtds_ws", "binance_ws"))
             self.proxy = self._proxy_of({name: self.urls[name] for name in names})
             through |= self.proxy.urls
         write_config(self.config, self.instance, through, self.account, self.topology)
@@ -188,3 +191,62 @@ class Rig:
                 if row.state:
                     rows[row.order_id] = row
         return {"0x" + key.hex(): row for key, row in rows.items()}
+
+
+class Run:
+    """`lowlat run` in a process of its own, with a simulator beside it."""
+
+    def __init__(self, instance, folder, topology):
+        self.instance = instance
+        self.config = folder / "engine.toml"
+        flow = json.dumps({"edges": [{"kind": "neg_risk", "per_minute": 600.0}]})
+        self.sim = subprocess.Popen(
+            module_argv("lowlat.sim", "--seed", "3", "--flow", flow,
+                        "--mined-ms", "[100, 300]", "--confirmed-ms", "[50, 200]"),
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        urls = json.loads(self.sim.stdout.readline())["urls"]
+        self.door = VenueDoor(urls["control"])
+        self.account = open_account(self.door, folder)
+        write_config(self.config, instance, urls, self.account, topology)
+        self.process = None
+
+    def start(self):
+        code = "from lowlat.cli.main import main; main()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, "run", "--config", str(self.config)],
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+
+    def kill(self):
+        """SIGKILL it and take its end; whatever it started goes on."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+    def wait(self, seconds):
+        """Let time pass with the run alive."""
+        end_ns = monotonic_ns() + int(seconds * 1e9)
+        self.wait_for(lambda: monotonic_ns() >= end_ns, seconds + 1, "time")
+
+    def orders(self):
+        return len(self.door.control("orders", wallet=self.account.wallet))
+
+    def wait_for(self, condition, seconds, what):
+        end_ns = monotonic_ns() + int(seconds * 1e9)
+        while not condition():
+            assert monotonic_ns() < end_ns, f"{what} did not come within {seconds} s"
+            assert self.process.poll() is None, self.process.stderr.read()
+            # The venue has one thread: who only asks it keeps it from trading.
+            select.poll().poll(50)
+
+    def close(self):
+        for each in living_children(self.instance):
+            os.kill(each.pid, signal.SIGKILL)
+        for process in (self.process, self.sim):
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdout, process.stderr):
+                    if pipe is not None:
+                        pipe.close()

@@ -4,25 +4,20 @@ The venue's own list of orders is held against the engine's rows: an order of th
 not know, a leg that was bought twice, a row that cannot be read or a base unit of difference fails.
 """
 
-import json
 import os
 import random
 import select
 import signal
 import statistics
-import subprocess
 import sys
 from collections import defaultdict
 
 import msgspec
 import pytest
-from rig import Rig
+from rig import Rig, Run
 
-from lowlat.app.agreement import VenueDoor
-from lowlat.app.child import module_argv
 from lowlat.app.state import living_children
 from lowlat.app.topology import FUSED, fit_cores, load_topology
-from lowlat.cli._demo_files import open_account, write_config
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.layout import IntentFlag, OrderState, OrderType
 from lowlat.shm.locks import start_ticks
@@ -177,54 +172,6 @@ def test_killed_recorder_and_stopped_engine_cost_nothing(instance, home):
         assert_nothing_was_sent_twice(rig)
 
 
-class Run:
-    """`lowlat run` in a process of its own, with a simulator beside it."""
-
-    def __init__(self, instance, folder, topology):
-        self.instance = instance
-        self.config = folder / "engine.toml"
-        flow = json.dumps({"edges": [{"kind": "neg_risk", "per_minute": 600.0}]})
-        self.sim = subprocess.Popen(
-            module_argv("lowlat.sim", "--seed", "3", "--flow", flow,
-                        "--mined-ms", "[100, 300]", "--confirmed-ms", "[50, 200]"),
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        urls = json.loads(self.sim.stdout.readline())["urls"]
-        self.door = VenueDoor(urls["control"])
-        self.account = open_account(self.door, folder)
-        write_config(self.config, instance, urls, self.account, topology)
-        self.process = None
-
-    def start(self):
-        code = "from lowlat.cli.main import main; main()"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "run", "--config", str(self.config)],
-            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-
-    def orders(self):
-        return len(self.door.control("orders", wallet=self.account.wallet))
-
-    def wait_for(self, condition, seconds, what):
-        end_ns = monotonic_ns() + int(seconds * 1e9)
-        while not condition():
-            assert monotonic_ns() < end_ns, f"{what} did not come within {seconds} s"
-            assert self.process.poll() is None, self.process.stderr.read()
-            # The venue has one thread: who only asks it keeps it from trading.
-            select.poll().poll(50)
-
-    def close(self):
-        for each in living_children(self.instance):
-            os.kill(each.pid, signal.SIGKILL)
-        for process in (self.process, self.sim):
-            if process is not None:
-                process.kill()
-                process.wait()
-                for pipe in (process.stdout, process.stderr):
-                    if pipe is not None:
-                        pipe.close()
-
-
 @pytest.mark.stress
 @pytest.mark.parametrize("name", ["fused", "spread"])
 def test_dead_supervisor_stops_new_orders_and_the_next_one_adopts(instance, home, name):
@@ -233,9 +180,7 @@ def test_dead_supervisor_stops_new_orders_and_the_next_one_adopts(instance, home
         run.start()
         run.wait_for(lambda: run.orders() > 3, 30, "orders")
         children = {each.name: each.pid for each in living_children(instance)}
-        run.process.kill()
-        run.process.wait()
-        run.process.stderr.close()
+        run.kill()
         dead_ns = monotonic_ns()
         # Its heartbeat may be 2 s old; one order may be on its way through the venue's delay.
         last_ns, count = dead_ns, run.orders()
