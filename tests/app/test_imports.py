@@ -50,7 +50,7 @@ ENGINES = {
     "signals": "lowlat.signals.engine",
 }
 CODECS = {f"lowlat.venues.polymarket.{each}" for each in ("market", "gamma", "user", "signing")}
-MODULES_MAX = {"signals": 230, "risk": 200, "executor": 390}
+MODULES_MAX = {"signals": 260, "risk": 230, "executor": 400}
 """Beside those of a bare interpreter; feeds may have as many as the executor."""
 
 
