@@ -1,3 +1,7 @@
+from collections.abc import Callable
+
+from typing_extensions import Buffer
+
 from lowlat.shm._core import CELL_BYTES as CELL_BYTES
 from lowlat.shm._core import GATE_BYTES as GATE_BYTES
 from lowlat.shm._core import GATES_MAX as GATES_MAX
@@ -22,5 +26,6 @@ FAULT_STOP: int
 FAULT_KILL: int
 
 def arm(stores: int, action: int = 0) -> None: ...
+def tear(memory: Buffer, stores: int, write: Callable[[], object]) -> bool: ...
 def stores_made() -> int: ...
 def skip_checks(skip: bool) -> None: ...

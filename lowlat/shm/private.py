@@ -12,14 +12,24 @@ class PrivateStream:
     """One stream, its writer, its gates and as many readers as asked for."""
 
     def __init__(
-        self, name: str, *, slots: int | None = None, epoch: int = 1, gates: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        slots: int | None = None,
+        epoch: int = 1,
+        gates: Sequence[str] = (),
+        make_writer: type[_core.StreamWriter] = _core.StreamWriter,
     ) -> None:
-        """``gates`` names the readers that the writer may not lap (default: none)."""
+        """``gates`` names the readers that the writer may not lap (default: none).
+
+        ``make_writer``: the class of another build of the same code.
+        """
         stream = STREAMS[name]
         self._shape = (0, stream.slot_bytes, slots or stream.slots)
         self._cursor_at = stream.slot_bytes * self._shape[2]
         memory = bytearray(self._cursor_at + _core.GATE_BYTES * (1 + len(gates)))
         self._memory = memoryview(memory)
+        self._make_writer = make_writer
         self._gate_at = {
             gate: self._cursor_at + _core.GATE_BYTES * (1 + i) for i, gate in enumerate(gates)
         }
@@ -28,8 +38,13 @@ class PrivateStream:
     def reopen(self, epoch: int) -> _core.StreamWriter:
         """Take the stream over as a restarted writer would."""
         gates = [(self._memory, at) for at in self._gate_at.values()]
-        self.writer = _core.StreamWriter(self._memory, *self._shape, self._cursor_at, epoch, gates)
+        self.writer = self._make_writer(self._memory, *self._shape, self._cursor_at, epoch, gates)
         return self.writer
+
+    @property
+    def memory(self) -> memoryview:
+        """All of it: slots, cursor, gates."""
+        return self._memory
 
     def released(self, gate: str) -> int:
         """Return the position behind the last record that a gate released (0 = never attached)."""
@@ -44,19 +59,32 @@ class PrivateStream:
 class PrivateTable:
     """One table, its writer and as many readers as asked for."""
 
-    def __init__(self, name: str, *, rows: int | None = None, epoch: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        rows: int | None = None,
+        epoch: int = 1,
+        make_writer: type[_core.TableWriter] = _core.TableWriter,
+    ) -> None:
         table = TABLES[name]
         record = table.record
         self._shape = (0, record.size_bytes, rows or table.rows)
         row_bytes = _core.TABLE_ROW_HEAD_BYTES + _core.TABLE_CELLS * record.size_bytes
         self._memory = memoryview(bytearray(row_bytes * self._shape[2]))
         self._kind = record.kind
+        self._make_writer = make_writer
         self.writer = self.reopen(epoch)
 
     def reopen(self, epoch: int) -> _core.TableWriter:
         """Take the table over as a restarted writer would; its rows stay."""
-        self.writer = _core.TableWriter(self._memory, *self._shape, epoch, self._kind)
+        self.writer = self._make_writer(self._memory, *self._shape, epoch, self._kind)
         return self.writer
+
+    @property
+    def memory(self) -> memoryview:
+        """All of it."""
+        return self._memory
 
     def reader(self) -> _core.TableReader:
         """Open a reader."""

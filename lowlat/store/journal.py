@@ -11,6 +11,7 @@ between two equal versions of the cash row are complete once its redo is applied
 """
 
 import logging
+import os
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -35,6 +36,7 @@ from lowlat.core.layout import (
 from lowlat.core.ports import EMPTY, OVERRUN, Cell, Clock, StreamReader, TableReader
 from lowlat.execution.orders import REST_DUST_E6, TERMINAL
 from lowlat.execution.recovered import Recovered
+from lowlat.store.disk import Disk
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
 from lowlat.store.journal_params import JournalParams
 from lowlat.store.record_log import DECISIONS, RecordLog
@@ -211,6 +213,7 @@ class JournalEngine:
         params: JournalParams | None = None,
         ledger: LedgerPort | None = None,
         life: str = "",
+        disk: Disk = os,
     ) -> None:
         """``tables``: orders, positions, cash. ``decisions`` None: another holds that gate.
 
@@ -223,9 +226,9 @@ class JournalEngine:
         self._orders, self._positions, self._cash = tables
         self._clock = clock
         self._meters = meters
-        self._file = JournalFile(directory)
+        self._file = JournalFile(directory, disk)
         self._log = (
-            RecordLog(directory, DECISIONS, self._params.decisions_bytes_max)
+            RecordLog(directory, DECISIONS, self._params.decisions_bytes_max, disk)
             if decisions is not None and self._params.decisions_bytes_max
             else None
         )
@@ -402,7 +405,9 @@ class JournalEngine:
             if self._ledger is not None:
                 self._undecided.append(Decided(reader.position - 1, data))
         if taken and self._log is not None:
+            lost = self._log.lost
             self._log.flush()
+            self._meters.disk_errors.add(self._log.lost - lost)
         return taken
 
 

@@ -20,6 +20,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from lowlat.store.disk import Disk
+
 __all__ = ["Batch", "Entry", "EntryKind", "JournalFile", "newest_batches"]
 
 _FRAME: Final = Struct("<II")
@@ -105,9 +107,10 @@ def _decode_body(body: bytes) -> Batch | None:
 class JournalFile:
     """The newest file of a directory, open for appending. One process owns it."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, disk: Disk = os) -> None:
         """Open the newest file and cut its torn tail; nothing is created yet."""
         self._directory = directory
+        self._disk = disk
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._descriptor = -1
         self.number = 0
@@ -137,7 +140,7 @@ class JournalFile:
             with open(path + ".cut", "wb") as kept:
                 kept.write(data[good:])
             os.ftruncate(self._descriptor, good)
-            os.fsync(self._descriptor)
+            self._disk.fsync(self._descriptor)
         os.lseek(self._descriptor, good, os.SEEK_SET)
         self.size_bytes = good
         for each in numbers:
@@ -152,8 +155,8 @@ class JournalFile:
         assert self._descriptor >= 0, "a journal begins with a checkpoint"
         data = encode_batch(batch)
         try:
-            _write_all(self._descriptor, data)
-            os.fdatasync(self._descriptor)
+            self._write_all(self._descriptor, data)
+            self._disk.fdatasync(self._descriptor)
         except OSError:
             os.ftruncate(self._descriptor, self.size_bytes)
             os.lseek(self._descriptor, self.size_bytes, os.SEEK_SET)
@@ -169,8 +172,8 @@ class JournalFile:
         )
         data = encode_batch(checkpoint)
         try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
+            self._write_all(descriptor, data)
+            self._disk.fsync(descriptor)
             os.rename(path + ".new", path)
             self._sync_directory()
         except OSError:
@@ -183,10 +186,15 @@ class JournalFile:
             if each < number - 1:
                 os.unlink(_path(self._directory, each))
 
+    def _write_all(self, descriptor: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._disk.write(descriptor, view) :]
+
     def _sync_directory(self) -> None:
         directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(directory)
+            self._disk.fsync(directory)
         finally:
             os.close(directory)
 
@@ -214,9 +222,3 @@ def _numbers(directory: str) -> list[int]:
 
 def _path(directory: str, number: int) -> str:
     return os.path.join(directory, f"journal-{number:010d}.log")
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

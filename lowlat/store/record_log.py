@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from lowlat.core.layout import DECISION, MARKET_ROW, SIGNAL, SLOT_HEAD_BYTES, RecordType
+from lowlat.store.disk import Disk
 
 __all__ = ["DECISIONS", "MARKETS", "SIGNALS", "RecordLog", "read_records"]
 
@@ -25,7 +26,10 @@ _RECORDS: Final[dict[str, RecordType[Any]]] = {
 class RecordLog:
     """Appends records; when the file is half of ``bytes_max`` it becomes the old one."""
 
-    def __init__(self, directory: str, name: str, bytes_max: int) -> None:
+    def __init__(self, directory: str, name: str, bytes_max: int, disk: Disk = os) -> None:
+        self._disk = disk
+        self.lost = 0
+        """Flushes that the disk took nothing of, or not whole."""
         self._new, self._old = _paths(directory, name)
         self._record_bytes = _RECORDS[name].codec.size
         self._bytes_max = bytes_max
@@ -50,8 +54,12 @@ class RecordLog:
         self._pieces.clear()
         if not data:
             return False
-        # A short write (full disk) leaves a torn record: cut it, lose explanations, no money.
-        written = os.write(self._descriptor, data)
+        # A full disk takes a part, or nothing: cut the torn record, lose explanations, no money.
+        try:
+            written = self._disk.write(self._descriptor, data)
+        except OSError:
+            written = 0
+        self.lost += written < len(data)
         self._size_bytes += written // self._record_bytes * self._record_bytes
         os.ftruncate(self._descriptor, self._size_bytes)
         if self._size_bytes * 2 < self._bytes_max:

@@ -18,17 +18,24 @@ INSTANTS: Final = (
     "prices_drop",
     "binance_drop",
     "crash",
+    "crash_store",
+    "recorder_crash",
     "reboot",
     "settlement_failed",
     "settlement_retry",
     "wall_step",
+    "tick_change",
+    "resolution",
 )
-"""Drops of a socket, deaths of the engine, trades that fail or retry, a wall clock that steps."""
+"""Drops of a socket, deaths (between effects, inside a record, of the recorder, of the machine),
+trades that fail or retry, a wall clock that steps, a market that changes its grid or ends."""
 WINDOWS: Final = (
     "user_loss",
     "user_copy",
     "user_delay",
     "market_delay",
+    "market_loss",
+    "market_copy",
     "answer_lost",
     "request_lost",
     "request_late",
@@ -37,12 +44,21 @@ WINDOWS: Final = (
     "restart",
     "error",
     "rate_limited",
+    "cancel_only",
+    "disabled",
     "freeze",
     "slow",
+    "stall",
+    "disk_full",
+    "recorder_slow",
+    "halt",
 )
-"""Hold for a while. The venue's own: restart, error, rate_limited, freeze."""
+"""Hold for a while. The venue's own: restart to freeze. ``stall``: the engine process stands still;
+``halt``: a person halts, and resumes at its end."""
 KINDS: Final = INSTANTS + WINDOWS
-_RARE: Final = frozenset({"reboot", "restart", "freeze", "rate_limited", "error"})
+_RARE: Final = frozenset(
+    {"reboot", "restart", "freeze", "rate_limited", "error", "cancel_only", "disabled", "halt"}
+)
 
 
 class Fault(NamedTuple):

@@ -1,34 +1,71 @@
-"""Sudden death: a countdown over every store, send, stamp and count of the engine process.
+"""Sudden death: a countdown over every store, send, stamp and count of a process.
 
 What a SIGKILL does between two instructions, ``Crash`` does between two effects: nothing behind the
-point where it is raised happens. Nobody in the engines may catch it.
+point where it is raised happens. Nobody in the engines may catch it. A fuse that tears waits for
+the next record and dies behind one of the stores that write it.
 """
 
+from collections.abc import Callable
+
 from lowlat.core.clock import VirtualClock
+from lowlat.core.ports import StreamReader
 from lowlat.execution.meters import CELL_NAMES, RECORDER_NAMES, ExecutorMeters
 from lowlat.shm import _core
+from lowlat.shm._core_faulty import tear
 
-__all__ = ["Crash", "Fuse", "FusedClock", "FusedMeters", "FusedStream", "FusedTable", "Tally"]
+__all__ = [
+    "Crash",
+    "Fuse",
+    "FusedClock",
+    "FusedMeters",
+    "FusedReader",
+    "FusedStream",
+    "FusedTable",
+    "Tally",
+]
 
 
 class Crash(BaseException):
     """The process is gone. Not an Exception: no engine handles it."""
 
+    def __init__(self, *, inside: bool = False) -> None:
+        super().__init__()
+        self.inside = inside
+        """Between two stores of one record."""
+
 
 class Fuse:
     """Burns once an effect; the process dies when it is spent. Unlit, it costs one comparison."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "tears")
 
     def __init__(self) -> None:
         self.left = 0
+        self.tears = 0
+        """Die inside a record, behind so many of its stores (0: between two effects)."""
+
+    def light(self, effects: int, tears: int = 0) -> None:
+        """Die after so many more effects, or sooner when that was planned; 0: never."""
+        self.tears = tears if effects else 0
+        self.left = min(effects, self.left or effects)
 
     def burn(self) -> None:
         """Die here if it is time."""
         if self.left:
             self.left -= 1
             if not self.left:
+                if self.tears:
+                    self.left = 1
+                    return
                 raise Crash
+
+    def burn_in(self, memory: memoryview, stores: int, write: Callable[[], object]) -> None:
+        """Die inside a write of so many stores if it is time for that, else burn as ever."""
+        if self.left == 1 and self.tears:
+            behind = 1 + (self.tears - 1) % stores
+            self.left = self.tears = 0
+            raise Crash(inside=tear(memory, behind, write))
+        self.burn()
 
 
 class FusedClock:
@@ -58,12 +95,14 @@ class FusedClock:
 
 
 class FusedStream:
-    """A stream's writer that may die before or behind each publish."""
+    """A stream's writer that may die before, inside and behind each publish."""
 
-    __slots__ = ("_fuse", "_writer", "buffer", "epoch", "free")
+    __slots__ = ("_fuse", "_memory", "_stores", "_writer", "buffer", "epoch", "free")
 
-    def __init__(self, writer: _core.StreamWriter, fuse: Fuse) -> None:
+    def __init__(self, writer: _core.StreamWriter, memory: memoryview, fuse: Fuse) -> None:
         self._writer = writer
+        self._memory = memory
+        self._stores = len(writer.buffer) // 8 + 2
         self._fuse = fuse
         self.buffer = writer.buffer
         self.epoch = writer.epoch
@@ -76,19 +115,64 @@ class FusedStream:
 
     def publish(self, kind: int) -> int:
         """Publish the buffer, or die trying."""
-        self._fuse.burn()
+        self._fuse.burn_in(self._memory, self._stores, lambda: self._writer.publish(kind))
         position = self._writer.publish(kind)
         self._fuse.burn()
         return position
 
 
+class FusedReader:
+    """A gated reader whose process may die before or behind each move of its gate."""
+
+    __slots__ = ("_fuse", "_reader", "buffer", "poll")
+
+    def __init__(self, reader: StreamReader, fuse: Fuse) -> None:
+        self._reader = reader
+        self._fuse = fuse
+        self.buffer = reader.buffer
+        self.poll = reader.poll
+
+    @property
+    def position(self) -> int:
+        """Position of the next record."""
+        return self._reader.position
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the last record's writer."""
+        return self._reader.epoch
+
+    @property
+    def lost(self) -> int:
+        """Records overwritten before they were read."""
+        return self._reader.lost
+
+    def release(self) -> None:
+        """Move the gate, or die trying."""
+        self._fuse.burn()
+        self._reader.release()
+        self._fuse.burn()
+
+
 class FusedTable:
-    """A table's writer that may die before or behind each write."""
+    """A table's writer that may die before, inside and behind each write."""
 
-    __slots__ = ("_fuse", "_writer", "buffer", "read", "rows", "version", "warm")
+    __slots__ = (
+        "_fuse",
+        "_memory",
+        "_stores",
+        "_writer",
+        "buffer",
+        "read",
+        "rows",
+        "version",
+        "warm",
+    )
 
-    def __init__(self, writer: _core.TableWriter, fuse: Fuse) -> None:
+    def __init__(self, writer: _core.TableWriter, memory: memoryview, fuse: Fuse) -> None:
         self._writer = writer
+        self._memory = memory
+        self._stores = len(writer.buffer) // 8 + 2
         self._fuse = fuse
         self.buffer = writer.buffer
         self.rows = writer.rows
@@ -98,14 +182,14 @@ class FusedTable:
 
     def write(self, row: int) -> int:
         """Write the buffer as the row's next version, or die trying."""
-        self._fuse.burn()
+        self._fuse.burn_in(self._memory, self._stores, lambda: self._writer.write(row))
         version = self._writer.write(row)
         self._fuse.burn()
         return version
 
     def write_lines(self, row: int, lines: int) -> int:
         """Write some lines of the buffer, or die trying."""
-        self._fuse.burn()
+        self._fuse.burn_in(self._memory, self._stores, lambda: self._writer.write_lines(row, lines))
         version = self._writer.write_lines(row, lines)
         self._fuse.burn()
         return version

@@ -5,8 +5,9 @@ from typing import Final
 
 from lowlat.core.layout import STREAMS
 from lowlat.core.ports import StreamReader, StreamWriter, TableReader, TableWriter
+from lowlat.shm import _core_faulty
 from lowlat.shm.private import PrivateStream, PrivateTable
-from lowlat.world.fuse import Fuse, FusedStream, FusedTable
+from lowlat.world.fuse import Fuse, FusedReader, FusedStream, FusedTable
 
 __all__ = ["Memory"]
 
@@ -15,13 +16,17 @@ _MORTAL_TABLES: Final = frozenset(
     {"orders", "groups", "positions", "cash", "exposure", "scores", "stakes"}
 )
 """Where the order of stores matters to money: a process may die at each of them."""
+_SLOTS: Final = {"reports": 256}
+"""Fewer than a real instance has: a recorder that stands still for seconds is felt."""
 
 
 class Memory:
     """Opens ends as an Attachment does; each writer's life has the next epoch."""
 
-    def __init__(self, fuse: Fuse, rows: Mapping[str, int]) -> None:
+    def __init__(self, fuse: Fuse, recorder: Fuse, rows: Mapping[str, int]) -> None:
+        """``fuse`` is the engine process's, ``recorder`` that of who holds the ledger gates."""
         self._fuse = fuse
+        self._fuses = {"ledger": recorder}
         self._rows = rows
         self._streams: dict[str, PrivateStream] = {}
         self._tables: dict[str, PrivateTable] = {}
@@ -33,20 +38,29 @@ class Memory:
         """Return a stream, made when it is new."""
         found = self._streams.get(name)
         if found is None:
-            found = self._streams[name] = PrivateStream(name, gates=STREAMS[name].gates)
+            found = self._streams[name] = PrivateStream(
+                name,
+                slots=_SLOTS.get(name),
+                gates=STREAMS[name].gates,
+                make_writer=_core_faulty.StreamWriter,
+            )
         return found
 
     def table(self, name: str) -> PrivateTable:
         """Return a table, made when it is new."""
         found = self._tables.get(name)
         if found is None:
-            found = self._tables[name] = PrivateTable(name, rows=self._rows.get(name))
+            found = self._tables[name] = PrivateTable(
+                name, rows=self._rows.get(name), make_writer=_core_faulty.TableWriter
+            )
         return found
 
     def open_stream_writer(self, name: str) -> StreamWriter:
         """Own a stream and go on where the last writer stopped."""
-        writer = self.stream(name).reopen(self._enter(name))
-        return FusedStream(writer, self._fuse) if name in _MORTAL_STREAMS else writer
+        stream = self.stream(name)
+        writer = stream.reopen(self._enter(name))
+        mortal = name in _MORTAL_STREAMS
+        return FusedStream(writer, stream.memory, self._fuse) if mortal else writer
 
     def open_stream_reader(
         self, name: str, *, position: int | None = None, gate: str | None = None
@@ -58,12 +72,14 @@ class Memory:
         left = stream.released(gate)
         reader = stream.reader(left or 1, gate=gate)
         self.gates.append((name, gate, reader))
-        return reader
+        return FusedReader(reader, self._fuses.get(gate, self._fuse))
 
     def open_table_writer(self, name: str) -> TableWriter:
         """Own a table; its rows stay."""
-        writer = self.table(name).reopen(self._enter(name))
-        return FusedTable(writer, self._fuse) if name in _MORTAL_TABLES else writer
+        table = self.table(name)
+        writer = table.reopen(self._enter(name))
+        mortal = name in _MORTAL_TABLES
+        return FusedTable(writer, table.memory, self._fuse) if mortal else writer
 
     def open_table_reader(self, name: str) -> TableReader:
         """Read a table."""

@@ -14,7 +14,7 @@ from lowlat.core.ports import Engine
 from lowlat.feeds.params import CANDLES
 from lowlat.feeds.ports import Connection, Dial, Listener
 from lowlat.sim.venue import Venue
-from lowlat.store.journal import JournalEngine, JournalMeters, read_journal
+from lowlat.store.journal import read_journal
 from lowlat.venues.binance.stream import stream_names, stream_path
 from lowlat.wiring.ports import Ends
 from lowlat.wiring.process import ProcessEngines
@@ -23,6 +23,7 @@ from lowlat.world.faults import Windows
 from lowlat.world.fuse import Crash, Fuse, FusedClock, FusedMeters
 from lowlat.world.http import Fetcher, Orders
 from lowlat.world.memory import Memory
+from lowlat.world.recorder import Recorder
 from lowlat.world.settings import HOST, Account, WorldSettings
 from lowlat.world.sockets import Dialer, Net
 from lowlat.world.watch import Watch
@@ -33,7 +34,6 @@ MS: Final = 1_000_000
 _READ_NS: Final = 40
 """A clock reading takes so long: stamps of one turn differ, as they do."""
 _SOON_NS: Final = 20_000
-_RECORDER_NS: Final = 5 * MS
 _CANCEL_EVERY_NS: Final = 1_000 * MS
 
 
@@ -48,7 +48,7 @@ class Surroundings(NamedTuple):
     rng: Random
     settings: WorldSettings
     account: Account
-    journal_dir: str
+    recorder: Recorder
 
 
 class _Salts:
@@ -66,13 +66,13 @@ class Node:
         self._around = around
         self._tell = tell
         self._fuse = Fuse()
-        # The recorder is another process: what kills the engine leaves it alone.
-        self._recorded = FusedMeters(Fuse())
         self._salts = _Salts(Random(around.rng.getrandbits(64)))  # noqa: S311 - simulation
         self._powered = False
         self._tick_due_ns = 0
         self._life = 0
         self._draining = False
+        self._stalled_until_ns = 0
+        self._halted_until_ns = 0
         self._cancel_due_ns = 0
         self._engines: list[Engine] = []
         self.net: Net | None = None
@@ -88,24 +88,10 @@ class Node:
     def _boot(self) -> None:
         around = self._around
         self._powered = True
-        self.memory = Memory(self._fuse, around.settings.rows)
+        self.memory = Memory(self._fuse, around.recorder.fuse, around.settings.rows)
         self.meters = FusedMeters(self._fuse)
-        around.watch.attach(self.memory)
-        self.journal = JournalEngine(
-            around.journal_dir,
-            self.memory.open_stream_reader("reports", gate="ledger"),
-            self.memory.open_stream_reader("decisions", gate="ledger"),
-            (
-                self.memory.open_table_reader("orders"),
-                self.memory.open_table_reader("positions"),
-                self.memory.open_table_reader("cash"),
-            ),
-            around.clock,
-            JournalMeters(*(self._recorded.cell(n) for n in JournalMeters.__struct_fields__)),
-            around.settings.journal,
-        )
-        self.journal.start()
-        self._record(self.memory)
+        around.recorder.boot(self.memory)
+        around.watch.attach(self.memory, around.recorder)
         self.start()
 
     def start(self) -> None:
@@ -157,7 +143,7 @@ class Node:
                 prices_ws=self._dial_prices(net),
                 note=self._note,
             ),
-            read_journal(around.journal_dir),
+            read_journal(around.recorder.directory),
         )
         self.orders.sink = fused.trading.executor
         self.fused = fused
@@ -184,10 +170,13 @@ class Node:
         del sample
 
     # ------------------------------------------------------------------ death
-    def light(self, effects: int) -> None:
-        """Kill the engine process after so many more effects, if it is up; 0: never."""
+    def light(self, effects: int, tears: int = 0) -> None:
+        """Kill the engine process after so many more effects, if it is up; 0: never.
+
+        With ``tears`` it dies inside the next record, behind one of the stores that write it.
+        """
         if not effects or self._engines:
-            self._fuse.left = min(effects, self._fuse.left or effects)
+            self._fuse.light(effects, tears)
 
     def reboot(self, wait_ns: int) -> None:
         """Take the machine's power away; it is back after a while."""
@@ -195,14 +184,14 @@ class Node:
             return
         self.reboots += 1
         self._die()
-        self.journal.drop()
+        self._around.recorder.die()
         self._powered = False
         self._life += 1
         life = self._life
         self._at(wait_ns, lambda: self._boot() if self._life == life else None)
 
     def _die(self) -> None:
-        self._fuse.left = 0
+        self._fuse.light(0)
         if self.net is not None:
             self.net.die()
         self.net = self.fused = self.orders = self.clock = None
@@ -210,9 +199,9 @@ class Node:
         self.ready_since_ns = 0
         self._tick_due_ns = 0
 
-    def _crashed(self) -> None:
+    def _crashed(self, *, inside: bool) -> None:
         self.crashes += 1
-        self._around.windows.count("crash")
+        self._around.windows.count("crash_store" if inside else "crash")
         self._die()
         self._life += 1
         life = self._life
@@ -220,10 +209,40 @@ class Node:
         self._tell(f"engine died, back in {wait_ns / 1e9:.2f} s")
         self._at(wait_ns, lambda: self.start() if self._life == life else None)
 
+    # ------------------------------------------------------------------ hands on it
+    def stall(self, for_ns: int) -> None:
+        """Stop the engine process for a while; what arrives waits in its sockets."""
+        self._stalled_until_ns = self._around.clock.monotonic_ns() + for_ns
+
+    def halt(self, for_ns: int) -> None:
+        """Halt as a person does, and resume after a while."""
+        if self.fused is None or not self.ready_since_ns:
+            return
+        self._around.windows.count("halt")
+        self._halted_until_ns = self._around.clock.monotonic_ns() + for_ns
+        self._guarded(self._pull)
+
+    def _pull(self) -> None:
+        assert self.fused is not None, "a dead process is halted"
+        self.fused.trading.halt_now(int(Rule.HALTED), "by hand")
+
+    def calm(self) -> None:
+        """Take every hand off it."""
+        self._stalled_until_ns = 0
+        self._halted_until_ns = min(self._halted_until_ns, 1)
+        self.light(0)
+        self._around.recorder.light(0)
+
     # ------------------------------------------------------------------ turns
     def _guard(self, act: Callable[[], None]) -> None:
         """Deliver something to the engines, then let them turn."""
-        if self.net is None or not self.net.alive:
+        net = self.net
+        if net is None or not net.alive:
+            return
+        if self._around.clock.monotonic_ns() < self._stalled_until_ns:
+            self._around.windows.count("stall")
+            # The agenda keeps the order of what waits.
+            self._around.agenda.at(self._stalled_until_ns, lambda: net.guard(act))
             return
         life = self._life
         if self._guarded(act):
@@ -233,8 +252,8 @@ class Node:
         """Run engine code; False when the process died in it."""
         try:
             act()
-        except Crash:
-            self._crashed()
+        except Crash as death:
+            self._crashed(inside=death.inside)
             return False
         return True
 
@@ -253,6 +272,9 @@ class Node:
         if life != self._life or due_ns != self._tick_due_ns or not self._engines:
             return
         self._tick_due_ns = 0
+        if due_ns < self._stalled_until_ns:
+            self._schedule(self._stalled_until_ns - due_ns, life)
+            return
         worked = [0]
         if self._guarded(lambda: self._turn(worked)):
             tick_ns = self._around.settings.tick_ns
@@ -268,6 +290,9 @@ class Node:
         if executor.ready and not self.ready_since_ns:
             self.ready_since_ns = now_ns
             self._tell("engine ready")
+        if self._halted_until_ns and now_ns >= self._halted_until_ns and executor.ready:
+            self._halted_until_ns = 0
+            self.fused.trading.resume()
         if self._draining:
             self._drain(now_ns)
 
@@ -287,19 +312,11 @@ class Node:
         """Begin an orderly end."""
         self._draining = True
 
-    def _record(self, memory: Memory) -> None:
-        """Let the recorder's process turn, as long as its boot lasts."""
-        if self._powered and self.memory is memory:
-            self.journal.turn(self._around.clock.monotonic_ns())
-            self._at(_RECORDER_NS, lambda: self._record(memory))
-
     def close(self) -> None:
         """End the machine."""
         self._life += 1
         self._die()
-        if self._powered:
-            self.journal.drop()
-            self._powered = False
+        self._around.recorder.close()
 
     # ------------------------------------------------------------------ looking in
     @property

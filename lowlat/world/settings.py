@@ -67,6 +67,8 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No fault begins so soon after the start."""
     settle_ns_max: int = 240_000_000_000
     """How long an orderly end may take."""
+    ledger_every: int = 5
+    """Each seed that is a multiple of this keeps a real ledger beside the journal; 0: none."""
     tick_ns: int = 20_000_000
 
 
@@ -131,6 +133,8 @@ def sim_config(seed: int, params: WorldParams) -> SimConfig:
         windows_s=params.windows_s,
         tape="none",
         wallet_types=(0,),
+        # What a redemption pays is the business of who redeems, and nobody does in a minute.
+        auto_redeem=False,
         mined_ms=params.mined_ms,
         confirmed_ms=params.confirmed_ms,
         flow=FlowConfig(

@@ -177,6 +177,11 @@ class Link:
             return
         self._down_ns = max(self._down_ns, now_ns + self._delay_ns())
         due_ns = self._down_ns
+        if self.kind == "market":
+            if net.windows.hit("market_loss", now_ns):
+                return
+            if net.windows.hit("market_copy", now_ns):
+                self._carry(life, due_ns, frame)
         if self.kind == "user":
             if net.windows.hit("user_loss", now_ns):
                 return

@@ -5,7 +5,7 @@ request at the moment its bytes leave. Nothing here is shared with the engines.
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from lowlat.core.layout import (
     REPORT,
     SHARD_ROW,
     SIGNAL,
+    SLOT_HEAD_BYTES,
     STREAMS,
     DecisionRecord,
     GroupState,
@@ -37,7 +38,10 @@ from lowlat.sim.ladder import Order
 from lowlat.sim.trades import Trade
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request
+from lowlat.store.journal import read_journal
+from lowlat.store.ledger.audit import audit
 from lowlat.world.memory import Memory
+from lowlat.world.recorder import Recorder
 
 __all__ = ["Books", "Violation", "Watch"]
 
@@ -47,6 +51,8 @@ _GROUP_GRACE_NS: Final = 4_000_000_000
 _UNKNOWN_GRACE_NS: Final = 60_000_000_000
 """While a leg's outcome is unknown nobody can say more: canceled by id and looked up, 30 s."""
 _STREAMS: Final = tuple(name for name in STREAMS if not name.startswith("frames"))
+_RECORDED: Final = {"reports": REPORT.kind, "decisions": DECISION.kind}
+"""What the recorder's gate holds, by stream: the kind of record that must be written down."""
 _GATED: Final = frozenset(name for name in STREAMS if STREAMS[name].gates)
 
 
@@ -116,12 +122,19 @@ class Watch:
         self._doubt_ns: dict[int, int] = {}
         """When each open group was last seen with an order nobody knows the fate of."""
         self._memory: Memory | None = None
+        self._recorder: Recorder | None = None
+        self._unreleased: dict[str, deque[tuple[int, int]]] = {}
+        """Of each stream the recorder reads: (position, id) of what its gate has not passed."""
+        self._known: set[str] = set()
+        """Ids of every order that left."""
         venue.exchange.listeners.append(self)
 
     # ------------------------------------------------------------------ boots
-    def attach(self, memory: Memory) -> None:
+    def attach(self, memory: Memory, recorder: Recorder) -> None:
         """Watch the memory of a new boot: what the last one left undecided is gone with it."""
         self._memory = memory
+        self._recorder = recorder
+        self._unreleased = {name: deque() for name in _RECORDED}
         self._taps = [(name, memory.stream(name).reader()) for name in _STREAMS]
         self._orders = Rows(memory.open_table_reader("orders"), ORDER_ROW)
         self._groups = Rows(memory.open_table_reader("groups"), GROUP_ROW)
@@ -148,6 +161,11 @@ class Watch:
                 self._hash.update(tap.buffer)
                 if name in _GATED:
                     self._take(kind, tap.buffer)
+                if kind == _RECORDED.get(name):
+                    number = int.from_bytes(
+                        tap.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + 8], "little"
+                    )
+                    self._unreleased[name].append((tap.position - 1, number))
                 kind = tap.poll()
 
     def _take(self, kind: int, buffer: memoryview) -> None:
@@ -200,6 +218,7 @@ class Watch:
         row = rows.get(order.salt)
         if row is None:
             raise Violation(f"order with salt {order.salt} left before its row was written")
+        self._known.add("0x" + row.order_id.hex())
         if not self.market_open():
             raise Violation("an order was sent while no market socket was open")
         if row.order_flags & IntentFlag.UNWIND:
@@ -237,8 +256,29 @@ class Watch:
         for stream, gate, reader in self._memory.gates:
             if reader.lost:
                 raise Violation(f"gate {gate} of {stream} lost {reader.lost} records")
+        self._look_at_recorder()
         if ready_since_ns:
             self._look_at_groups(ready_since_ns)
+
+    def _look_at_recorder(self) -> None:
+        """Look that what the recorder's gates let go of is written down."""
+        memory, recorder = self._memory, self._recorder
+        assert memory is not None, "watching nothing"
+        assert recorder is not None, "watching nobody"
+        self.look()
+        written = {
+            "reports": recorder.shelf.reports(recorder.name),
+            "decisions": recorder.shelf.decisions(recorder.name),
+        }
+        for name, waiting in self._unreleased.items():
+            released = memory.stream(name).released("ledger")
+            while waiting and waiting[0][0] < released:
+                position, number = waiting.popleft()
+                if number not in written[name]:
+                    raise Violation(
+                        f"the ledger's gate passed record {number:#x} of {name} at {position} "
+                        f"before it was written down"
+                    )
 
     def _look_at_groups(self, ready_since_ns: int) -> None:
         now_ns = self._now_ns()
@@ -300,13 +340,41 @@ class Watch:
             raise Violation(f"at rest, but {len(still_open)} orders are open at the venue")
 
     def end(self) -> None:
-        """Every signal has ended."""
+        """Every signal has ended, and all that happened is written down and adds up."""
+        self._look_at_recorder()
+        for name, waiting in self._unreleased.items():
+            if waiting:
+                raise Violation(f"{len(waiting)} records of {name} were never written down")
+        self._compare_ledger()
         if self._undecided:
             first = next(iter(self._undecided))
             raise Violation(
                 f"{len(self._undecided)} signals were never decided, first {first:#x} of "
                 f"{self._undecided[first]}"
             )
+
+    def _compare_ledger(self) -> None:
+        """Look that the journal says what the tables say, and that the ledger's sums hold."""
+        assert self._recorder is not None, "watching nobody"
+        kept = read_journal(self._recorder.directory)
+        if kept is None or kept.cash is None:
+            raise Violation("the engine is ready and the journal has no cash")
+        ours = self.engine_books()
+        tokens = {
+            str(int.from_bytes(row.token_id, "big")): row.size_e6
+            for row in kept.positions
+            if row.size_e6
+        }
+        if (kept.cash.cash_e6, tokens) != (ours.cash_e6, ours.tokens_e6):
+            raise Violation(
+                f"journal: cash {kept.cash.cash_e6}, engine {ours.cash_e6}; tokens that differ: "
+                f"{sorted(tokens.items() ^ ours.tokens_e6.items())[:4]}"
+            )
+        database = self._recorder.shelf.database
+        if database is not None:
+            self.counts["ledgers"] += 1
+            for difference in audit(database):
+                raise Violation(f"ledger: {difference}")
 
     # ------------------------------------------------------------------ the exchange's listener
     def on_trade(self, trade: Trade, now_ns: int) -> None:
@@ -318,7 +386,10 @@ class Watch:
                 raise Violation(f"trade {trade.id} crossed our own order")
 
     def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
-        """Nothing: orders were looked at when they left."""
+        """No order of ours that we did not send."""
+        del kind, status, now_ns
+        if order.owner == self.owner and order.id not in self._known:
+            raise Violation(f"the venue has order {order.id} of ours that never left")
 
     def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
         """Nothing: public."""

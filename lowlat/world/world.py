@@ -5,6 +5,7 @@ comes from the seed, so a run is the same to the byte on one build. ``run`` ends
 end: faults stop, orders are canceled, and once nothing is under way both sides must agree.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from lowlat.sim.venue import Venue
 from lowlat.world.agenda import NEVER_NS, Agenda
 from lowlat.world.faults import INSTANTS, Fault, Windows, draw_plan
 from lowlat.world.node import Node, Surroundings
+from lowlat.world.recorder import Recorder
 from lowlat.world.settings import WorldParams, open_account, sim_config, world_settings
 from lowlat.world.watch import Violation, Watch
 
@@ -31,7 +33,10 @@ _LOOK_NS: Final = 250 * MS
 _READY_NS_MAX: Final = 60 * S_NS
 """An engine that is not ready so long after its start, in fair weather, will never be."""
 _TRACE: Final = 40
-_VENUE_MODES: Final = frozenset({"restart", "error", "rate_limited"})
+_VENUE_MODES: Final = frozenset({"restart", "error", "rate_limited", "cancel_only", "disabled"})
+_TICKS_E4: Final = (10, 100)
+_COUNTED_WHEN_STRUCK: Final = frozenset({"crash", "crash_store", "recorder_crash"})
+"""A fuse that is lit may never burn down."""
 
 
 class Outcome(msgspec.Struct):
@@ -72,12 +77,27 @@ class World:
         account = open_account(self.venue, seed)
         self.watch.owner = account.api_key
         self._account = self.venue.exchange.accounts.by_wallet[account.funder.lower()]
+        quiet = logging.getLogger("lowlat")
+        if not quiet.handlers:
+            # What engines log is what faults make them say; a finding has its own words.
+            quiet.addHandler(logging.NullHandler())
         memory_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
         self._folder = tempfile.mkdtemp(prefix="lowlat-world-", dir=memory_dir)
         self._trace: deque[str] = deque(maxlen=_TRACE)
         self.steps = 0
         self.compared = 0
         self._look_due_ns = 0
+        settings = world_settings(self.params)
+        self.recorder = Recorder(
+            self._clock,
+            self._agenda,
+            self.windows,
+            _rng(seed, "recorder"),
+            self._folder,
+            settings.journal,
+            self._tell,
+            ledger=bool(self.params.ledger_every) and not seed % self.params.ledger_every,
+        )
         self.node = Node(
             Surroundings(
                 self._clock,
@@ -86,9 +106,9 @@ class World:
                 self.windows,
                 self.watch,
                 _rng(seed, "net"),
-                world_settings(self.params),
+                settings,
                 account,
-                os.path.join(self._folder, "journal"),
+                self.recorder,
             ),
             self._tell,
         )
@@ -177,14 +197,14 @@ class World:
         self.venue.faults.open_window("normal", self.venue.now_ns, 0)
         self.venue.faults.frozen_until_ns = 0
         self.venue.rest()
-        self.node.light(0)
+        self.node.calm()
         self.node.drain()
         self._tell("faults end, drain begins")
         start_ns = self._clock.monotonic_ns()
         rested_ns = 0
         while True:
             now_ns = self._step()
-            if self.node.at_rest:
+            if self.node.at_rest and self.recorder.up:
                 rested_ns = rested_ns or now_ns
                 if now_ns - rested_ns > S_NS:
                     break
@@ -200,22 +220,46 @@ class World:
 
     # ------------------------------------------------------------------ faults
     def _strike(self, fault: Fault) -> None:
-        now_ns = self._clock.monotonic_ns()
         self._tell(f"fault {fault}")
-        kind, node, faults = fault.kind, self.node, self.venue.faults
-        if kind in INSTANTS:
+        kind, draw = fault.kind, fault.draw
+        if kind in INSTANTS and kind not in _COUNTED_WHEN_STRUCK:
             self.windows.count(kind)
         if kind.endswith("_drop"):
-            self._drop(kind.removesuffix("_drop"), fault.draw)
-        elif kind == "crash":
-            node.light(1 + fault.draw % 1_000)
-        elif kind == "reboot":
-            node.reboot((200 + fault.draw % 3_000) * MS)
-        elif kind in {"settlement_failed", "settlement_retry"}:
+            self._drop(kind.removesuffix("_drop"), draw)
+        elif kind in {"tick_change", "resolution"}:
+            self._change_market(kind, draw)
+        elif not self._strike_machine(fault) and not self._strike_venue(fault):
+            until_ns = self._clock.monotonic_ns() + fault.for_ns
+            self.windows.open(kind, until_ns, fault.share)
+
+    def _strike_machine(self, fault: Fault) -> bool:
+        """Strike our own machine; False when the fault is another's."""
+        node, draw = self.node, fault.draw
+        match fault.kind:
+            case "crash":
+                node.light(1 + draw % 1_000)
+            case "crash_store":
+                node.light(1 + draw % 100, 1 + draw // 100 % 1_000)
+            case "recorder_crash":
+                self.recorder.light(1 + draw % 30)
+            case "reboot":
+                node.reboot((200 + draw % 3_000) * MS)
+            case "stall":
+                node.stall(fault.for_ns)
+            case "halt":
+                node.halt(fault.for_ns)
+            case "wall_step":
+                if node.clock is not None:
+                    node.clock.step_wall((draw % 4_000 - 2_000) * MS)
+            case _:
+                return False
+        return True
+
+    def _strike_venue(self, fault: Fault) -> bool:
+        """Strike the venue; False when the fault is another's."""
+        faults, kind = self.venue.faults, fault.kind
+        if kind in {"settlement_failed", "settlement_retry"}:
             faults.arm(f"{kind}_e4", 1 + fault.draw % 2)
-        elif kind == "wall_step":
-            if node.clock is not None:
-                node.clock.step_wall((fault.draw % 4_000 - 2_000) * MS)
         elif kind == "freeze":
             self.windows.count(kind)
             faults.frozen_until_ns = self.venue.now_ns + fault.for_ns
@@ -223,7 +267,26 @@ class World:
             self.windows.count(kind)
             faults.open_window(kind, self.venue.now_ns, fault.for_ns // 2)
         else:
-            self.windows.open(kind, now_ns + fault.for_ns, fault.share)
+            return False
+        return True
+
+    def _change_market(self, kind: str, draw: int) -> None:
+        """Change the grid of a market, or end one: alone, or every leg of its event."""
+        exchange, now_ns = self.venue.exchange, self.venue.now_ns
+        markets = [market for market in exchange.markets if market.accepting]
+        market = markets[draw % len(markets)]
+        if kind == "tick_change":
+            exchange.change_tick(market, _TICKS_E4[market.tick_e4 == _TICKS_E4[0]], now_ns)
+            return
+        if market.coin:
+            # Its own price ends it, at its own time.
+            return
+        legs = market.event.markets
+        winner = legs[(draw >> 8) % len(legs)]
+        for leg in legs:
+            if leg.accepting:
+                side = int(leg is not winner) if len(legs) > 1 else (draw >> 16) & 1
+                exchange.resolve(leg, side, now_ns)
 
     def _drop(self, kind: str, draw: int) -> None:
         net = self.node.net
