@@ -28,8 +28,6 @@ class RecordLog:
 
     def __init__(self, directory: str, name: str, bytes_max: int, disk: Disk = os) -> None:
         self._disk = disk
-        self.lost = 0
-        """Flushes that the disk took nothing of, or not whole."""
         self._new, self._old = _paths(directory, name)
         self._record_bytes = _RECORDS[name].codec.size
         self._bytes_max = bytes_max
@@ -49,17 +47,16 @@ class RecordLog:
         self._pieces.append(data)
 
     def flush(self) -> bool:
-        """Hand what was added to the kernel; True when a new file was begun."""
+        """Hand what was added to the kernel; True when a new file was begun.
+
+        Raises OSError when the disk takes nothing of it: it is lost then.
+        """
         data = b"".join(self._pieces)
         self._pieces.clear()
         if not data:
             return False
-        # A full disk takes a part, or nothing: cut the torn record, lose explanations, no money.
-        try:
-            written = self._disk.write(self._descriptor, data)
-        except OSError:
-            written = 0
-        self.lost += written < len(data)
+        # A short write (full disk) leaves a torn record: cut it, lose explanations, no money.
+        written = self._disk.write(self._descriptor, data)
         self._size_bytes += written // self._record_bytes * self._record_bytes
         os.ftruncate(self._descriptor, self._size_bytes)
         if self._size_bytes * 2 < self._bytes_max:

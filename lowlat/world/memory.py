@@ -23,10 +23,10 @@ _SLOTS: Final = {"reports": 256}
 class Memory:
     """Opens ends as an Attachment does; each writer's life has the next epoch."""
 
-    def __init__(self, fuse: Fuse, recorder: Fuse, rows: Mapping[str, int]) -> None:
+    def __init__(self, fuse: Fuse, rows: Mapping[str, int], recorder: Fuse | None = None) -> None:
         """``fuse`` is the engine process's, ``recorder`` that of who holds the ledger gates."""
         self._fuse = fuse
-        self._fuses = {"ledger": recorder}
+        self._fuses = {} if recorder is None else {"ledger": recorder}
         self._rows = rows
         self._streams: dict[str, PrivateStream] = {}
         self._tables: dict[str, PrivateTable] = {}

@@ -88,7 +88,7 @@ class Node:
     def _boot(self) -> None:
         around = self._around
         self._powered = True
-        self.memory = Memory(self._fuse, around.recorder.fuse, around.settings.rows)
+        self.memory = Memory(self._fuse, around.settings.rows, around.recorder.fuse)
         self.meters = FusedMeters(self._fuse)
         around.recorder.boot(self.memory)
         around.watch.attach(self.memory, around.recorder)

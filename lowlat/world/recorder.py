@@ -11,7 +11,8 @@ from typing import Final
 
 from lowlat.core.clock import VirtualClock
 from lowlat.core.errors import LedgerError
-from lowlat.store.journal import JournalEngine, JournalMeters, JournalParams
+from lowlat.store.journal import JournalEngine, JournalMeters
+from lowlat.store.journal_params import JournalParams
 from lowlat.store.ledger.database import open_database
 from lowlat.world.agenda import Agenda
 from lowlat.world.disk import Shelf, WorldDisk

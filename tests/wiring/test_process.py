@@ -135,7 +135,7 @@ def test_a_frame_runs_those_that_share_its_process(roles, pumped):
 def test_halts_of_other_processes_reach_risk():
     codes = [0]
     parts = ProcessEngines(
-        WorldSettings(), Memory(Fuse(), Fuse(), {}), FusedMeters(Fuse()), None, "venue", Ends(), None,
+        WorldSettings(), Memory(Fuse(), {}), FusedMeters(Fuse()), None, "venue", Ends(), None,
         roles=["risk"], halted_elsewhere=lambda: codes[0],
     )  # fmt: skip
     trading = parts.trading

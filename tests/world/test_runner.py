@@ -51,7 +51,7 @@ def test_failure_is_made_small_and_says_how_to_see_it_again(monkeypatch):
 
     monkeypatch.setattr(Watch, "end", planted)
     totals = Totals()
-    stormy = WorldParams(fault_every_ns=1_000_000_000, quiet_ns=1_000_000_000)
+    stormy = WorldParams(fault_every_ns=250_000_000, quiet_ns=1_000_000_000)
     for lived in run_seeds((5,), 3.0, stormy, jobs=1, shrinks=True):
         assert lived.outcome.plan
         totals.add(lived)

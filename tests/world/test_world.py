@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
+from lowlat.store.journal import JournalEngine
 from lowlat.world.faults import INSTANTS, KINDS, draw_plan
 from lowlat.world.settings import WorldParams
 from lowlat.world.watch import Watch
 from lowlat.world.world import World
 
 SECOND = 1_000_000_000
+KINDS_OF_DISK = ("disk_full", "recorder_slow")
 STORMY = WorldParams(fault_every_ns=SECOND, quiet_ns=SECOND)
 
 
@@ -48,13 +50,35 @@ def test_every_rule_holds_in_a_storm(seed):
     assert outcome.orders
 
 
-def test_every_rule_holds_while_the_engine_keeps_dying():
-    dying = WorldParams(kinds=("crash", "reboot"), fault_every_ns=SECOND // 20, quiet_ns=SECOND)
-    outcome = live(6, 8.0, dying)
+def test_every_rule_holds_while_everything_keeps_dying():
+    kinds = ("crash", "crash_store", "recorder_crash", "reboot")
+    dying = WorldParams(kinds=kinds, fault_every_ns=SECOND // 40, quiet_ns=SECOND)
+    outcome = live(10, 8.0, dying)
     assert not outcome.violation, story(outcome)
+    assert set(outcome.faults) == set(kinds)
     assert outcome.crashes >= 2
-    assert outcome.reboots >= 1
     assert outcome.orders
+
+
+def test_every_rule_holds_on_a_disk_that_fills():
+    full = WorldParams(kinds=KINDS_OF_DISK, fault_every_ns=SECOND // 9, quiet_ns=SECOND)
+    outcome = live(5, 8.0, full)
+    assert not outcome.violation, story(outcome)
+    assert set(outcome.faults) == set(KINDS_OF_DISK)
+    assert outcome.orders
+
+
+def test_gate_that_moves_before_the_commit_is_found(monkeypatch):
+    take = JournalEngine._take_reports
+
+    def early(journal):
+        journal._poll_reports()
+        journal._reports.release()
+        return take(journal)
+
+    monkeypatch.setattr(JournalEngine, "_take_reports", early)
+    full = WorldParams(kinds=("disk_full",), fault_every_ns=SECOND // 9, quiet_ns=SECOND)
+    assert "before it was written down" in live(5, 8.0, full).violation
 
 
 def test_one_base_unit_nobody_knows_of_is_found():
