@@ -58,8 +58,12 @@ class _Use:
     bankroll_e6: int | None
     total_loss_e6: int | None
     market_loss_e6: int | None
-    correlated_loss_e6: int | None
     drawdown_ppm: int | None
+    trailing_ppm: int | None
+    worst_e6: Mapping[ExposureScope, int | None]
+    """Largest loss of a group, by what its markets share."""
+    module_loss_e6: int | None
+    module_used_e6: int | None
     locked_e6: int | None
     reserved_e6: int | None
     open_orders: int
@@ -119,7 +123,12 @@ def _limit(key: str, value: float | bool, use: _Use) -> ArmedLimit:
     shares = {
         "limits.market_loss_max_ppm": use.market_loss_e6,
         "limits.total_loss_max_ppm": use.total_loss_e6,
-        "limits.correlated_loss_max_ppm": use.correlated_loss_e6,
+        "limits.correlated_loss_max_ppm": use.worst_e6[ExposureScope.CORRELATED],
+        "limits.series_loss_max_ppm": use.worst_e6[ExposureScope.SERIES],
+        "limits.source_loss_max_ppm": use.worst_e6[ExposureScope.SOURCE],
+        "limits.long_locked_max_ppm": use.worst_e6[ExposureScope.LONG],
+        "limits.module_loss_max_ppm": use.module_loss_e6,
+        "limits.module_budget_max_ppm": use.module_used_e6,
         "limits.cash_locked_max_ppm": use.locked_e6,
     }
     if key in shares:
@@ -128,6 +137,7 @@ def _limit(key: str, value: float | bool, use: _Use) -> ArmedLimit:
         return ArmedLimit(key, value, bound_e6, shares[key])
     plain = {
         "limits.drawdown_max_ppm": use.drawdown_ppm,
+        "limits.trailing_drawdown_max_ppm": use.trailing_ppm,
         "limits.open_orders_max": use.open_orders,
         "limits.orders_per_s": use.orders_last_s,
         "execution.limits.open_notional_max_e6": use.reserved_e6,
@@ -139,6 +149,9 @@ def _use(attached: Attached) -> _Use:
     exposure, versions = attached.tables["exposure"].snapshot()
     total = exposure[0] if versions[0] > 0 else None
     rows = exposure[1:][versions[1:] > 0]
+    scores, versions = attached.tables["scores"].snapshot()
+    scores = scores[versions > 0]
+    lost = scores["day_start_e6"] - scores["realized_e6"] - scores["open_e6"]
     orders, versions = attached.tables["orders"].snapshot()
     orders = orders[versions > 0]
     sent_ns = orders["sent_ns"]
@@ -152,8 +165,11 @@ def _use(attached: Attached) -> _Use:
         bankroll_e6=None if total is None else int(total["bankroll_e6"]),
         total_loss_e6=None if total is None else int(total["worst_loss_e6"]),
         market_loss_e6=_worst_e6(rows, ExposureScope.MARKET),
-        correlated_loss_e6=_worst_e6(rows, ExposureScope.CORRELATED),
-        drawdown_ppm=None if total is None else _drawdown_ppm(total),
+        drawdown_ppm=None if total is None else _below_ppm(total, "equity_peak_e6"),
+        trailing_ppm=None if total is None else _below_ppm(total, "trailing_peak_e6"),
+        worst_e6={scope: _worst_e6(rows, scope) for scope in ExposureScope},
+        module_loss_e6=int(lost.max(initial=0)) if len(scores) else None,
+        module_used_e6=int(scores["used_e6"].max()) if len(scores) else None,
         locked_e6=None if reserved_e6 is None else reserved_e6 + cost_e6,
         reserved_e6=reserved_e6,
         open_orders=open_count,
@@ -167,8 +183,8 @@ def _worst_e6(rows: Any, scope: ExposureScope) -> int | None:
     return int(found.max()) if len(found) else None
 
 
-def _drawdown_ppm(total: Any) -> int:
-    """Return how far equity is below its peak of the day."""
-    peak_e6 = int(total["equity_peak_e6"])
+def _below_ppm(total: Any, peak: str) -> int:
+    """Return how far equity is below one of its peaks."""
+    peak_e6 = int(total[peak])
     below_e6 = peak_e6 - int(total["equity_e6"])
     return below_e6 * _PPM // peak_e6 if peak_e6 > 0 else 0

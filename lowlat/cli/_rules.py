@@ -24,6 +24,17 @@ _UNITS: Final[dict[int, Words]] = {
     Rule.MARKET_LIMIT: dollars,
     Rule.TOTAL_LIMIT: dollars,
     Rule.CORRELATED_LIMIT: dollars,
+    Rule.SERIES_LIMIT: dollars,
+    Rule.SOURCE_LIMIT: dollars,
+    Rule.LONG_LOCKED: dollars,
+    Rule.NOTIONAL_RATE: dollars,
+    Rule.MODULE_LOSS: dollars,
+    Rule.MODULE_BUDGET: dollars,
+    Rule.MERGED: dollars,
+    Rule.KELLY: shares,
+    Rule.NOT_OWNED: shares,
+    Rule.DAMPED: _ppm,
+    Rule.RESOLUTION_RISK: count,
     Rule.CASH: dollars,
     Rule.RESERVE: dollars,
     Rule.NOTIONAL: dollars,
@@ -41,6 +52,10 @@ _UNITS: Final[dict[int, Words]] = {
     Rule.OPEN_ORDERS: count,
     Rule.NO_ROOM: count,
 }
+_SPANS: Final[dict[int, str]] = {
+    Rule.TOO_LATE: "its end is over by {was}, at most {limit} is allowed"
+}
+"""Two spans of time from a market's end; negative: before it."""
 _TIMES: Final = frozenset({Rule.EXPIRED, Rule.STALE_BOOK})
 """Their limit and value are two moments: only the difference means something."""
 FACTS: Final[dict[int, str]] = {
@@ -65,6 +80,10 @@ def explain(decision: DecisionRecord) -> str:
         return f"late by {duration(was - limit)}" if rule == Rule.EXPIRED else "book too old"
     if rule in FACTS:
         return FACTS[rule]
+    if rule == Rule.CROSSED:
+        return f"{shares(was)} met another module's opposite wish at {price(limit)}"
+    if rule in _SPANS:
+        return _SPANS[rule].format(was=duration(was), limit=duration(limit))
     words = _words_of(decision)
     return f"limit {words(limit)}, was {words(was)}"
 

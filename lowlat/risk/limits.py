@@ -189,8 +189,8 @@ class LimitsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         if list(scores) != sorted(scores) or not 0 <= scores[0] <= scores[2] <= _SCORE_MAX:
             raise ConfigError(
-                f"limits: resolution_score_full, _max and _set_max were {scores}, expected rising "
-                f"from 0 to {_SCORE_MAX}"
+                f"limits: resolution_score_full, resolution_score_max and "
+                f"resolution_score_set_max were {scores}, expected rising from 0 to {_SCORE_MAX}"
             )
         for name, share in self.module_budgets_max_ppm.items():
             if not 0 <= share <= self.module_budget_max_ppm:
