@@ -71,6 +71,8 @@ class Chain:
                 },
             }
         )
+        self._moves: list[tuple[str, int, int, int]] = []
+        """(kind, market, size, cash) of the batch under way, told when all of it went well."""
         self._wallet_calls = {
             selector("authorizeSessionSigner(address,uint256)"): self._authorize,
             selector("revokeSessionSigner(address)"): self._revoke,
@@ -88,6 +90,7 @@ class Chain:
         """Carry out a wallet's calls in order; raises Reverted with nothing changed."""
         cash_e6, tokens = account.cash_e6, dict(account.tokens_e6)
         undo: list[Undo] = []
+        self._moves.clear()
         try:
             for call in calls:
                 undo.append(self._call(account, call))  # noqa: PERF401 - kept when one raises
@@ -95,6 +98,9 @@ class Chain:
             for step in reversed(undo):
                 step()
             raise Reverted(f"execution reverted: {error}") from error
+        for kind, index, size_e6, moved_e6 in self._moves:
+            market = self._exchange.markets[index]
+            self._exchange.tell_move(kind, account.wallet, market, size_e6, moved_e6, now_ns)
         gained = {i: e6 - tokens.get(i, 0) for i, e6 in account.tokens_e6.items()}
         self.hide(account, account.cash_e6 - cash_e6, now_ns, gained)
         self._exchange.recheck_funds(account, now_ns)
@@ -176,6 +182,7 @@ class Chain:
             for instrument in (2 * market.index, 2 * market.index + 1)
         }
         won_e6 = self._accounts.redeem(market.index, account)
+        self._moves.append(("REDEEM", market.index, won_e6, won_e6))
         return lambda: self._accounts.unredeem(market.index, account, tokens, won_e6)
 
     def _router_split(self, account: Account, target: str, words: Words) -> Undo:
@@ -192,6 +199,7 @@ class Chain:
         instrument = 2 * market.index + outcome
         _need(account.tokens_e6.get(instrument, 0), amount_e6, "burn amount exceeds balance")
         won_e6 = self._accounts.redeem_part(market.index, account, outcome, amount_e6)
+        self._moves.append(("REDEEM", market.index, amount_e6, won_e6))
         tokens = {instrument: amount_e6}
         return lambda: self._accounts.unredeem(market.index, account, tokens, won_e6)
 
@@ -212,6 +220,8 @@ class Chain:
             held_e6 = account.tokens_e6.get(2 * market + NO, 0)
             _need(held_e6, amount_e6, "burn amount exceeds balance")
         self._accounts.convert(account, markets, chosen, amount_e6)
+        cash_e6 = (len(chosen) - 1) * amount_e6
+        self._moves.append(("CONVERSION", markets[0], amount_e6, cash_e6))
         return lambda: self._accounts.convert(account, markets, chosen, -amount_e6)
 
     def _split(self, account: Account, market: Market, spender: str, amount_e6: int) -> Undo:
@@ -220,6 +230,7 @@ class Chain:
         _need(account.allowance_e6(PUSD, spender), amount_e6, "insufficient allowance")
         _need(account.cash_e6, amount_e6, "transfer amount exceeds balance")
         self._accounts.split(account, market.index, amount_e6)
+        self._moves.append(("SPLIT", market.index, amount_e6, amount_e6))
         return lambda: self._accounts.merge(account, market.index, amount_e6)
 
     def _merge(
@@ -232,6 +243,7 @@ class Chain:
             held_e6 = account.tokens_e6.get(instrument, 0)
             _need(held_e6, amount_e6, "burn amount exceeds balance")
         self._accounts.merge(account, market.index, amount_e6)
+        self._moves.append(("MERGE", market.index, amount_e6, amount_e6))
         return lambda: self._accounts.split(account, market.index, amount_e6)
 
     def _ctf(self, target: str, words: Words) -> Market:

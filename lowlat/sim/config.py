@@ -274,6 +274,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Wallets of new owners have no approvals, deposit wallets wait for their deployment."""
     auto_redeem: bool = True
     """False: winnings of API users wait for their redeem call."""
+    index_lag_ms: tuple[int, int] = (1_000, 4_000)
+    """How long after the match the indexer tells of a trade."""
     binance_life_s: int = 86_400
     """A socket of the spot exchange ends after so long."""
     taker_delay_ms: int = 150

@@ -110,9 +110,19 @@ class Exchange:
             return
         self.accounts.resolve(market.index, winner)
         for account in list(self.accounts.by_wallet.values()):
+            held_e6 = account.tokens_e6.get(2 * market.index + winner, 0)
             if not account.redeems_itself:
                 self.accounts.redeem(market.index, account)
+                if held_e6:
+                    self.tell_move("REDEEM", account.wallet, market, held_e6, held_e6, now_ns)
         self.accounts.audit(market.index)
+
+    def tell_move(
+        self, kind: str, wallet: str, market: Market, size_e6: int, cash_e6: int, now_ns: int
+    ) -> None:
+        """Tell of tokens and cash that no trade moved."""
+        for listener in self.listeners:
+            listener.on_move(kind, wallet, market, size_e6, cash_e6, now_ns)
 
     # ----------------------------------------------------------------------------- orders
     def submit(self, order: Order, taker_amount_e6: int, now_ns: int, reply: Reply) -> None:

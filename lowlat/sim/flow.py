@@ -13,11 +13,11 @@ from lowlat.sim.catalog import Market
 from lowlat.sim.config import SimConfig
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.ladder import Order
+from lowlat.sim.listener import Listener
 from lowlat.sim.quotes import fair_chance, ladder_of, ladder_order
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.takers import Takers
 from lowlat.sim.timers import Timers
-from lowlat.sim.trades import Trade
 from lowlat.sim.universe import Universe
 
 __all__ = ["Flow"]
@@ -28,7 +28,7 @@ MAKER_CASH_E6: Final = 1_000_000_000 * E6
 INVENTORY_E6: Final = 5_000 * E6
 
 
-class Flow:
+class Flow(Listener):
     """Makers and takers. Owns nothing but their accounts and quotes."""
 
     def __init__(
@@ -251,18 +251,6 @@ class Flow:
         del old_tick_e4
         if self._config.events_per_s and market.kind != "quiet":
             self.quote_all(market, self.fair(market), now_ns)
-
-    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
-        """Nothing."""
-
-    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
-        """Nothing."""
-
-    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
-        """Nothing."""
-
-    def on_trade(self, trade: Trade, now_ns: int) -> None:
-        """Nothing."""
 
     def _account(self, name: str) -> Account:
         wallet = f"0x{self._rng.getrandbits(160):040x}"

@@ -39,3 +39,9 @@ class Listener(Protocol):
     def on_trade(self, trade: Trade, now_ns: int) -> None:
         """Hear that a trade with an API key in it changed its status."""
         del trade, now_ns
+
+    def on_move(
+        self, kind: str, wallet: str, market: Market, size_e6: int, cash_e6: int, now_ns: int
+    ) -> None:
+        """Hear of SPLIT, MERGE, REDEEM or CONVERSION: tokens and cash that no trade moved."""
+        del kind, wallet, market, size_e6, cash_e6, now_ns

@@ -13,7 +13,7 @@ from lowlat.sim.catalog import Market
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
-from lowlat.sim.ladder import Order
+from lowlat.sim.listener import Listener
 from lowlat.sim.trades import Trade
 from lowlat.sim.wire import UNREADABLE
 
@@ -34,7 +34,7 @@ class _Frame(msgspec.Struct, gc=False):
 _decode: Final = msgspec.json.Decoder(_Frame).decode
 
 
-class MarketFeed:
+class MarketFeed(Listener):
     """All sockets of the market channel. Hears the exchange, writes frames."""
 
     def __init__(self, exchange: Exchange, faults: Faults) -> None:
@@ -152,12 +152,6 @@ class MarketFeed:
         for session in list(sessions):
             if all(self._is_closed(token) for token in session.subscriptions):
                 session.close(1000, "all subscribed assets resolved")
-
-    def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
-        """Nothing: orders are private."""
-
-    def on_trade(self, trade: Trade, now_ns: int) -> None:
-        """Nothing: settlement is private."""
 
     # ----------------------------------------------------------------------------- pieces
     def _is_closed(self, token: str) -> bool:

@@ -9,12 +9,12 @@ import msgspec
 import orjson
 
 from lowlat.sim import events
-from lowlat.sim.catalog import Market
 from lowlat.sim.credentials import Credentials
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
 from lowlat.sim.ladder import Order
+from lowlat.sim.listener import Listener
 from lowlat.sim.timers import Timers
 from lowlat.sim.trades import Trade
 from lowlat.sim.wire import UNREADABLE
@@ -41,7 +41,7 @@ class _Frame(msgspec.Struct, gc=False):
 _decode: Final = msgspec.json.Decoder(_Frame).decode
 
 
-class UserFeed:
+class UserFeed(Listener):
     """All sockets of the user channel."""
 
     def __init__(
@@ -116,21 +116,6 @@ class UserFeed:
         for owner in sorted(trade.parties()):
             if owner in self._by_key:
                 self._tell(owner, events.trade_event(trade, owner, now_ns), now_ns)
-
-    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_new_market(self, market: Market, now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_resolved(self, market: Market, now_ns: int) -> None:
-        """Nothing: public."""
 
     # ----------------------------------------------------------------------------- pieces
     def _tell(self, owner: str, event: dict[str, Any], now_ns: int) -> None:

@@ -27,6 +27,7 @@ from lowlat.sim.feed_session import Session
 from lowlat.sim.flow import Flow
 from lowlat.sim.gamma import Gamma
 from lowlat.sim.heartbeat import Heartbeats
+from lowlat.sim.indexer import Indexer
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.news import News
 from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
@@ -75,7 +76,8 @@ class Venue:
         self.clob = ClobApi(
             self.exchange, self.credentials, entry, cancels, self.heartbeats, self.rewards
         )
-        self.data = DataApi(self.exchange)
+        self.indexer = Indexer(config, self.exchange, self.timers, _rng(config, "indexer"))
+        self.data = DataApi(config, self.exchange, self.indexer, self.rewards)
         self.chain = Chain(self.exchange, self.credentials, self.timers)
         self.relayer = Relayer(
             self.exchange, self.chain, self.credentials, self.timers, _rng(config, "relayer")

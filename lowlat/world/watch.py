@@ -34,7 +34,7 @@ from lowlat.core.layout import (
 from lowlat.core.ports import EMPTY, OVERRUN, StreamReader, TableReader
 from lowlat.sim.accounts import Account
 from lowlat.sim.catalog import Market
-from lowlat.sim.ladder import Order
+from lowlat.sim.listener import Listener
 from lowlat.sim.trades import Trade
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request
@@ -102,7 +102,7 @@ class Rows:
         return [self._rows[row] for row in sorted(self._rows)]
 
 
-class Watch:
+class Watch(Listener):
     """All rules over one world."""
 
     def __init__(self, venue: Venue, now_ns: Callable[[], int]) -> None:
@@ -390,18 +390,3 @@ class Watch:
         del kind, status, now_ns
         if order.owner == self.owner and order.id not in self._known:
             raise Violation(f"the venue has order {order.id} of ours that never left")
-
-    def on_levels(self, market: Market, changes: list[tuple[bool, int]], now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_tick(self, market: Market, old_tick_e4: int, now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_new_market(self, market: Market, now_ns: int) -> None:
-        """Nothing: public."""
-
-    def on_resolved(self, market: Market, now_ns: int) -> None:
-        """Nothing: public."""
