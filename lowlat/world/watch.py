@@ -33,7 +33,7 @@ from lowlat.core.layout import (
 )
 from lowlat.core.ports import EMPTY, OVERRUN, StreamReader, TableReader
 from lowlat.sim.accounts import Account
-from lowlat.sim.catalog import Market
+from lowlat.sim.ladder import Order
 from lowlat.sim.listener import Listener
 from lowlat.sim.trades import Trade
 from lowlat.sim.venue import Venue
