@@ -13,16 +13,24 @@ _HALTS: Final = frozenset({"polymarket", "risk", "executor"})
 
 
 def children_of(
-    config_path: str, topology: Mapping[str, ProcessConfig], *, after: Sequence[str] = ()
+    config_path: str,
+    topology: Mapping[str, ProcessConfig],
+    *,
+    after: Sequence[str] = (),
+    live: bool = False,
 ) -> list[ChildSpec]:
-    """Return the children of a topology; those that need nobody are started behind ``after``."""
+    """Return the children of a topology; those that need nobody are started behind ``after``.
+
+    ``live`` lets them trade real money; without it an executor refuses a config of mode live.
+    """
     found = []
     for name, process in topology.items():
         arguments = ("--config", config_path)
         if name == RECORDER:
             argv = module_argv("lowlat.app.recorder", *arguments)
         else:
-            argv = module_argv("lowlat.app.engine", *arguments, "--process", name)
+            flags = ("--live",) if live else ()
+            argv = module_argv("lowlat.app.engine", *arguments, "--process", name, *flags)
         found.append(
             ChildSpec(
                 name,

@@ -39,6 +39,7 @@ from lowlat.app.state import state_dir
 from lowlat.app.steering import Steering, order_gate
 from lowlat.app.sweep import OrderCount, Sweep
 from lowlat.app.topology import check_cores, process_of
+from lowlat.app.wallet_lock import WalletLock
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError
@@ -311,11 +312,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lowlat.app.engine", description=__doc__)
     parser.add_argument("--config", required=True, help="TOML file")
     parser.add_argument("--process", default="engine", help="name in [topology.NAME]")
+    parser.add_argument("--live", action="store_true", help="may trade real money")
     chosen = parser.parse_args(arguments)
     configure(chosen.process)
     harden()
     try:
-        return _run(chosen.config, chosen.process)
+        return _run(chosen.config, chosen.process, live=chosen.live)
     except ConfigError as error:
         sys.stderr.write(f"lowlat {chosen.process}: {error}\n")
         return 2
@@ -324,7 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _run(path: str, name: str) -> int:
+def _run(path: str, name: str, *, live: bool) -> int:
     from_file = load_config(path)
     generation = config_in_force(from_file, name)
     config = generation.config
@@ -340,10 +342,14 @@ def _run(path: str, name: str) -> int:
     credentials = None
     if "executor" in place.engines:
         # Nobody else ever opens that file: a fault elsewhere cannot reach the key.
+        if config.mode == "live" and not live:
+            raise ConfigError(f"mode of {path} was live: only lowlat run --live trades real money")
         credentials = load_credentials(config.account.credentials_file)
         if config.mode == "live":
             own = (credentials.private_key, credentials.api_secret, credentials.api_passphrase)
             refuse_in_environment(own, os.environ)
+        # Held as long as this function runs, which is as long as the process lives.
+        _wallet = WalletLock(credentials.funder, config.instance)
     if _SOCKETED.isdisjoint(place.engines):
         return EngineProcess(generation, name).run()
 

@@ -26,7 +26,16 @@ from lowlat.app.state import state_dir
 from lowlat.core.errors import SegmentError
 from lowlat.shm import _core
 
-__all__ = ["HALTS_FILE", "Halt", "HaltCells", "Puller", "lift_halts", "pull_halt", "read_halts"]
+__all__ = [
+    "HALTS_FILE",
+    "Halt",
+    "HaltCells",
+    "Puller",
+    "lift_halts",
+    "lift_unproven",
+    "pull_halt",
+    "read_halts",
+]
 
 HALTS_FILE: Final = "halts"
 _MAGIC: Final = b"lowlat halts 1\0\0"
@@ -47,6 +56,8 @@ class Puller(IntEnum):
     """SIGUSR2 to the supervisor."""
     WATCH = 3
     """A program that watches from outside."""
+    UNPROVEN = 4
+    """`lowlat run --live`, until ledger, reconciliation and heartbeat are proven healthy."""
 
 
 class Halt(NamedTuple):
@@ -80,6 +91,16 @@ class HaltCells:
         """Memory and offset of every cell, for compiled checks."""
         return [(self._memory, _offset(puller)) for puller in Puller]
 
+    @property
+    def lasting(self) -> list[tuple[mmap.mmap, int]]:
+        """Return the cells that only a person lifts.
+
+        The other one closes the gate and nothing else: it opens by itself, or the run ends.
+        """
+        return [
+            (self._memory, _offset(puller)) for puller in Puller if puller is not Puller.UNPROVEN
+        ]
+
     def pulled(self) -> list[Halt]:
         """Return every cell that is set."""
         found = []
@@ -112,13 +133,22 @@ def pull_halt(instance: str, puller: Puller, reason: str, wall_ns: int) -> None:
 
 
 def lift_halts(instance: str) -> list[Halt]:
-    """Clear every cell and return what was set; on disk when this returns."""
+    """Clear every cell that a person may lift and return what was set; on disk when it returns."""
     with _locked(instance) as memory:
-        found = HaltCells(instance).pulled()
+        found = [
+            each for each in HaltCells(instance).pulled() if each.puller is not Puller.UNPROVEN
+        ]
         for halt in found:
             _core.store_release(memory, _offset(halt.puller), 0)
         memory.flush()
     return found
+
+
+def lift_unproven(instance: str) -> None:
+    """Let live orders go, as far as nobody else halted; on disk when this returns."""
+    with _locked(instance) as memory:
+        _core.store_release(memory, _offset(Puller.UNPROVEN), 0)
+        memory.flush()
 
 
 def read_halts(instance: str) -> list[Halt]:

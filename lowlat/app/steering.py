@@ -96,7 +96,7 @@ class Steering:
         self._resumes = _reading(supervisor.word(RESUMES))
         self._cells = HaltCells(attachment.instance)
         # Compiled: one call looks at all of them.
-        self._pulled = SendGate(self._cells.words, []).blocked
+        self._pulled = SendGate(self._cells.lasting, []).blocked
         self._errors = stats.errors
         self._own = stats.gauge(GENERATION)
         self._refused = stats.gauge(REFUSED)

@@ -13,17 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lowlat.app.config import EngineConfig
+    from lowlat.app.live import LiveProof, NothingToProve
     from lowlat.app.supervisor import Supervisor
+    from lowlat.cli._screen import View
 
 _TURN_S = 0.05
 _DRAIN_S = 60.0
 _NS = 1_000_000_000
-_MISSING = (
-    "the ledger (every order, fill and balance in a database)",
-    "reconciliation of venue and ledger, proven at start and while running",
-    "the venue's dead-man heartbeat under supervision (cancels all when we go silent)",
-)
-"""What live trading stands on and this version does not have yet."""
+_BADGES = {"sim": "SIMULATED", "paper": "PAPER ON LIVE DATA", "live": "LIVE"}
 
 
 @app.command(epilog="Example: lowlat run --config paper.toml")
@@ -31,33 +28,36 @@ def run(
     config: Annotated[str, typer.Option(metavar="FILE", help="The engine's TOML config.")],
     *,
     live: Annotated[
-        bool, typer.Option("--live", help="Trade real money (refused for now).")
+        bool, typer.Option("--live", help='Trade real money; the config says mode = "live" too.')
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="No screen, no line a second: for service managers.")
     ] = False,
 ) -> None:
-    """Run recorder and engine for simulated or paper endpoints. Ctrl-C drains and ends.
+    """Run recorder and engine, simulated, on paper, or with --live for real. Ctrl-C drains, ends.
 
-    Exit 0: ended in order. Exit 1: a process could not be kept running, or orders, fills or
-    groups were still open when the end could wait no longer. Exit 2: wrong config.
+    Real money is traded only while ledger, reconciliation and heartbeat are healthy; what is not
+    is said by name. Exit 0: ended in order. Exit 1: a process could not be kept running, live
+    trading could not be proven healthy, or orders, fills or groups were still open when the end
+    could wait no longer. Exit 2: wrong config, or live trading is refused.
     """
     from lowlat.app.config import load_config
 
     loaded = load_config(config)
     if live or loaded.mode == "live":
-        print("lowlat run: --live is refused, this version lacks:", file=sys.stderr)
-        for what in _MISSING:
-            print(f"  - {what}", file=sys.stderr)
-        print('use mode = "sim" or "paper" until they are in', file=sys.stderr)
-        raise typer.Exit(EXIT_USAGE)
+        from lowlat.app.live import what_is_missing
+
+        missing = what_is_missing(loaded, flag=live)
+        if missing:
+            print("lowlat run: live trading is refused, not healthy:", file=sys.stderr)
+            for what in missing:
+                print(f"  - {what}", file=sys.stderr)
+            raise typer.Exit(EXIT_USAGE)
     raise typer.Exit(_run(config, loaded, quiet=quiet))
 
 
 def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from contextlib import closing
-
-    from rich.console import Console
 
     from lowlat.app import log
     from lowlat.app.children import children_of, stop_order
@@ -67,25 +67,15 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
     from lowlat.cli._observer import Observer
-    from lowlat.cli._screen import PlainLines, Screen, View
     from lowlat.core.clock import monotonic_ns
-    from lowlat.core.config import effective_config
 
     kept_log = state_dir(config.instance) / "supervisor.log"
     log.configure("supervisor", level="WARNING", file=kept_log)
-    console = Console(stderr=True)
-    for line in effective_config(config):
-        console.print(line, markup=False, highlight=False)
-    badge = "SIMULATED" if config.mode == "sim" else "PAPER ON LIVE DATA"
-    view: View = (
-        Screen(console, f"lowlat {config.instance}", badge)
-        if console.is_terminal and not quiet
-        else PlainLines(console)
-    )
+    view = _view(config, quiet=quiet)
     say = None if quiet else view.say
     _check_panic(config)
     check_cores(config.topology, os.sched_getaffinity(0))
-    specs = children_of(path, config.topology)
+    specs = children_of(path, config.topology, live=config.mode == "live")
     first, rest = stop_order(config.topology)
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -95,9 +85,10 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     control = Controller(supervisor, path, roles)
     notifier = Notifier(supervisor.summary)
     supervisor.services += [control, notifier]
+    proof = _proof(supervisor, path, live=config.mode == "live")
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda code, _: control.on_signal(code))
-    with view, supervisor, closing(control), closing(notifier):
+    with view, supervisor, closing(control), closing(notifier), proof:
         supervisor.open()
         control.begin(monotonic_ns())
         observer = Observer(config.instance, supervisor)
@@ -105,19 +96,56 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
         _start(supervisor, say)
         notifier.ready()
         due_ns = 0
-        while not (stopping or supervisor.failure or control.stopping):
+        while not (stopping or supervisor.failure or control.stopping or proof.problem):
             supervisor.turn(_TURN_S)
             if not quiet and monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
-                view.show(observer.picture(), badge)
+                view.show(observer.picture(), _BADGES[config.mode])
         notifier.stopping()
         drained = supervisor.stop(first, _DRAIN_S, say)
         for name in rest:
             supervisor.stop([name], _DRAIN_S)
         problems = _problems(supervisor, first, drained=drained)
+    problems += [f"live trading was not proven: {proof.problem}"] if proof.problem else []
     for each in problems:
         print(f"lowlat run: {each}", file=sys.stderr)
     return EXIT_FAILED if problems else 0
+
+
+def _view(config: "EngineConfig", *, quiet: bool) -> "View":
+    """Print the effective config; return where the run is shown."""
+    from rich.console import Console
+
+    from lowlat.cli._screen import PlainLines, Screen
+    from lowlat.core.config import effective_config
+
+    console = Console(stderr=True)
+    for line in effective_config(config):
+        console.print(line, markup=False, highlight=False)
+    if console.is_terminal and not quiet:
+        return Screen(console, f"lowlat {config.instance}", _BADGES[config.mode])
+    return PlainLines(console)
+
+
+def _proof(supervisor: "Supervisor", path: str, *, live: bool) -> "LiveProof | NothingToProve":
+    """Keep the gate closed until the supervisor's loop proved that live trading is healthy."""
+    from lowlat.app.live import LiveProof, NothingToProve
+    from lowlat.app.seat import ChildState
+    from lowlat.app.telemetry import Telemetry
+
+    if not live:
+        return NothingToProve(supervisor.instance)
+
+    def unready() -> list[str]:
+        return [each.name for each in supervisor.status() if each.state is not ChildState.READY]
+
+    def heartbeats() -> int:
+        counters = Telemetry(supervisor.instance).read().counters
+        return counters.get("executor.heartbeats", 0)
+
+    proof = LiveProof(supervisor.instance, path, unready, heartbeats)
+    supervisor.services.append(proof)
+    return proof
 
 
 def _problems(supervisor: "Supervisor", first: "Sequence[str]", *, drained: bool) -> list[str]:

@@ -502,6 +502,7 @@ class ExecutorEngine:
             if self.heartbeat.may_have_fired(now_ns):
                 self.reconciler.check_orders(now_ns)
             self.heartbeat.accepted(reply.heartbeat_id, question.at_ns)
+            self._meters.heartbeats.add(1)
         else:
             self.heartbeat.corrected_to(reply.heartbeat_id, now_ns)
 

@@ -38,6 +38,8 @@ class ExecutorMeters(NamedTuple):
     breaker_trips: Cell
     ledger_gap: Cell
     """Reports that found no room: the ledger refills from the venue."""
+    heartbeats: Cell
+    """Beats that the venue accepted: its dead-man switch is armed."""
 
 
 RECORDER_NAMES: Final = ExecutorMeters._fields[:7]

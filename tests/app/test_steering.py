@@ -5,7 +5,7 @@ from config_text import GOOD
 
 from lowlat.app.config import EngineConfig
 from lowlat.app.generations import write_generation
-from lowlat.app.halts import Puller, lift_halts, pull_halt
+from lowlat.app.halts import Puller, lift_halts, lift_unproven, pull_halt
 from lowlat.app.names import (
     GENERATION,
     HALT_GAUGE,
@@ -119,6 +119,19 @@ def test_halts_are_told_once_until_a_resume(rig):
     assert rig.turn() == [("halt", "operator: three")]
 
 
+def test_live_trading_that_is_not_proven_closes_the_gate_and_halts_nobody(rig):
+    """Nothing of it is remembered, so nobody has to resume when the proof is there."""
+    pull_halt(rig.instance, Puller.UNPROVEN, "not proven", 1)
+    assert rig.turn() == []
+    lift_halts(rig.instance)
+    gate = order_gate(rig.process, [rig.stats.word("halt")])
+    now_ns = monotonic_ns()
+    rig.words.heartbeat.set(now_ns)
+    assert gate.blocked(now_ns), "a resume does not prove anything"
+    lift_unproven(rig.instance)
+    assert not gate.blocked(now_ns)
+
+
 def test_whoever_pulls_again_before_the_resume_is_obeyed_wins(rig):
     pull_halt(rig.instance, Puller.OPERATOR, "one", 1)
     rig.turn()
@@ -174,6 +187,6 @@ def test_every_cell_and_an_old_heartbeat_close_the_gate_without_anybody_s_help(r
     for puller in Puller:
         pull_halt(rig.instance, puller, "x", 1)
         assert gate.blocked(now_ns)
-        lift_halts(rig.instance)
+        (lift_unproven if puller is Puller.UNPROVEN else lift_halts)(rig.instance)
         assert not gate.blocked(now_ns)
     assert gate.blocked(now_ns + 2_000_000_001)

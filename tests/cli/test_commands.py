@@ -91,7 +91,8 @@ def test_live_is_refused_and_names_what_is_missing(lowlat, home, mode):
     flags = ("--live",) if mode == "sim" else ()
     done = lowlat("run", "--config", str(write_config(home, mode)), *flags)
     assert done.returncode == 2
-    for word in ("ledger", "reconciliation", "heartbeat"):
+    missing = "config: mode was" if mode == "sim" else "explicit consent"
+    for word in (missing, "reconciliation: account.cancel_credentials_file was not set"):
         assert word in done.stderr
     assert done.stdout == ""
 
