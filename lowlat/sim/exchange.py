@@ -146,7 +146,8 @@ class Exchange:
         elif market.rules.sd_s:
             self._hold(order)
             due_ns = now_ns + market.rules.sd_s * NS
-            self._timers.at(due_ns, lambda at_ns: self._after_delay(order, market, at_ns))
+            # Its answer leaves now: the user channel tells the rest.
+            self._timers.at(due_ns, lambda at_ns: self._after_hold(order, market, at_ns))
             self._tell_order(order, "PLACEMENT", "DELAYED", now_ns)
             reply(Placed(200, "", order.id, "delayed"))
         else:
@@ -176,30 +177,23 @@ class Exchange:
             return Placed(400, error)
         return self._execute(order, market, now_ns)
 
-    def _after_delay(self, order: Order, market: Market, now_ns: int) -> None:
-        placed = self._after_hold(order, market, now_ns)
-        if placed.status == "live" and not order.is_market:
-            self._tell_order(order, "UPDATE", "LIVE", now_ns)
-        elif placed.error and order.state != "INVALID":
-            self._tell_order(order, "CANCELLATION", "UNMATCHED", now_ns)
-
     # ----------------------------------------------------------------------------- matching
     def _execute(self, order: Order, market: Market, now_ns: int) -> Placed:
         plan = plan_match(market, order)
-        delayed = order.state == "DELAYED"
+        # Only the long delay was announced before; a short hold is silent until it ends.
+        announced = order.state == "DELAYED" and market.rules.sd_s > 0
         if order.is_market and (not plan.fills or (order.order_type == "FOK" and not plan.full)):
             text = rules.TEXT_FOK if order.order_type == "FOK" else rules.TEXT_FAK
             order.state = "CANCELED"
-            self._tell_order(order, "CANCELLATION", f"CANCELED_{text}", now_ns)
+            status = "UNMATCHED" if announced else f"CANCELED_{text}"
+            self._tell_order(order, "CANCELLATION", status, now_ns)
             return Placed(400, text)
         trades = self._commit(order, market, plan, now_ns) if plan.fills else []
         if not order.is_market and order.remaining_e6:
             self._rest(order, market, now_ns)
-            if not delayed:
-                self._tell_order(order, "PLACEMENT", "LIVE", now_ns)
         else:
             order.state = "MATCHED"
-            self._tell_order(order, "UPDATE" if delayed else "PLACEMENT", "MATCHED", now_ns)
+        self._tell_order(order, "UPDATE" if announced else "PLACEMENT", order.state, now_ns)
         self._announce(market, trades, order, now_ns)
         self.accounts.audit(market.index)
         if not trades:

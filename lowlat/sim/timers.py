@@ -18,10 +18,10 @@ class Timers:
     """Callbacks by due time. Single-threaded; a callback may register more."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Callable[[int], None]]] = []
+        self._heap: list[tuple[int, int, Callable[[int], object]]] = []
         self._seq = 0
 
-    def at(self, due_ns: int, callback: Callable[[int], None]) -> None:
+    def at(self, due_ns: int, callback: Callable[[int], object]) -> None:
         """Call back with the due time once ``run`` passes it."""
         self._seq += 1
         heapq.heappush(self._heap, (due_ns, self._seq, callback))
