@@ -13,6 +13,7 @@ from lowlat.sim.ladder import NO, YES
 __all__ = ["UNLIMITED", "VAULT", "Account", "Accounts", "Transfer"]
 
 UNLIMITED: Final = 2**256 - 1
+FULL_AUDIT_EVERY: Final = 64
 VAULT: Final = "0x000000000000000000000000000000000000dead"
 """Where converted NO tokens wait for the resolution that pays their collateral back."""
 
@@ -135,6 +136,7 @@ class Accounts:
         self.collateral_total_e6 = 0
         self.fees_e6 = 0
         self.deposits_e6 = 0
+        self._audits = 0
         self.winners: dict[int, int] = {}
         """Winning outcome by market, once resolved."""
 
@@ -207,9 +209,10 @@ class Accounts:
         vault.cash_e6 -= (len(event) - 1) * size_e6
 
     def match(
-        self, transfers: Iterable[Transfer], market: int, minted_e6: int, fee_e6: int
+        self, transfers: Sequence[Transfer], market: int, minted_e6: int, fee_e6: int
     ) -> None:
         """Take debits now, promise credits; minted pairs bring collateral (negative: merged)."""
+        _assert_even(transfers, market, minted_e6, fee_e6)
         for transfer in transfers:
             account, instrument = transfer.account, transfer.instrument
             account.cash_e6 -= transfer.cash_out_e6
@@ -272,6 +275,16 @@ class Accounts:
         account.cash_e6 -= won_e6
         self._back(market, won_e6)
 
+    def audit_event(self, market: int) -> None:
+        """Audit a market after a match or its settlement.
+
+        What a match moves is proven even before it is booked, so every account is counted again
+        only at each 64th of these.
+        """
+        self._audits += 1
+        if self._audits % FULL_AUDIT_EVERY == 0:
+            self.audit(market)
+
     def audit(self, market: int | None = None) -> None:
         """Assert that no base unit appeared or vanished, in one market or in all of them."""
         accounts = self.by_wallet.values()
@@ -308,6 +321,16 @@ class Accounts:
     def _back(self, market: int, size_e6: int) -> None:
         _add(self.collateral_e6, market, size_e6)
         self.collateral_total_e6 += size_e6
+
+
+def _assert_even(transfers: Sequence[Transfer], market: int, minted_e6: int, fee_e6: int) -> None:
+    """Assert that a match creates and destroys nothing: cash, and tokens of each outcome."""
+    cash_e6, tokens = -fee_e6 - minted_e6, [-minted_e6, -minted_e6]
+    for transfer in transfers:
+        cash_e6 += transfer.cash_out_e6 - transfer.cash_in_e6
+        tokens[transfer.instrument - 2 * market] += transfer.tokens_in_e6 - transfer.tokens_out_e6
+    assert cash_e6 == 0, f"market {market}: {cash_e6} base units of cash out of nothing"
+    assert tokens == [0, 0], f"market {market}: tokens {tokens} out of nothing"
 
 
 def _add(amounts: dict[int, int], key: int, amount: int) -> None:

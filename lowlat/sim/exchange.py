@@ -148,6 +148,7 @@ class Exchange:
             due_ns = now_ns + market.rules.sd_s * NS
             # Its answer leaves now: the user channel tells the rest.
             self._timers.at(due_ns, lambda at_ns: self._after_hold(order, market, at_ns))
+            order.announced = True
             self._tell_order(order, "PLACEMENT", "DELAYED", now_ns)
             reply(Placed(200, "", order.id, "delayed"))
         else:
@@ -180,8 +181,8 @@ class Exchange:
     # ----------------------------------------------------------------------------- matching
     def _execute(self, order: Order, market: Market, now_ns: int) -> Placed:
         plan = plan_match(market, order)
-        # Only the long delay was announced before; a short hold is silent until it ends.
-        announced = order.state == "DELAYED" and market.rules.sd_s > 0
+        # Only the long delay was told before; a short hold is silent until it ends.
+        announced = order.announced
         if order.is_market and (not plan.fills or (order.order_type == "FOK" and not plan.full)):
             text = rules.TEXT_FOK if order.order_type == "FOK" else rules.TEXT_FAK
             order.state = "CANCELED"
@@ -195,7 +196,7 @@ class Exchange:
             order.state = "MATCHED"
         self._tell_order(order, "UPDATE" if announced else "PLACEMENT", order.state, now_ns)
         self._announce(market, trades, order, now_ns)
-        self.accounts.audit(market.index)
+        self.accounts.audit_event(market.index)
         if not trades:
             return Placed(200, "", order.id, "live")
         making, taking = (
@@ -348,7 +349,7 @@ class Exchange:
                 trades = self._commit(order, market, plan, now_ns)
                 order.state = "MATCHED"
                 self._announce(market, trades, order, now_ns)
-                self.accounts.audit(market.index)
+                self.accounts.audit_event(market.index)
 
     def _close(self, order: Order, status: str, now_ns: int) -> None:
         self._take_out(order, status, now_ns)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 import httptools
 
+from lowlat.core.clock import monotonic_ns
 from lowlat.sim.faults import Faults
 from lowlat.sim.wire import LOST, RESET, Request, Respond, Response
 
@@ -21,10 +22,15 @@ BODY_MAX_BYTES: Final = 1 << 20
 _STATUS_LINES: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 PACE_HZ: Final = 20
 MS: Final = 1e-3
+MS_NS: Final = 1_000_000
 Handler = Callable[[Request, Respond], None]
 
 
 _Slot = list[Any]
+
+
+class _TooLargeError(Exception):
+    """A client sent more than anything this venue takes."""
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -41,7 +47,9 @@ class HttpProtocol(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._slots: deque[_Slot] = deque()
-        """Answers in the order of their requests, with keep-alive; None: not there yet."""
+        """Answers (None: not there yet), keep-alive, timing; in the order of the requests."""
+        self._gathered: list[bytes] | None = None
+        """Answers to pipelined requests, sent together; None: send each at once."""
         self._answered = 0
         self._pacing = False
         self._address = ""
@@ -78,9 +86,17 @@ class HttpProtocol(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """Feed the parser; a malformed stream ends the connection with 400."""
         try:
+            self._gathered = []
             self._parser.feed_data(data)
+            self._send_gathered()
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _TooLargeError):
+                # A fault of ours, an assertion above all: never to be taken for a bad request.
+                raise
+            self._write(Response(413, b'{"error":"payload too large"}'), "", keep_alive=False)
+            self.abort(graceful=True)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._write(Response(400, b'{"error":"bad request"}'), keep_alive=False)
+            self._write(Response(400, b'{"error":"bad request"}'), "", keep_alive=False)
             self.abort(graceful=True)
 
     def abort(self, *, graceful: bool) -> None:
@@ -111,7 +127,7 @@ class HttpProtocol(asyncio.Protocol):
         """Collect the body up to a bound."""
         self._body_bytes += len(body)
         if self._body_bytes > BODY_MAX_BYTES:
-            raise ValueError("body too large")
+            raise _TooLargeError(f"a body of more than {BODY_MAX_BYTES} bytes")
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -125,19 +141,29 @@ class HttpProtocol(asyncio.Protocol):
             b"".join(self._body),
             self._address,
         )
-        slot: _Slot = [None, self._parser.should_keep_alive()]
+        slot: _Slot = [None, self._parser.should_keep_alive(), ""]
         self._slots.append(slot)
 
+        started_ns = monotonic_ns()
+        own_ns = 0
+
         def respond(response: Response) -> None:
+            # What a test subtracts: the venue's own work, apart from a wait it was told to make.
+            took_ns = monotonic_ns() - started_ns
+            timing = f"own;dur={(own_ns or took_ns) / MS_NS:.3f}"
+            if own_ns:
+                timing += f", held;dur={(took_ns - own_ns) / MS_NS:.3f}"
             slot[0] = response
+            slot[2] = timing
             self._flush()
 
         self._handler(request, respond)
+        own_ns = monotonic_ns() - started_ns
 
     # ----------------------------------------------------------------------------- answers
     def _flush(self) -> None:
         while self._slots and self._slots[0][0] is not None and not self._pacing:
-            response, keep_alive = self._slots[0]
+            response, keep_alive, timing = self._slots[0]
             assert response is not None, "checked above"
             if response.status == LOST:
                 # Nothing may leave behind a lost answer, or it would be taken for it: the client
@@ -149,18 +175,23 @@ class HttpProtocol(asyncio.Protocol):
                 return
             self._answered += 1
             limit = self._faults.config.requests_per_connection
-            self._write(response, keep_alive=keep_alive and not 0 < limit <= self._answered)
+            keep_alive = keep_alive and not 0 < limit <= self._answered
+            self._write(response, timing, keep_alive=keep_alive)
 
-    def _write(self, response: Response, *, keep_alive: bool) -> None:
+    def _write(self, response: Response, timing: str, *, keep_alive: bool) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         head = bytearray(_STATUS_LINES[response.status])
         head += b"Content-Type: application/json\r\nContent-Length: "
         head += str(len(response.body)).encode()
+        if timing:
+            head += f"\r\nServer-Timing: {timing}".encode()
         for name, value in response.headers:
             head += f"\r\n{name}: {value}".encode()
         head += b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n"
         frame = bytes(head) + response.body
+        if response.cut or response.bytes_per_s:
+            self._send_gathered()
         if response.cut:
             # What is written has to leave before the reset; a close with unread input sends one.
             self._transport.write(frame[: len(frame) // 2])
@@ -168,10 +199,18 @@ class HttpProtocol(asyncio.Protocol):
         elif response.bytes_per_s:
             self._pacing = True
             self._pace(frame, max(1, response.bytes_per_s // PACE_HZ), keep_alive=keep_alive)
+        elif self._gathered is not None and keep_alive:
+            self._gathered.append(frame)
         else:
+            self._send_gathered()
             self._transport.write(frame)
             if not keep_alive:
                 self._transport.close()
+
+    def _send_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, None
+        if gathered and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(gathered))
 
     def _pace(self, rest: bytes, step_bytes: int, *, keep_alive: bool) -> None:
         """Write a piece of an answer; others wait until it is out."""

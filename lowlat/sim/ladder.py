@@ -23,6 +23,7 @@ class Order:
 
     __slots__ = (
         "account",
+        "announced",
         "builder",
         "canceled",
         "created_ns",
@@ -75,6 +76,8 @@ class Order:
         self.post_only = False
         self.created_ns = 0
         self.builder = ""
+        self.announced = False
+        """The user channel heard of it before it matched or rested."""
         self.state = "NEW"
         self.canceled = ""
         self.trades: list[str] = []

@@ -4,7 +4,7 @@ Source: polymarket.md 1.1 (types 1, 2, 4, 8).
 """
 
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lowlat.core.units import format_fixed
 from lowlat.sim.catalog import Market
@@ -27,20 +27,40 @@ KEPT_MAX: Final = 200
 """An account that never reads its notifications keeps the latest ones."""
 
 
+class _OrderThen(NamedTuple):
+    """An order as it stood when something happened to it."""
+
+    order: Order
+    matched_e6: int
+    remaining_e6: int
+    trade_id: str
+    transaction_hash: str
+
+
+class _Note(NamedTuple):
+    """One notification, not yet written out."""
+
+    number: int
+    owner: str
+    kind: int
+    about: _OrderThen | Market
+    at_ns: int
+
+
 class Notices(Listener):
     """Writes down what happens to each API key's orders until it is dropped."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._next_id = 1
-        self._kept: dict[str, deque[dict[str, Any]]] = {}
+        self._kept: dict[str, deque[_Note]] = {}
         exchange.listeners.append(self)
 
     def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
         """Note a cancellation."""
         del status
         if kind == "CANCELLATION":
-            self._note(order.owner, CANCELLATION, self._order_payload(order), now_ns)
+            self._note(order.owner, CANCELLATION, self._snapshot(order), now_ns)
 
     def on_trade(self, trade: Trade, now_ns: int) -> None:
         """Note a fill, or that one failed, for every order in it."""
@@ -49,8 +69,7 @@ class Notices(Listener):
             return
         for order in (trade.taker, *(fill.order for fill in trade.fills)):
             if order.owner:
-                fields = {"transaction_hash": trade.transaction_hash, "trade_id": trade.id}
-                self._note(order.owner, kind, self._order_payload(order) | fields, now_ns)
+                self._note(order.owner, kind, self._snapshot(order, trade), now_ns)
 
     def on_resolved(self, market: Market, now_ns: int) -> None:
         """Tell everyone who traded there."""
@@ -60,11 +79,11 @@ class Notices(Listener):
             if any(trade.market is market for trade in trades)
         }
         for owner in sorted(owners):
-            self._note(owner, RESOLVED, long_market(market), now_ns)
+            self._note(owner, RESOLVED, market, now_ns)
 
     def read(self, key: ApiKey) -> Response:
         """GET /notifications."""
-        return success(list(self._kept.get(key.key, ())))
+        return success([self._row(note) for note in self._kept.get(key.key, ())])
 
     def drop(self, key: ApiKey, request: Request) -> Response:
         """DELETE /notifications?ids=1,2: without ids all of them."""
@@ -72,25 +91,39 @@ class Notices(Listener):
         ids = text.split(",") if text else []
         if not all(each.isascii() and each.isdecimal() for each in ids):
             return failure(400, "Invalid notification ids")
-        kept = self._kept.get(key.key, deque())
+        kept: deque[_Note] = self._kept.get(key.key, deque())
         wanted = {int(each) for each in ids}
-        left = [row for row in kept if wanted and row["id"] not in wanted]
+        left = [note for note in kept if wanted and note.number not in wanted]
         kept.clear()
         kept.extend(left)
         return success("OK")
 
-    def _note(self, owner: str, kind: int, payload: dict[str, Any], now_ns: int) -> None:
-        row = {
-            "id": self._next_id,
-            "owner": owner,
-            "type": kind,
-            "payload": payload,
-            "timestamp": now_ns // NS,
-        }
+    def _note(self, owner: str, kind: int, about: _OrderThen | Market, now_ns: int) -> None:
+        """Keep what is needed to write the notification when somebody reads it."""
+        note = _Note(self._next_id, owner, kind, about, now_ns)
         self._next_id += 1
-        self._kept.setdefault(owner, deque(maxlen=KEPT_MAX)).append(row)
+        self._kept.setdefault(owner, deque(maxlen=KEPT_MAX)).append(note)
 
-    def _order_payload(self, order: Order) -> dict[str, Any]:
+    def _snapshot(self, order: Order, trade: Trade | None = None) -> _OrderThen:
+        name = "" if trade is None else trade.id
+        transaction = "" if trade is None else trade.transaction_hash
+        return _OrderThen(order, order.matched_e6, order.remaining_e6, name, transaction)
+
+    def _row(self, note: _Note) -> dict[str, Any]:
+        about = note.about
+        payload = (
+            self._order_payload(about) if isinstance(about, _OrderThen) else long_market(about)
+        )
+        return {
+            "id": note.number,
+            "owner": note.owner,
+            "type": note.kind,
+            "payload": payload,
+            "timestamp": note.at_ns // NS,
+        }
+
+    def _order_payload(self, then: _OrderThen) -> dict[str, Any]:
+        order = then.order
         market = self._exchange.markets[order.market]
         return {
             "asset_id": market.tokens[order.outcome],
@@ -100,12 +133,12 @@ class Notices(Listener):
             "type": order.order_type,
             "price": format_fixed(order.price_e4, 4),
             "original_size": format_fixed(order.size_e6, 6),
-            "matched_size": format_fixed(order.matched_e6, 6),
-            "remaining_size": format_fixed(max(0, order.remaining_e6), 6),
+            "matched_size": format_fixed(then.matched_e6, 6),
+            "remaining_size": format_fixed(max(0, then.remaining_e6), 6),
             "outcome": market.outcomes[order.outcome],
             "outcome_index": order.outcome,
-            "transaction_hash": "",
-            "trade_id": "",
+            "transaction_hash": then.transaction_hash,
+            "trade_id": then.trade_id,
             "question": market.question,
             "market_slug": market.slug,
             "icon": "",

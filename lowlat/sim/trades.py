@@ -133,12 +133,12 @@ class Settlement:
             self._accounts.reverse(
                 trade.transfers, trade.market.index, trade.minted_e6, trade.fee_e6
             )
-            self._accounts.audit(trade.market.index)
+            self._accounts.audit_event(trade.market.index)
             self._move(trade, "FAILED", now_ns)
             return
         trade.transaction_hash = f"0x{self._rng.getrandbits(256):064x}"
         self._accounts.settle(trade.transfers)
-        self._accounts.audit(trade.market.index)
+        self._accounts.audit_event(trade.market.index)
         self._move(trade, "MINED", now_ns)
         due_ns = now_ns + self._rng.randint(*self._config.confirmed_ms) * MS
         self._timers.at(due_ns, lambda at_ns: self._move(trade, "CONFIRMED", at_ns))

@@ -1,19 +1,18 @@
 """Checks who signed: EIP-712 orders of types 0-3, L1 wallet signatures, L2 HMACs, wallet addresses.
 
-Written from the venue's rules with public libraries (coincurve, pycryptodome, stdlib hmac) and
-nothing of the engine, so that a mistake in its signer cannot hide here. Source: polymarket.md 2, 3.
+Written from the venue's rules with public libraries (coincurve, pysha3, stdlib hmac) and nothing of
+the engine, so that a mistake in its signer cannot hide here. Source: polymarket.md 2, 3.
 """
 
 import base64
 import binascii
-import hashlib
 import hmac
 from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
+import sha3
 from coincurve import PublicKey
-from Crypto.Hash import keccak as _keccak
 
 from lowlat.sim.contracts import EXCHANGES
 
@@ -128,7 +127,7 @@ class OrderVerifier:
             + _word(order.salt)
             + _address_word(order.maker)
             + _address_word(order.signer)
-            + _word(_number(order.tokenId))
+            + _token_word(order.tokenId)
             + _word(_number(order.makerAmount))
             + _word(_number(order.takerAmount))
             + _word(0 if order.side == "BUY" else 1)
@@ -141,7 +140,8 @@ class OrderVerifier:
 
 def keccak(data: bytes) -> bytes:
     """Hash with Keccak-256 (Ethereum's, not NIST SHA-3)."""
-    return _keccak.new(data=data, digest_bits=256).digest()
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
 
 
 def recover(digest: bytes, signature: bytes) -> str | None:
@@ -204,12 +204,19 @@ def recover_l1(
 
 def hmac_signature(secret: str, timestamp: str, method: str, path: str, body: bytes) -> str | None:
     """Return the L2 signature the venue expects, None when the secret is no base64. Source: 2.2."""
-    try:
-        key = base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
-    except (binascii.Error, ValueError):
+    key = _secret_bytes(secret)
+    if key is None:
         return None
     message = (timestamp + method + path).encode() + body
-    return base64.urlsafe_b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
+    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode()
+
+
+@lru_cache(maxsize=1_024)
+def _secret_bytes(secret: str) -> bytes | None:
+    try:
+        return base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
+    except (binascii.Error, ValueError):
+        return None
 
 
 def wallets_of(owner: str) -> dict[int, str]:
@@ -264,12 +271,18 @@ def _word(value: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
+@lru_cache(maxsize=8_192)
+def _token_word(text: str) -> bytes:
+    return _word(_number(text))
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 78:
         raise ValueError(f"{text!r} is not a decimal uint256")
     return int(text)
 
 
+@lru_cache(maxsize=4_096)
 def _address_word(address: str) -> bytes:
     raw = _hex_bytes(address)
     if raw is None or len(raw) != 20:
@@ -277,6 +290,7 @@ def _address_word(address: str) -> bytes:
     return bytes(12) + raw
 
 
+@lru_cache(maxsize=1_024)
 def _bytes32(text: str) -> bytes:
     raw = _hex_bytes(text)
     if raw is None or len(raw) != 32:
