@@ -14,6 +14,7 @@ takes root, or a kernel that lets users have them; without, these faults are lef
 """
 
 import argparse
+import errno
 import json
 import os
 import random
@@ -59,8 +60,18 @@ def main() -> int:
             ["unshare", "--mount", "--", sys.executable, *sys.argv],
             env=os.environ | {INSIDE: "1"}, check=False,
         ).returncode  # fmt: skip
+    own_mounts = INSIDE in os.environ
     with tempfile.TemporaryDirectory(prefix="lowlat-chaos-") as folder:
-        return run(chosen, Path(folder), own_mounts=INSIDE in os.environ)
+        disk = Path(folder, "disk")
+        disk.mkdir(mode=0o700)
+        if own_mounts:
+            mount("/dev/shm", SHM_BYTES)
+            mount(disk, DISK_BYTES)
+        try:
+            return run(chosen, disk, own_mounts=own_mounts)
+        finally:
+            if own_mounts:
+                subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def can_unshare():
@@ -74,9 +85,6 @@ def can_unshare():
 
 def run(chosen, folder, *, own_mounts):
     """Make the places, run the faults, check, print."""
-    if own_mounts:
-        mount("/dev/shm", SHM_BYTES)
-        mount(folder, DISK_BYTES)
     environment = {
         "XDG_RUNTIME_DIR": f"{folder}/run",
         "XDG_STATE_HOME": f"{folder}/state",
@@ -219,9 +227,18 @@ class Ballast:
         self.path = place / "ballast"
 
     def __enter__(self):
-        free = os.statvfs(self.path.parent)
+        piece_bytes = 1 << 20
         with open(self.path, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+            at = 0
+            # Others write meanwhile: smaller and smaller pieces, until not one page is left.
+            while piece_bytes >= 4096:
+                try:
+                    os.posix_fallocate(file.fileno(), at, piece_bytes)
+                    at += piece_bytes
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    piece_bytes //= 2
         return self
 
     def __exit__(self, *_):
@@ -231,7 +248,7 @@ class Ballast:
 def report(chaos, *, as_json):
     """Print the table fault x survived."""
     rows = {name: (len(took), statistics.median(took), max(took))
-            for name, took in sorted(chaos.took_s.items())}  # fmt: skip
+            for name, took in sorted(chaos.took_s.items()) if took}  # fmt: skip
     if as_json:
         print(json.dumps({"kills": chaos.kills, "left_out": chaos.left_out, "faults": rows}))
         return

@@ -104,10 +104,13 @@ class ChildProcess:
 
     @classmethod
     def spawn(cls, spec: ChildSpec, log: Path) -> "ChildProcess":
-        """Start the child. Raises SpawnError when it cannot be exec'ed."""
-        if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
-            log.replace(log.with_suffix(".log.1"))
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        """Start the child. Raises SpawnError when it cannot be exec'ed or has no log."""
+        try:
+            if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
+                log.replace(log.with_suffix(".log.1"))
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SpawnError(f"{spec.name}: log {log}: {error.strerror}") from error
         try:
             process = subprocess.Popen(  # noqa: S603 - argv is ours, no shell
                 spec.argv,

@@ -59,6 +59,8 @@ KILL_WAIT_S: Final = 5.0
 _OWN_STATS: Final = StatsShape(counters=256, histograms=2, errors=16)
 _COMING: Final = UNDER_WAY - {ChildState.WAITING}
 _NS: Final = 1_000_000_000
+_AGAIN_NS: Final = _NS
+"""Between two tries of what a full disk or table refused."""
 _log: Final = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
@@ -103,6 +105,8 @@ class Supervisor:
         self._stats: StatsWriter | None = None
         self._halt = HaltCode.STARTING
         self._adoptable: dict[str, ChildRecord] = {}
+        self._note_due_ns = 0
+        """When to note again who runs, after the disk refused; 0: it is noted."""
         self._on_ready: OnReady | None = None
         self.state_dir: Path = state_dir(instance)
         self.on_turn: Callable[[], None] | None = None
@@ -231,6 +235,17 @@ class Supervisor:
         self._remember()
         _log.info("started child=%s pid=%d", seat.spec.name, seat.life.pid)
 
+    def _spawn_again(self, seat: Seat, now_ns: int) -> None:
+        """Start a child anew; when that cannot be now (disk, memory, processes), a second later.
+
+        Whoever watches must not fall with what it watches: new orders wait, the rest goes on.
+        """
+        try:
+            self._spawn(seat)
+        except SpawnError as error:
+            _log.error("not started child=%s error=%s; tried again", seat.spec.name, error)
+            seat.state, seat.due_ns = ChildState.BACKOFF, now_ns + _AGAIN_NS
+
     def _log_of(self, seat: Seat) -> Path:
         return self.state_dir / f"{seat.spec.name}.log"
 
@@ -248,6 +263,8 @@ class Supervisor:
                 seat.life.send(signal.SIGKILL)
         if self._halt is HaltCode.CHILD_LOST and self._traders_ready():
             self._write_halt(HaltCode.NONE)
+        if self._note_due_ns and now_ns >= self._note_due_ns:
+            self._remember()
         for service in self.services:
             service.turn(now_ns)
         if self.on_turn is not None:
@@ -270,7 +287,7 @@ class Supervisor:
             life.poll()
         if seat.state is ChildState.BACKOFF:
             if now_ns >= seat.due_ns:
-                self._spawn(seat)
+                self._spawn_again(seat, now_ns)
         elif life is None:
             return
         elif life.gone:
@@ -313,7 +330,7 @@ class Supervisor:
             if seat.restarts_asked:
                 seat.restarts_asked = False
                 seat.restarts += 1
-                self._spawn(seat)
+                self._spawn_again(seat, now_ns)
             return
         was_ready = seat.state is ChildState.READY
         if seat.spec.trades:
@@ -335,7 +352,7 @@ class Supervisor:
         seat.due_ns = now_ns + seat.backoff_ns(self._random)
         seat.state = ChildState.BACKOFF
         if seat.due_ns == now_ns:
-            self._spawn(seat)
+            self._spawn_again(seat, now_ns)
         if self.on_crash is not None:
             # Behind the start: what it wrote is still there while its successor wakes up.
             self.on_crash(life, how)
@@ -496,5 +513,16 @@ class Supervisor:
             self._stats.gauge(HALT_GAUGE).set(int(code))
 
     def _remember(self) -> None:
+        """Note who runs, for a later supervisor; on a full disk again until it takes the note."""
         lives = [seat.life for seat in self._seats.values()]
-        save_children(self.instance, [life.record for life in lives if life and not life.gone])
+        records = [life.record for life in lives if life and not life.gone]
+        try:
+            save_children(self.instance, records)
+        except OSError as error:
+            if not self._note_due_ns:
+                _log.error("children not noted error=%s; tried again", error.strerror)
+            self._note_due_ns = monotonic_ns() + _AGAIN_NS
+            return
+        if self._note_due_ns:
+            _log.info("children noted")
+        self._note_due_ns = 0

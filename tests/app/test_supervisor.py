@@ -1,5 +1,6 @@
 """The supervisor over real, tiny child processes: Python programs of a few lines."""
 
+import errno
 import os
 import random
 import select
@@ -10,7 +11,8 @@ import textwrap
 
 import pytest
 
-from lowlat.app.child import ChildSpec, SpawnError
+from lowlat.app import supervisor as supervisor_module
+from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
 from lowlat.app.postmortem import read_bundles
 from lowlat.app.seat import RESTARTS_MAX, Seat
 from lowlat.app.state import living_children, state_dir
@@ -123,6 +125,41 @@ def test_a_killed_child_is_restarted_at_once_and_new_orders_halt_meanwhile(insta
         turn_until(sup, lambda: state_of(sup, "engine").state is ChildState.READY)
         assert halts == [HaltCode.STARTING, HaltCode.CHILD_LOST]
         assert state_of(sup, "engine").pid != first
+        assert halt_cell(instance) == HaltCode.NONE
+
+
+def test_a_full_disk_neither_ends_the_supervisor_nor_the_restart_of_a_child(instance, monkeypatch):
+    """The note of who runs and the log of a new life are both refused for a while."""
+    with supervisor(instance, spec("a", POLITE, trades=True)) as sup:
+        sup.start()
+        save, spawn, full = supervisor_module.save_children, ChildProcess.spawn, [True]
+
+        def refuse_note(*arguments):
+            if full[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            save(*arguments)
+
+        def refuse_log(spec, log):
+            if full[0]:
+                raise SpawnError("a: log: No space left on device")
+            return spawn(spec, log)
+
+        monkeypatch.setattr(supervisor_module, "_AGAIN_NS", 50_000_000)
+        monkeypatch.setattr(supervisor_module, "save_children", refuse_note)
+        monkeypatch.setattr(ChildProcess, "spawn", refuse_log)
+        first = state_of(sup, "a").pid
+        sup.kill(["a"])
+        turn_until(sup, lambda: is_gone(first))
+        for _ in range(10):
+            sup.turn(0.02)
+        assert state_of(sup, "a").state is ChildState.BACKOFF
+        assert halt_cell(instance) == HaltCode.CHILD_LOST
+        monkeypatch.setattr(ChildProcess, "spawn", spawn)
+        turn_until(sup, lambda: state_of(sup, "a").state is ChildState.READY)
+        assert [each.pid for each in living_children(instance)] == [], "the note is still refused"
+        full[0] = False
+        turn_until(sup, lambda: len(living_children(instance)) == 1)
+        assert living_children(instance)[0].pid == state_of(sup, "a").pid
         assert halt_cell(instance) == HaltCode.NONE
 
 
