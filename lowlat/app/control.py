@@ -46,6 +46,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     process: str = ""
     key: str = ""
     value: str = ""
+    confirm: bool = True
+    """False: refuse a change that allows more, and say what it would change."""
 
 
 class _Pending:
@@ -270,11 +272,13 @@ class Controller:
             asker.answer(_refusal("usage", "key was empty, expected section.key"))
             return
         reply = _replying(asker)
-        self.configs.want(Wanted("set", asker.who, reply, request.key, request.value))
+        key, value, confirm = request.key, request.value, request.confirm
+        self.configs.want(Wanted("set", asker.who, reply, key, value, confirmed=confirm))
 
     def _reload(self, request: Request, asker: Asker, now_ns: int) -> None:
-        del request, now_ns
-        self.configs.want(Wanted("reload", asker.who, _replying(asker)))
+        del now_ns
+        reply = _replying(asker)
+        self.configs.want(Wanted("reload", asker.who, reply, confirmed=request.confirm))
 
     def _on_config(self, wanted: Wanted, outcome: Outcome) -> None:
         self._note(

@@ -46,6 +46,8 @@ class Wanted:
     key: str = ""
     value: str = ""
     """With ``key``: a TOML value or a bare word. Without: the file is read again."""
+    confirmed: bool = True
+    """False: whoever asks wants to be asked before anything is allowed that was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,13 @@ class Configs:
         fixed = needs_restart(changes)
         if fixed:
             text = f"a restart is needed to change {', '.join(fixed)}; nothing was changed"
+            self._end(wanted, Outcome("refused", text, old.number, changes, course))
+            return
+        if not wanted.confirmed and course in (Course.LOOSENING, Course.MIXED):
+            loose = "; ".join(
+                str(each) for each in changes if course_of([each]) is Course.LOOSENING
+            )
+            text = f"this allows more than now ({loose}): repeat it with --confirm"
             self._end(wanted, Outcome("refused", text, old.number, changes, course))
             return
         raw: dict[str, Any] = msgspec.to_builtins(config)

@@ -59,6 +59,7 @@ TIGHTER: Final[Mapping[str, int]] = {
     "limits.damp_floor_ppm": -1,
     "limits.duplicate_window_ns": 1,
     "limits.group_wait_ns": 0,
+    "limits.rank_by_capital_hour": 0,
     "limits.intent_life_ns_max": -1,
     "limits.mode_min": 1,
     "limits.unwind_slip_e4": -1,

@@ -14,6 +14,7 @@ EXIT_REFUSED = 4
 """Refused: a key that needs a restart, a caller who may not."""
 _CODES = {"usage": EXIT_USAGE, "config": EXIT_USAGE, "refused": EXIT_REFUSED}
 _SOON_S = 5.0
+Confirm = Annotated[bool, typer.Option("--confirm", help="Do it although it allows more than now.")]
 _CHANGE_S = 120.0
 
 ctl = typer.Typer(
@@ -118,10 +119,12 @@ def module(
     mode: Annotated[str, typer.Argument(metavar="off|shadow|paper|live", help="Its new mode.")],
     instance: Instance = "demo",
     *,
+    confirm: Confirm = False,
     as_json: Json = False,
 ) -> None:
     """Switch a signal module; as `set modules.NAME.mode=MODE`."""
-    request = {"op": "set", "key": f"modules.{name}.mode", "value": mode}
+    key = f"modules.{name}.mode"
+    request = {"op": "set", "key": key, "value": mode, "confirm": confirm}
     _do(instance, request, _CHANGE_S, as_json=as_json)
 
 
@@ -130,21 +133,28 @@ def set_(
     assignment: Annotated[str, typer.Argument(metavar="KEY=VALUE", help="section.key=value")],
     instance: Instance = "demo",
     *,
+    confirm: Confirm = False,
     as_json: Json = False,
 ) -> None:
-    """Change one key of the config in force, until the file is read again."""
+    """Change one key of the config in force, until the file is read again.
+
+    What is tighter is in force at once; what allows more needs --confirm.
+    """
     key, equals, value = assignment.partition("=")
     if not equals:
         print(f"lowlat ctl: {assignment!r} is no KEY=VALUE", file=sys.stderr)
         raise typer.Exit(EXIT_USAGE)
-    request = {"op": "set", "key": key.strip(), "value": value.strip()}
+    request = {"op": "set", "key": key.strip(), "value": value.strip(), "confirm": confirm}
     _do(instance, request, _CHANGE_S, as_json=as_json)
 
 
 @ctl.command(epilog="Example: lowlat ctl reload")
-def reload(instance: Instance = "demo", *, as_json: Json = False) -> None:
-    """Read the config file again, check all of it, put it in force or leave all as it is."""
-    _do(instance, {"op": "reload"}, _CHANGE_S, as_json=as_json)
+def reload(instance: Instance = "demo", *, confirm: Confirm = False, as_json: Json = False) -> None:
+    """Read the config file again, check all of it, put it in force or leave all as it is.
+
+    A file that allows more than now needs --confirm.
+    """
+    _do(instance, {"op": "reload", "confirm": confirm}, _CHANGE_S, as_json=as_json)
 
 
 @ctl.command(epilog="Example: lowlat ctl audit --last 20")

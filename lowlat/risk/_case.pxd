@@ -23,7 +23,7 @@ cdef class Case:
     cdef readonly int64_t decided_ns
     cdef readonly int64_t expires_ns
     cdef readonly double confidence
-    cdef readonly double expected_value
+    cdef public double expected_value
     cdef readonly int64_t suggested_e6
     cdef readonly uint64_t group
     cdef readonly uint32_t instrument
@@ -68,5 +68,6 @@ cdef class CaseReader:
 cdef class Granted:
     cdef wish_t *_wishes
     cdef uint64_t _count
+    cdef readonly bint by_other
     cdef int64_t age_ns(self, Case case, int64_t now_ns, int64_t window_ns) noexcept
     cdef void add_wish(self, Case case, int64_t now_ns) noexcept

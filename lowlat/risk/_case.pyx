@@ -117,7 +117,10 @@ cdef class Granted:
         PyMem_Free(self._wishes)
 
     def age(self, Case case not None, int64_t now_ns, int64_t window_ns):
-        """Return how long ago the same wish was granted, or -1 when not within the window."""
+        """Return how long ago the same wish was granted, or -1 when not within the window.
+
+        The same is: the same side of the same token; ``by_other`` says whether to another module.
+        """
         return self.age_ns(case, now_ns, window_ns)
 
     def add(self, Case case not None, int64_t now_ns):
@@ -134,12 +137,11 @@ cdef class Granted:
             wish = &self._wishes[at % WISHES]
             if now_ns - wish.at_ns >= window_ns:
                 return -1
-            if (
-                wish.instrument == case.instrument
-                and wish.action == <uint32_t>case.action
-                and wish.module[0] == case.module_words[0]
-                and wish.module[1] == case.module_words[1]
-            ):
+            if wish.instrument == case.instrument and wish.action == <uint32_t>case.action:
+                self.by_other = (
+                    wish.module[0] != case.module_words[0]
+                    or wish.module[1] != case.module_words[1]
+                )
                 return now_ns - wish.at_ns
         return -1
 

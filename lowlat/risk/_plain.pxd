@@ -105,8 +105,12 @@ cdef class PlainPath(TurnEnd):
     cdef bint _try_alone(self, Case case, int64_t now_ns) except -1
     cdef bint _is_plain(self, Case case) noexcept
     cdef bint _is_open(self, Case case, FactCells facts, int64_t now_ns) noexcept
-    cdef bint _price(self, Case case, FactCells facts, int64_t now_ns, order_t *order) except -1
-    cdef bint _weigh(self, Case case, FactCells facts, order_t *order) noexcept
+    cdef bint _price(
+        self, Case case, FactCells facts, Holding holding, int64_t now_ns, order_t *order
+    ) except -1
+    cdef bint _weigh(
+        self, Case case, FactCells facts, Holding holding, order_t *order
+    ) except -1
     cdef int64_t _floor(self, int64_t size_e6, int64_t step_e6) noexcept
     cdef bint _affords(
         self, Holding holding, Score score, const order_t *order, int64_t now_ns

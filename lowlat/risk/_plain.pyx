@@ -316,7 +316,7 @@ cdef class PlainPath(TurnEnd):
             holding = self._exposure.new_holding(facts)
         return (
             holding.generation == case.generation
-            and self._price(case, facts, now_ns, &order)
+            and self._price(case, facts, holding, now_ns, &order)
             and self._affords(holding, score, &order, now_ns)
             and self._pace.has(1, now_ns)
             and self._send(case, holding, score, &order, now_ns)
@@ -351,7 +351,9 @@ cdef class PlainPath(TurnEnd):
             and not self._own.open_in(case.market)
         )
 
-    cdef bint _price(self, Case case, FactCells facts, int64_t now_ns, order_t *order) except -1:
+    cdef bint _price(
+        self, Case case, FactCells facts, Holding holding, int64_t now_ns, order_t *order
+    ) except -1:
         """Fill the order in when the best level alone serves it at its limit."""
         cdef int64_t limit_e4 = case.limit_price_e4, tick_e4 = facts.tick_e4
         cdef int64_t size_e6 = case.size_e6, cost_e6
@@ -389,7 +391,7 @@ cdef class PlainPath(TurnEnd):
         order.size_e6 = size_e6
         order.price_e4 = level_price(&asks, 0)
         order.unit_e6 = with_fee(order.price_e4 * 100, facts.rate_e6)
-        if not self._weigh(case, facts, order):
+        if not self._weigh(case, facts, holding, order):
             return False
         size_e6 = order.size_e6
         cost_e6 = (size_e6 * order.price_e4 + ONE - 1) // ONE
@@ -401,22 +403,40 @@ cdef class PlainPath(TurnEnd):
         order.held_e6 = with_fee(order.spend_e6 if order.spend_e6 else cost_e6, facts.rate_e6)
         return True
 
-    cdef bint _weigh(self, Case case, FactCells facts, order_t *order) noexcept:
-        """Cut the order to what its edge is worth of the bankroll; False when that is too small."""
+    cdef bint _weigh(
+        self, Case case, FactCells facts, Holding holding, order_t *order
+    ) except -1:
+        """Cut the order to what its edge is worth of the bankroll; False when that is too small.
+
+        What is held counts, whoever owns it; nothing is in flight here (``_is_plain``).
+        """
+        cdef int64_t held_e6
         cdef int64_t bankroll_e6 = self._state.bankroll_e6, kelly_ppm = self._state.kelly_ppm
         cdef int64_t error_e6 = self._bounds.kelly_error_e6
         order.promise_e6 = edge_of(case.expected_value, case.suggested_e6)
         order.kelly_e6 = -1
         if kelly_ppm < 0:
             return True
-        if not 0 <= bankroll_e6 < BANKROLL_SANE or not 0 < order.unit_e6 < MILLION:
+        held_e6 = holding.shares_e6[case.outcome]
+        if (
+            not 0 <= bankroll_e6 < BANKROLL_SANE
+            or not 0 < order.unit_e6 < MILLION
+            or not 0 <= held_e6 < SIZE_SANE
+        ):
             return False
         if kelly_fits(
-            order.size_e6, bankroll_e6, kelly_ppm, order.promise_e6, error_e6, order.unit_e6
+            order.size_e6 + held_e6,
+            bankroll_e6,
+            kelly_ppm,
+            order.promise_e6,
+            error_e6,
+            order.unit_e6,
         ):
             return True
-        order.kelly_e6 = kelly_most(
-            bankroll_e6, kelly_ppm, order.promise_e6, error_e6, order.unit_e6
+        order.kelly_e6 = max(
+            0,
+            kelly_most(bankroll_e6, kelly_ppm, order.promise_e6, error_e6, order.unit_e6)
+            - held_e6,
         )
         order.asked_e6 = order.size_e6
         order.size_e6 = self._floor(order.kelly_e6, facts.step_e6)

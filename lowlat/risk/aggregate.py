@@ -1,13 +1,17 @@
-"""Put the turn's signals together: whole groups, each wish once, dearest first.
+"""Put the turn's signals together: whole groups, each wish once, agreement pooled, dearest first.
 
 Run by RiskEngine before any check. A signal leaves here in a unit to be checked or refused with a
 rule; none is forgotten. Deterministic: ties go by arrival.
 """
 
+from collections.abc import Callable
+
 from lowlat.core.layout import Rule
+from lowlat.core.units import E4, E6
 from lowlat.risk._case import Granted
 from lowlat.risk.case import Case, Unit, usd_e6
 from lowlat.risk.limits import LimitsParams
+from lowlat.risk.pooling import merge, net
 
 __all__ = ["Aggregator"]
 
@@ -15,7 +19,9 @@ __all__ = ["Aggregator"]
 class Aggregator:
     """Signals in, ranked units out."""
 
-    def __init__(self) -> None:
+    def __init__(self, hours_to_end: Callable[[int], float]) -> None:
+        """``hours_to_end(market)``: how long money in it is locked at least."""
+        self._hours_to_end = hours_to_end
         self.refused: list[Case] = []
         """Cases that ended here; their rule says why. Emptied by the engine."""
         self.take_backs: list[Case] = []
@@ -89,8 +95,33 @@ class Aggregator:
         self._taken.clear()
         self._directions.clear()
         if len(ready) > 1:
-            ready.sort(key=_rank)
+            rank = _rank
+            if limits.rank_by_capital_hour:
+                rank = self._rank_by_capital_hour
+            # Only units that may still be sent are pooled or netted.
+            ready = [unit for unit in ready if not self._is_spent(unit, now_ns)]
+            ready, merged = merge(ready)
+            ready.sort(key=rank)
+            ready, crossed = net(ready)
+            for unit in (*merged, *crossed):
+                self.refused.extend(unit.cases)
         return ready
+
+    def _is_spent(self, unit: Unit, now_ns: int) -> bool:
+        if now_ns < unit.expires_ns:
+            return False
+        self._refuse(unit, Rule.EXPIRED, unit.expires_ns, now_ns)
+        return True
+
+    def _rank_by_capital_hour(self, unit: Unit) -> tuple[float, int, int, int]:
+        """Rank by value over what is locked and for how long: who pays back soon goes first."""
+        locked = sum(
+            case.limit_price_e4 / E4 * case.size_e6 / E6 * self._hours_to_end(case.market)
+            for case in unit.cases
+            if case.buys
+        )
+        rank = _rank(unit)
+        return (rank[0] / locked if locked > 0 else rank[0] * 1e9, *rank[1:])
 
     def veto(self, unit: Unit, now_ns: int, limits: LimitsParams) -> bool:
         """Refuse a unit that is spent, a duplicate, or behind a better one of this turn."""
@@ -101,7 +132,9 @@ class Aggregator:
         for case in unit.cases:
             age_ns = self.granted.age(case, now_ns, window_ns)
             if age_ns >= 0:
-                self._refuse(unit, Rule.DUPLICATE, window_ns, age_ns)
+                # Another module was granted the same just now: sizes do not add.
+                rule = Rule.MERGED if self.granted.by_other else Rule.DUPLICATE
+                self._refuse(unit, rule, window_ns, age_ns)
                 return True
             if not self._taken:
                 continue
@@ -132,5 +165,6 @@ class Aggregator:
         self.refused.extend(unit.cases)
 
 
-def _rank(unit: Unit) -> tuple[float, int]:
-    return -unit.expected_value, unit.order
+def _rank(unit: Unit) -> tuple[float, int, int, int]:
+    """Dearest first; of equals the more urgent, then who has less time, then who came first."""
+    return -unit.expected_value, -unit.cases[0].urgency, unit.expires_ns, unit.order

@@ -48,7 +48,7 @@ from lowlat.risk.case import Unit
 from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
 from lowlat.risk.checks.kelly import edge_e6
 from lowlat.risk.equity import Equity
-from lowlat.risk.facts import MarketFacts
+from lowlat.risk.facts import END_UNKNOWN_NS, MarketFacts
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.reservations import OwnOrder
 from lowlat.risk.resting import Resting
@@ -61,6 +61,8 @@ R = TypeVar("R", bound=tuple[Any, ...])
 _SIGNALS_A_TURN: Final = 32
 _CENT_E6: Final = 10_000
 _S_NS: Final = 1_000_000_000
+_MINUTE_NS: Final = 60 * _S_NS
+_HOUR_NS: Final = 3_600 * _S_NS
 _SIGNAL_KIND: Final = SIGNAL.kind
 _FOK: Final = int(OrderType.FOK)
 _FAK: Final = int(OrderType.FAK)
@@ -121,7 +123,7 @@ class RiskEngine:
         self._limits = limits
         self._generation = config_generation
         self._directory = MarketDirectory(ports.markets, ports.metadata)
-        self._aggregator = Aggregator()
+        self._aggregator = Aggregator(self._hours_to_end)
         self.state = RiskState(
             limits,
             ports.books,
@@ -254,6 +256,12 @@ class RiskEngine:
         for row in rows:
             self._take_market(row)
         return len(rows)
+
+    def _hours_to_end(self, market: int) -> float:
+        """Return for how long money in a market is locked; a minute at least."""
+        facts = self.state.facts.get(market)
+        end_ns = END_UNKNOWN_NS if facts is None else facts.end_ns
+        return max(_MINUTE_NS, end_ns - self.state.wall_ns) / _HOUR_NS
 
     def _take_market(self, row: MarketRow) -> None:
         facts = MarketFacts(row, self.state.wall_ns)

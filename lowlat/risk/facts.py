@@ -8,7 +8,7 @@ from lowlat.core.resolution import SCORE_MAX, assess
 from lowlat.risk._cells import FactCells
 from lowlat.venues.polymarket.amounts import TICKS
 
-__all__ = ["UNKNOWN_GENERATION", "MarketFacts"]
+__all__ = ["END_UNKNOWN_NS", "UNKNOWN_GENERATION", "MarketFacts"]
 
 UNKNOWN_GENERATION = -1
 END_UNKNOWN_NS = 2**62

@@ -105,9 +105,11 @@ class LimitsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is left of its sizes at the worst, so that it can show that it mended."""
     # ------------------------------------------------------------------ signals
     duplicate_window_ns: int = 100_000_000
-    """After an approval, the same wish of the same module is a duplicate for so long."""
+    """After an approval, the same wish is a duplicate for so long; another module's is merged."""
     group_wait_ns: int = 2_000_000
     """Legs of a group that arrive later than this after its first are not waited for."""
+    rank_by_capital_hour: bool = False
+    """Rank by value over dollars locked and hours to the end, instead of by value alone."""
     intent_life_ns_max: int = _S_NS
     mode_min: int = 1
     """Lowest module mode that is sent: 1 paper, 2 live."""

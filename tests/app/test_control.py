@@ -234,6 +234,19 @@ def test_a_set_lasts_until_the_file_is_read_again(rig):
     assert rig.call(op="reload")["text"] == f"nothing changes, generation {number} stays"
 
 
+def test_what_allows_more_waits_for_a_confirmation_and_what_is_tighter_does_not(rig):
+    number = rig.generation()
+    tight = rig.call(op="set", key="limits.orders_burst", value="44", confirm=False)
+    assert (tight["ok"], tight["generation"]) == (True, number + 1)
+    loose = rig.call(op="set", key="limits.orders_burst", value="45", confirm=False)
+    assert (loose["ok"], loose["code"]) == (False, "refused")
+    assert "limits.orders_burst: 44 -> 45" in loose["text"]
+    assert "--confirm" in loose["text"]
+    assert rig.generation() == number + 1
+    again = rig.call(op="set", key="limits.orders_burst", value="45", confirm=True)
+    assert (again["ok"], again["generation"]) == (True, number + 2)
+
+
 def test_changes_wait_in_line_and_each_gets_its_answer(rig):
     first = rig.generation() + 1
     connections = [rig.connect() for _ in range(4)]

@@ -80,7 +80,7 @@ def test_limits_reload_halt_resume_inject_panic_restart_drain(demo):
     code, _, err = lowlat("ctl", "set", "execution.hot_max=3", *mine)
     assert code == 4
     assert "execution.hot_max" in err
-    code, out, _ = lowlat("ctl", "reload", *mine)
+    code, out, _ = lowlat("ctl", "reload", "--confirm", *mine)
     assert code == 0
     assert "limits.orders_burst: 44 -> 45" in out
     found = status(instance)

@@ -412,7 +412,8 @@ def test_the_same_wish_within_the_window_is_a_duplicate():
     rig.turn(99 * MS)
     decision = rig.decide(0, 5, 4000)
     assert (rule(decision), decision.limit, decision.was) == (Rule.DUPLICATE, 100 * MS, 99 * MS)
-    assert rig.decide(0, 5, 4000, module=b"other").approved
+    merged = rig.decide(0, 5, 4000, module=b"other")
+    assert (rule(merged), merged.limit, merged.was) == (Rule.MERGED, 100 * MS, 99 * MS)
     rig.turn(MS)
     assert rig.decide(0, 5, 4000).approved
 
@@ -420,19 +421,19 @@ def test_the_same_wish_within_the_window_is_a_duplicate():
 def test_the_dearest_goes_first_and_takes_the_token():
     rig = Rig()
     rig.market()
-    rig.signal(0, 10, 4000, expected_value=1.0, module=b"small")
-    rig.signal(0, 20, 4000, expected_value=9.0, module=b"large")
+    rig.signal(0, 10, 4000, expected_value=1.0)
+    rig.signal(0, 20, 4000, expected_value=9.0)
     rig.turn()
     large, small = rig.decided
-    assert (large.module.rstrip(b"\0"), large.approved) == (b"large", 1)
+    assert (large.size_e6, large.approved) == (20 * E6, 1)
     assert (rule(small), small.limit, small.was) == (Rule.OUTRANKED, 9 * E6, 1 * E6)
 
 
-def test_opposite_wishes_in_one_turn_conflict():
+def test_opposite_wishes_of_one_module_in_one_turn_conflict():
     rig = Rig()
     rig.market(bids=((3900, 1000),), asks=((4000, 1000),))
-    rig.signal(0, 10, 4000, expected_value=2.0, module=b"up")
-    rig.signal(1, 10, 6100, expected_value=1.0, module=b"down")
+    rig.signal(0, 10, 4000, expected_value=2.0)
+    rig.signal(1, 10, 6100, expected_value=1.0)
     rig.turn()
     assert rig.rules == [("APPROVED", 1), ("CONFLICT", 0)]
 

@@ -161,11 +161,13 @@ def test_an_order_is_cut_to_its_kelly_share_and_refused_below_the_minimum():
     decision = rig.decide(0, 100, 4000, expected_value=5.0)
     assert (rule(decision), decision.approved, decision.size_e6) == (Rule.KELLY, 1, 37 * E6)
     assert (decision.limit, decision.was) == (37_832_490, 100 * E6)
-    assert rule(rig.decide(0, 20, 4000, expected_value=1.0)) == Rule.APPROVED
-    assert rule(rig.decide(0, 100, 4000, expected_value=1.0)) == Rule.KELLY
+    for market in (1, 2, 3):
+        rig.market(market)
+    assert rule(rig.decide(2, 20, 4000, expected_value=1.0)) == Rule.APPROVED
+    assert rule(rig.decide(4, 100, 4000, expected_value=1.0)) == Rule.KELLY
     assert not rig.decided[-1].approved
     # A quote is bounded by inventory, a set by nothing that p says.
-    assert rule(rig.decide(0, 40, 3900, expected_value=0.1, urgency=0)) == Rule.APPROVED
+    assert rule(rig.decide(6, 40, 3900, expected_value=0.1, urgency=0)) == Rule.APPROVED
 
 
 money = st.integers(0, 10**13 - 1)

@@ -113,12 +113,15 @@ def test_a_wish_is_as_old_as_its_last_grant(history, window_ns):
     granted, known, now_ns = Granted(), {}, 0
     for pick, later_ns, grant in history:
         now_ns += later_ns
-        age_ns = now_ns - known[pick] if pick in known else window_ns
-        expected = age_ns if age_ns < window_ns else -1
+        # The four wishes of each module are for the same tokens and sides.
+        at_ns, by = known.get(pick % 4, (now_ns - window_ns, pick))
+        expected = now_ns - at_ns if now_ns - at_ns < window_ns else -1
         assert granted.age(WISHES[pick], now_ns, window_ns) == expected
+        if expected >= 0:
+            assert granted.by_other == (by != pick)
         if grant:
             granted.add(WISHES[pick], now_ns)
-            known[pick] = now_ns
+            known[pick % 4] = now_ns, pick
 
 
 def test_the_oldest_wishes_go_first_when_there_are_too_many():

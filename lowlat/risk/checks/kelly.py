@@ -11,6 +11,9 @@ Example (feeds.md 6.4): p 0.60, ask 0.55, fee rate 7 %: c = 0.5673, e = 0.0327, 
 s = 0.03 shrunk by 0.54 to 4.1 %; a quarter of that is 1.03 % of the bankroll: of 1 000 dollars
 10.27, which buys 18.1 shares.
 
+The stake is a position, not an order: what is held of the token and what is under way to it counts,
+whoever owns it. So modules that agree never add up to more than the best of them alone.
+
 Legs of a set win whatever happens and quotes are bounded by inventory: neither is a bet on p.
 Integers throughout: the plain path (lowlat.risk._cells) gives the same shares to the unit.
 """
@@ -24,6 +27,7 @@ __all__ = ["check_kelly", "edge_e6", "kelly_size_e6"]
 
 _KELLY = int(Rule.KELLY)
 _LOW = 0
+_BUY = 0
 
 
 def edge_e6(case: Case) -> int:
@@ -57,6 +61,7 @@ def check_kelly(unit: Unit, state: RiskState) -> int:
         state.limits.kelly_error_e4 * 100,
         case.unit_cost_e6,
     )
+    most_e6 = max(0, most_e6 - _held_e6(case, state))
     if case.size_e6 <= most_e6:
         return 0
     smaller_e6 = state.floor_size(most_e6, state.common_step_e6)
@@ -64,3 +69,15 @@ def check_kelly(unit: Unit, state: RiskState) -> int:
         return case.refuse(_KELLY, most_e6, case.size_e6)
     case.cut(smaller_e6, _KELLY, most_e6, case.size_e6)
     return 0
+
+
+def _held_e6(case: Case, state: RiskState) -> int:
+    """Return the shares of the token that are held or may still be bought by open orders."""
+    held_e6: int = case.holding.shares_e6[case.outcome]
+    if not state.own.orders_in(case.market):
+        return held_e6
+    return held_e6 + sum(
+        order.size_e6
+        for order in state.own
+        if order.instrument == case.instrument and order.action == _BUY
+    )
