@@ -54,6 +54,8 @@ class DemoOptions:
     topology: Mapping[str, ProcessConfig] = field(default_factory=lambda: dict(FUSED))
     chaos_kill_s: float = 0.0
     """Mean time between SIGKILLs of an engine process, each in turn; 0 = never."""
+    all_modules: bool = False
+    """Every module at work, in a market with an edge for each."""
     chaos_reboot: bool = False
     """Kill everything but the venue and delete all shared memory instead."""
 
@@ -108,9 +110,10 @@ class _Demo:
 
     def _specs(self) -> list[ChildSpec]:
         seed = str(self._options.seed)
-        sim = ChildSpec(
-            "sim", module_argv("lowlat.sim", "--seed", seed), restart=False, segments=False
-        )
+        arguments = ["--seed", seed]
+        if self._options.all_modules:
+            arguments = ["--scenario", "all", *arguments]
+        sim = ChildSpec("sim", module_argv("lowlat.sim", *arguments), restart=False, segments=False)
         return [sim, *children_of(str(self._config), self._options.topology, after=["sim"])]
 
     def run(self) -> Outcome:
@@ -151,7 +154,12 @@ class _Demo:
             self._account = open_account(self._door, self._folder)
             self._start_cash_e6 = self._door.account(self._account.wallet).cash_e6
             write_config(
-                self._config, self._options.instance, urls, self._account, self._options.topology
+                self._config,
+                self._options.instance,
+                urls,
+                self._account,
+                self._options.topology,
+                all_modules=self._options.all_modules,
             )
             self._control.begin(monotonic_ns())
         elif name == self._killed and self._killed_ns:

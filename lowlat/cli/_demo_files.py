@@ -56,6 +56,20 @@ mode = "paper"
 warmup_s = 3
 volatility_floor = 0.0005
 """
+_ALL: Final = """
+# As short is the time to learn whether cheap offers come back: here they are planted, and do.
+[modules.bonds]
+mode = "paper"
+
+[modules.bonds.params]
+warmup_s = 8
+revert_s = 5
+dips_back = 4.0
+dips_gone = 1.0
+
+[modules.rebates]
+mode = "paper"
+"""
 
 
 class Account(NamedTuple):
@@ -126,8 +140,13 @@ def write_config(
     urls: Mapping[str, str],
     account: Account,
     topology: Mapping[str, ProcessConfig] = FUSED,
+    *,
+    all_modules: bool = False,
 ) -> None:
-    """Write the engine's config for a simulator at these addresses."""
+    """Write the engine's config for a simulator at these addresses.
+
+    The two takers trade, or every module that is shipped.
+    """
     values = {
         "instance": instance,
         "clob": urls["clob"],
@@ -142,4 +161,5 @@ def write_config(
     }
     # A JSON string is a TOML basic string.
     text = _CONFIG.format_map({key: json.dumps(value) for key, value in values.items()})
+    text += _ALL if all_modules else ""
     path.write_text(text + "\n" + topology_toml(topology), encoding="utf-8")

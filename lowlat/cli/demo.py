@@ -22,6 +22,9 @@ def demo(
     topology: Annotated[
         str, typer.Option(help="fused, spread, or a file with [topology.NAME] tables.")
     ] = "fused",
+    all_modules: Annotated[
+        bool, typer.Option("--all", help="Every module, in a market with an edge for each.")
+    ] = False,
     chaos_kill: Annotated[float, typer.Option(min=0.0, hidden=True)] = 0.0,
     chaos_reboot: Annotated[bool, typer.Option("--chaos-reboot", hidden=True)] = False,
 ) -> None:
@@ -40,6 +43,7 @@ def demo(
         instance,
         fit_cores(load_topology(topology)),
         chaos_kill or (5.0 if chaos_reboot else 0.0),
+        all_modules,
         chaos_reboot,
     )
     raise typer.Exit(run_demo(options))

@@ -91,11 +91,11 @@ class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dips_back: float = 1.0
     """Dips that came back, before any was seen."""
     dips_gone: float = 3.0
-    kelly_share: float = 0.05
+    kelly_share: float = 0.1
     bankroll_usd: float = 1_000.0
     """What Kelly's share is of; risk has the real one and its own caps."""
-    order_cash_e6_max: int = 25 * E6
-    market_cash_e6_max: int = 50 * E6
+    order_cash_e6_max: int = 50 * E6
+    market_cash_e6_max: int = 100 * E6
     exit_bid_e4: int = 9_970
     fill_probability: float = 0.8
     cooldown_ms: int = 500
@@ -400,6 +400,7 @@ class Bonds(Module):
             return
         sized = self._sized(market, book, outcome, limit_e4, worth)
         if sized is None:
+            self.ctx.count("refused_size")
             return
         size_e6, cost_e6 = sized
         bond = value_bond(consensus, cost_e6 / size_e6, rules_loss, left_days, params, calibration)

@@ -171,7 +171,10 @@ def _outcome_prices(market: Market) -> tuple[str, str]:
 def _description(market: Market) -> str:
     """Write the rules in the phrases the venue uses. Source: feeds.md 3.1."""
     if not market.coin:
-        return f'This market will resolve to "Yes" if: {market.question}'
+        return (
+            f'This market will resolve to "Yes" if: {market.question} '
+            "The resolution source for this market is the official record of the vote."
+        )
     pair = f"{market.coin}/USDT"
     if market.kind == "twap":
         return (
