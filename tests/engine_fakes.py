@@ -245,6 +245,7 @@ class World:
         self.books = Table(BOOK_ROW, markets)
         self.shards = Table(SHARD_ROW, 4)
         self.markets = Table(MARKET_ROW, markets)
+        self.rows = {}
         self.spots = Table(SPOT_TOP, 8)
         self.top = memoryview(bytearray(BOOK_TOP.size_bytes))
         self._id = 0
@@ -273,6 +274,7 @@ class World:
             no_token_id=(2001 + 2 * market).to_bytes(32, "big"),
         )
         row = base._replace(**changes)
+        self.rows[market] = row
         version = self.markets.put(market, row)
         self.metadata.send(
             MARKET_STATE,

@@ -89,6 +89,25 @@ class Arbitrage(Module):
         self._events: dict[bytes, Event] = {}
         self._costs: dict[tuple[int, int], array[int]] = {}
 
+    @classmethod
+    def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
+        """Tell what the set costs and pays, and what this leg is."""
+        del row
+        told: dict[str, Any] = signal.metadata
+        sets = signal.size_suggestion / E6
+        pays = sets * told["payout_e4"] / E4
+        cost, fees = told["cost_e6"] / E6, told["fees_e6"] / E6
+        return [
+            (
+                f"{sets:g} sets of {signal.legs} legs pay {pays:.4f} and cost {cost:.4f} with "
+                f"{fees:.4f} fees: {pays - cost - fees:.4f} before leg risk"
+            ),
+            (
+                f"this is leg {signal.leg + 1}: {sets:g} shares up to "
+                f"{signal.limit_price_e4 / E4:g}, {told['depth_e6'] / E6:g} were offered there"
+            ),
+        ]
+
     # ------------------------------------------------------------------------------- callbacks
     def wants(self) -> Sequence[Interest]:
         """Want exclusive events, whole: a set with an outcome missing is none."""

@@ -235,6 +235,36 @@ class Bonds(Module):
             params.calibration.get(each.name.lower(), 1.0) for each in sorted(Category)
         ]
 
+    @classmethod
+    def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
+        """Tell the three losses, the cost and what is left, of one share and of all."""
+        told: dict[str, Any] = signal.metadata
+        shares = signal.size_suggestion / E6
+        if signal.action == Action.SELL:
+            return [
+                (
+                    f"holding on is worth {told['worth']:.4f} a share, cash in "
+                    f"{told['days']} days; the bid takes {shares:g} shares at "
+                    f"{signal.limit_price_e4 / E4:g} or better"
+                )
+            ]
+        worth, cost = signal.confidence, told["cost"]
+        return [
+            (
+                f"consensus {told['consensus']:.5f}: slow mid of YES {told['slow']:.5f}, of dips "
+                f"{100 * told['w']:.0f} % counted to come back"
+            ),
+            (
+                f"worth 1 - {told['loss_event']:.6f} event - {told['loss_rules']:.6f} rules "
+                f"(score {told['score']}) - the venue = {worth:.6f}"
+            ),
+            (
+                f"costs {cost:.6f} with fee (rate {row.fee_rate_e6 / E6:g}), leaves "
+                f"{worth - cost:.6f} a share; {shares:g} shares earn {(worth - cost) * shares:.4f}"
+            ),
+            f"cash in {told['days']} days: {100 * told['yearly']:.1f} % a year, simple",
+        ]
+
     # ------------------------------------------------------------------------------- callbacks
     def interest(self, row: MarketRow) -> bool:
         """Want markets that trade, end at a known time, and that no price feed decides."""

@@ -31,6 +31,7 @@ from lowlat.core.layout import (
     SettleRule,
     SettleSeries,
 )
+from lowlat.core.signal import Signal
 from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
 from lowlat.signals._latency import CoinQuotes, Mids, Quote, Terms
@@ -117,6 +118,28 @@ class Latency(Module):
         self._terms = Terms(self.name, params)
         self._coins: dict[int, CoinQuotes] = {}
         self._quotes: dict[int, Quote] = {}
+
+    @classmethod
+    def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
+        """Tell the chance, what it rests on, and what the token may cost."""
+        told: dict[str, Any] = signal.metadata
+        strike = _strike(row)
+        against = "an unknown price" if strike is None else f"{strike:,.2f}"
+        up = told["up_e4"] / 1e4
+        return [
+            (
+                f"expects {told['mean_e2'] / 100:,.2f} against {against}: "
+                f"{told['z_e2'] / 100:+.2f} deviations, so YES {up:.4f} and NO {1 - up:.4f}"
+            ),
+            (
+                f"{told['left_ms'] / 1000:.1f} s are left, {told['locked_s']} s of the average are "
+                f"printed; less the delay its token is worth {signal.confidence:.4f}"
+            ),
+            (
+                f"buys up to {signal.limit_price_e4 / 1e4:g}, {signal.size_suggestion / E6:g} "
+                f"shares, fee rate {row.fee_rate_e6 / E6:g}"
+            ),
+        ]
 
     # ------------------------------------------------------------------------------- callbacks
     def wants(self) -> Sequence[Interest]:

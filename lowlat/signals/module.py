@@ -128,6 +128,11 @@ class Module:
         """
         return ()
 
+    @classmethod
+    def describe(cls, signal: Signal, row: MarketRow) -> list[str]:  # noqa: ARG003 - for overrides
+        """Tell a signal in lines of words and numbers that can be worked out again by hand."""
+        return ["  ".join(f"{key} {value}" for key, value in signal.metadata.items())]
+
     def interest(self, row: MarketRow) -> bool:
         """Whether this market's books shall be sent; asked again when the row changes."""
         raise NotImplementedError

@@ -28,7 +28,7 @@ NEG_RISK: Final = (
 )
 SUBJECTS: Final = ("Harbor Bill", "Lunar Probe", "Rate Cut", "Grid Pact", "Port Strike", "Chip Act")
 NAMES: Final = ("Avery", "Blake", "Carmen", "Dorian", "Elif")
-BOND: Final = Rules("Politics", fee_rate_e4=400, rebate=0.25)
+BOND: Final = Rules("Economics", fee_rate_e4=500, rebate=0.25)
 BOND_CHANCE: Final = (0.93, 0.99)
 DRIFT: Final = 0.004
 """Largest move of a hidden chance at one visit, where it is a half."""

@@ -128,6 +128,14 @@ def test_signals_can_be_acted_on(name):
     records = world.signals.decoded(SIGNAL)
     for record in records:
         signal = decode_signal(record)
+        row = world.rows[record.instrument >> 1]
+        told = MODULES[name].describe(signal, row)
+        assert told
+        assert all(told)
+        if not signal.size_suggestion:
+            # Takes back what it rests: worth nothing by itself.
+            assert signal.expected_value == 0
+            continue
         assert signal.module == name
         assert signal.expires_ns > record.decided_ns
         assert signal.expected_value > 0

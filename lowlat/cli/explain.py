@@ -1,0 +1,199 @@
+"""`lowlat explain`: why a module wanted something, what risk said, and what became of it."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lowlat.cli.main import Instance, Json, app
+from lowlat.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lowlat.cli._evidence import Evidence
+    from lowlat.core.layout import OrderRow, SignalRecord
+
+_DIGITS_MIN = 4
+
+
+@app.command(
+    epilog="Examples: lowlat explain last | lowlat explain bonds | lowlat explain 0x3fa9 --json"
+)
+def explain(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SIGNAL|ORDER|MODULE|last",
+            help="First digits of an order id, a signal's id, or the newest of a module or of all.",
+        ),
+    ],
+    *,
+    instance: Instance = "demo",
+    as_json: Json = False,
+) -> None:
+    """Tell one signal's story: its arithmetic in words, its decision, its orders, its result."""
+    from lowlat.cli._evidence import gather
+
+    evidence = gather(instance)
+    signal = _find(evidence, subject, instance)
+    story = _story(evidence, signal)
+    if as_json:
+        print(json.dumps(story, indent=1))
+    else:
+        _print(story)
+
+
+def _find(evidence: "Evidence", subject: str, instance: str) -> "SignalRecord":
+    """Return the signal that is meant; raises ConfigError that says what there is."""
+    signals = sorted(evidence.signals.values(), key=lambda each: each.decided_ns)
+    if not signals:
+        raise ConfigError(f"explain: instance {instance!r} has no signals ({evidence.source})")
+    if subject == "last":
+        return signals[-1]
+    modules = sorted({_text(each.module) for each in signals})
+    if subject in modules:
+        return next(each for each in reversed(signals) if _text(each.module) == subject)
+    digits = subject.lower().removeprefix("0x")
+    if len(digits) < _DIGITS_MIN or not set(digits) <= set("0123456789abcdef"):
+        raise ConfigError(
+            f"explain: was {subject!r}, expected last, one of {', '.join(modules)}, or at least "
+            f"{_DIGITS_MIN} hex digits of an order or a signal"
+        )
+    exact = [each for each in signals if f"{each.id:x}" == digits]
+    if exact:
+        return exact[-1]
+    orders = [each for each in evidence.orders.values() if each.order_id.hex().startswith(digits)]
+    if len(orders) != 1:
+        what = "nothing begins" if not orders else f"{len(orders)} orders begin"
+        raise ConfigError(f"explain: {what} with {subject!r}")
+    found = _signal_of(evidence, orders[0])
+    if found is None:
+        raise ConfigError(f"explain: the signal of order {subject} was not kept; try lowlat trace")
+    return found
+
+
+def _signal_of(evidence: "Evidence", order: "OrderRow") -> "SignalRecord | None":
+    signal = evidence.signals.get(order.signal)
+    # Ids begin anew after a reboot; the time tells lives apart.
+    return signal if signal is not None and signal.decided_ns == order.decided_ns else None
+
+
+def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
+    from lowlat.app.activity import rule_name
+    from lowlat.cli._rules import explain as explain_rule
+    from lowlat.core.layout import Urgency
+    from lowlat.core.signal import decode_signal
+
+    signal = decode_signal(record)
+    row = evidence.markets.get(record.instrument >> 1)
+    decision = next(
+        (
+            each
+            for each in reversed(evidence.decisions)
+            if each.signal == record.id and each.decided_ns == record.decided_ns
+        ),
+        None,
+    )
+    orders = [
+        each
+        for each in evidence.orders.values()
+        if each.signal == record.id and each.decided_ns == record.decided_ns
+    ]
+    question = row.question.rstrip(b"\0").decode("utf-8", "replace") if row else ""
+    return {
+        "signal": f"{record.id:#x}",
+        "module": signal.module,
+        "mode": ("shadow", "paper", "live")[record.mode] if record.mode < 3 else str(record.mode),
+        "market": evidence.market_name(record.instrument),
+        "question": question,
+        "outcome": "NO" if record.instrument & 1 else "YES",
+        "action": signal.action.name,
+        "urgency": Urgency(record.urgency).name.lower(),
+        "size_e6": signal.size_suggestion,
+        "limit_price_e4": signal.limit_price_e4,
+        "expected_value": signal.expected_value,
+        "confidence": signal.confidence,
+        "leg": signal.leg,
+        "legs": signal.legs,
+        "group": signal.group,
+        "metadata": signal.metadata,
+        "words": _words(signal, row),
+        "decision": None
+        if decision is None
+        else {
+            "rule": rule_name(decision.rule),
+            "approved": bool(decision.approved),
+            "size_e6": decision.size_e6,
+            "why": explain_rule(decision) if decision.rule else "within every limit",
+        },
+        "orders": [_order(each) for each in orders],
+        "source": evidence.source,
+    }
+
+
+def _words(signal: Any, row: Any) -> list[str]:
+    """Let the module tell its own arithmetic; its numbers alone when it is not installed."""
+    from importlib.metadata import entry_points
+
+    from lowlat.signals.module import Module, load_modules
+
+    kind = Module
+    points = [each for each in entry_points(group="lowlat.signals") if each.name == signal.module]
+    if row is not None and points:
+        kind = load_modules([signal.module], points)[signal.module]
+    try:
+        return kind.describe(signal, row)
+    except (KeyError, TypeError, ValueError) as error:
+        # Written by another version of the module: its numbers are still worth showing.
+        return [*Module.describe(signal, row), f"({signal.module} cannot tell it: {error!r})"]
+
+
+def _order(order: "OrderRow") -> dict[str, Any]:
+    from lowlat.core.layout import OrderState
+
+    known = order.state in OrderState.__members__.values()
+    return {
+        "order_id": "0x" + order.order_id.hex(),
+        "state": OrderState(order.state).name if known else str(order.state),
+        "price_e4": order.price_e4,
+        "size_e6": order.size_e6,
+        "filled_e6": order.filled_e6,
+        "cash_e6": order.cash_e6,
+        "fee_e6": order.fee_e6,
+    }
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode("ascii", "replace")
+
+
+def _print(story: dict[str, Any]) -> None:
+    from lowlat.cli._words import dollars, price, shares
+
+    print(f"signal   {story['signal']}  {story['module']} ({story['mode']})")
+    print(f"market   {story['market']}" + (f"  {story['question']}" if story["question"] else ""))
+    if story["size_e6"]:
+        print(
+            f"wish     {story['action']} {shares(story['size_e6'])} {story['outcome']} at "
+            f"{price(story['limit_price_e4'])} or better, {story['urgency']}; worth "
+            f"${story['expected_value']:.4f}"
+        )
+    else:
+        print(f"wish     nothing more rests for {story['outcome']}")
+    if story["legs"] > 1:
+        print(f"         leg {story['leg'] + 1} of {story['legs']} of group {story['group']:#x}")
+    for number, line in enumerate(story["words"]):
+        print(("because  " if not number else "         ") + line)
+    decision = story["decision"]
+    if decision is None:
+        print("risk     not found")
+    else:
+        said = f"approved {shares(decision['size_e6'])}" if decision["approved"] else "refused"
+        rule = "" if decision["rule"] == "approved" else f" by {decision['rule']}"
+        print(f"risk     {said}{rule}: {decision['why']}")
+    for order in story["orders"]:
+        print(
+            f"order    {order['order_id'][:12]}  {order['state'].lower()}: filled "
+            f"{shares(order['filled_e6'])} of {shares(order['size_e6'])} for "
+            f"{dollars(order['cash_e6'])}, fee {dollars(order['fee_e6'])}"
+        )
+    print(f"\nfrom {story['source']}")
