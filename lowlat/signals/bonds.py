@@ -29,6 +29,7 @@ rules over ``score_max``, ends that nobody knows. A bid of ``exit_bid_e4``
 buys it back from us when holding on is worth less: chance times (1 - hurdle * days / 365).
 """
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -36,6 +37,7 @@ import msgspec
 
 from lowlat.book._view import BookView
 from lowlat.core.errors import ConfigError
+from lowlat.core.interest import Interest
 from lowlat.core.layout import (
     Action,
     BookFlag,
@@ -68,6 +70,8 @@ _ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
 class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What counts as nearly certain, what it must earn, how little of it is bought."""
 
+    priority: int = 20
+    """For places among what is followed."""
     ask_min_e4: int = 9_000
     ask_max_e4: int = 9_950
     edge_min: float = 0.005
@@ -266,6 +270,10 @@ class Bonds(Module):
         ]
 
     # ------------------------------------------------------------------------------- callbacks
+    def wants(self) -> Sequence[Interest]:
+        """Want what ends soon enough to be held to its end."""
+        return (Interest(self.params.priority, ends_within_ns=int(self.params.days_max * _DAY_NS)),)
+
     def interest(self, row: MarketRow) -> bool:
         """Want markets that trade, end at a known time, and that no price feed decides."""
         return (

@@ -32,6 +32,7 @@ book, the time before the market's start and end, and the quiet windows of the c
 back after ``calm_s``. Requotes cost queue: only for half a tick and more, within two budgets.
 """
 
+from collections.abc import Sequence
 from math import exp, log
 from typing import Any, ClassVar, Final
 
@@ -39,6 +40,7 @@ import msgspec
 
 from lowlat.book._view import BookView
 from lowlat.core.errors import ConfigError
+from lowlat.core.interest import Interest
 from lowlat.core.layout import (
     Action,
     BookFlag,
@@ -73,6 +75,9 @@ _GONE: Final = frozenset({ReportKind.REJECT, ReportKind.DROPPED})
 class RebatesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where to stand, how far away, for how much, and when to leave."""
 
+    priority: int = 10
+    """For places among what is followed."""
+    volume_24h_e6_min: int = 10_000 * E6
     mid_min_e4: int = 1_000
     mid_max_e4: int = 9_000
     """Outside nobody is paid for one side alone. Source: polymarket.md 7.4."""
@@ -273,6 +278,11 @@ class Rebates(Module):
         ]
 
     # ------------------------------------------------------------------------------- callbacks
+    def wants(self) -> Sequence[Interest]:
+        """Want markets with something to be filled by."""
+        params = self.params
+        return (Interest(params.priority, volume_24h_e6_min=params.volume_24h_e6_min),)
+
     def interest(self, row: MarketRow) -> bool:
         """Want markets that trade and pay makers, by rebate or by reward."""
         pays = (row.rebate_rate_e6 > 0 and row.fee_rate_e6 > 0) or row.reward_day_e6 > 0
