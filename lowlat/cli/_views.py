@@ -42,6 +42,7 @@ __all__ = [
     "Money",
     "book_lines",
     "feed_lines",
+    "gauge",
     "is_open_group",
     "is_open_order",
     "ladder",
@@ -261,10 +262,27 @@ def feed_lines(attached: Attached, reading: Reading, rates: dict[str, float]) ->
             ("trade_gaps", "depth_gaps", "depth_mismatches", "frozen"),
         ),
         _prices_line(attached, line, wall_offset_ns),
-        line("metadata", reading.counter("feed.metadata.tradeable"),
-             reading.counter("feed.metadata.markets"), [], None,
-             ("requests_failed", "overruns")),
-    ]  # fmt: skip
+        _metadata_line(reading, line, now_ns),
+    ]
+
+
+def _metadata_line(reading: Reading, line: Any, now_ns: int) -> FeedLine:
+    """Describe what is known of markets; its age is that of the last whole sweep."""
+    sweep_age_ns = gauge(reading, "feed.metadata.sweep_age_ns")
+    found: FeedLine = line(
+        "metadata",
+        gauge(reading, "feed.metadata.tradeable") or 0,
+        gauge(reading, "feed.metadata.markets") or 0,
+        [] if sweep_age_ns is None else [now_ns - sweep_age_ns],
+        None,
+        ("requests_failed", "overruns"),
+    )
+    return found
+
+
+def gauge(reading: Reading, name: str) -> int | None:
+    """Return a gauge that one process has; None while no process has it."""
+    return next((each[name] for each in reading.gauges.values() if name in each), None)
 
 
 def _prices_line(attached: Attached, line: Any, wall_offset_ns: int) -> FeedLine:

@@ -80,26 +80,26 @@ class PricesCells:
 
 
 class MetadataCells:
-    """Every counter of the metadata engine."""
+    """Every counter of the metadata engine, and what it shows of the moment (gauges)."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, gauges: Counters) -> None:
         self.pages: Cell = counters("metadata.pages")
         self.sweeps: Cell = counters("metadata.sweeps")
-        self.sweep_age_ns: Cell = counters("metadata.sweep_age_ns")
+        self.sweep_age_ns: Cell = gauges("metadata.sweep_age_ns")
         """Since the last whole sweep began: nothing that is known of a listing is older."""
-        self.sweep_ns: Cell = counters("metadata.sweep_ns")
+        self.sweep_ns: Cell = gauges("metadata.sweep_ns")
         """How long the last whole sweep took."""
-        self.listed: Cell = counters("metadata.in_the_running")
+        self.listed: Cell = gauges("metadata.in_the_running")
         """Single markets and exclusive events that the filters let in."""
-        self.places: Cell = counters("metadata.places_taken")
+        self.places: Cell = gauges("metadata.places_taken")
         self.evicted: Cell = counters("metadata.evicted")
         self.failed: Cell = counters("metadata.requests_failed")
         self.malformed: Cell = counters("metadata.malformed")
         self.rejected: Cell = counters("metadata.rows_rejected")
         self.conflicts: Cell = counters("metadata.conflicts")
         self.not_yet: Cell = counters("metadata.not_yet_on_clob")
-        self.markets: Cell = counters("metadata.markets")
-        self.tradeable: Cell = counters("metadata.tradeable")
+        self.markets: Cell = gauges("metadata.markets")
+        self.tradeable: Cell = gauges("metadata.tradeable")
         self.full: Cell = counters("metadata.no_row_free")
         self.resolved: Cell = counters("metadata.resolved")
         self.start_prices: Cell = counters("metadata.start_prices")

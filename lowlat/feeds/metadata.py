@@ -114,13 +114,14 @@ class MetadataEngine:
         dossiers: StreamWriter | None = None,
         wants: TableReader | None = None,
         ours: Callable[[], AbstractSet[int]] = frozenset,
+        gauges: Counters | None = None,
     ) -> None:
         self._params = params
         self._universe = universe
         self._rows = rows
         self._clob = clob
         self._clock = clock
-        self._cells = MetadataCells(counters)
+        self._cells = MetadataCells(counters, gauges or counters)
         self._notes = FaultNotes(note)
         self._settle = settle
         self._market = market

@@ -81,6 +81,7 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> "MetadataEngine":
         dossiers=memory.open_stream_writer("dossiers"),
         wants=memory.open_table_reader("wants"),
         ours=held.markets,
+        gauges=lambda name: site.meters.gauge(f"feed.{name}"),
     )
 
 
