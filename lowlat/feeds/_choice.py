@@ -4,9 +4,9 @@ Used by the universe, once for rows and once for sockets. Units are single marke
 events as a whole: a set with a member missing is worth nothing. Everything is incremental: a
 change costs a few heap steps, a review some microseconds, however many thousands wait.
 
-An outsider takes the place of the lowest insider if its priority is higher, or equal and its score
-larger by ``gain_ppm``; not from one that came in less than ``stay_ns`` ago, nor from one that is
-held. Source: design 7 (hysteresis; what is held or ordered is never evicted).
+An outsider takes the place of the lowest insider if its priority is higher, or if it is equal, its
+score larger by ``gain_ppm`` and the insider there for ``stay_ns``; never from one that is held.
+Source: design 7 (hysteresis; what is held or ordered is never evicted).
 """
 
 import heapq
@@ -20,7 +20,7 @@ Steps = tuple[tuple[int, int], ...]
 
 _PPM: Final = 1_000_000
 _ADMITTED_A_REVIEW: Final = 64
-_EVICTED_A_REVIEW: Final = 8
+_EVICTED_A_REVIEW: Final = 16
 _HELD_AGAIN_NS: Final = 10_000_000_000
 """One that could not be evicted is asked about again after so long."""
 _HEAP_SLACK: Final = 1_024
@@ -218,7 +218,7 @@ class Choice:
             if worst is None or not self._beats(best, worst):
                 break
             popped.append(heapq.heappop(self._seated))
-            if self._may_go(worst, now_ns):
+            if self._may_go(worst, best, now_ns):
                 victims.append(worst)
                 missing -= len(worst.members)
         for unit in victims if missing <= 0 else ():
@@ -240,8 +240,10 @@ class Choice:
             return best.priority > worst.priority
         return best.score * _PPM > worst.score * (_PPM + self._gain_ppm)
 
-    def _may_go(self, unit: _Unit, now_ns: int) -> bool:
-        if now_ns - unit.since_ns < self._stay_ns or now_ns < unit.spared_ns:
+    def _may_go(self, unit: _Unit, best: _Unit, now_ns: int) -> bool:
+        if best.priority == unit.priority and now_ns - unit.since_ns < self._stay_ns:
+            return False
+        if now_ns < unit.spared_ns:
             return False
         if any(self._held(member) for member in unit.members):
             unit.spared_ns = now_ns + _HELD_AGAIN_NS

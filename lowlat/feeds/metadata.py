@@ -56,6 +56,8 @@ __all__ = ["MarketRows", "MetadataEngine"]
 
 HTTP_OK: Final = 200
 HTTP_NOT_FOUND: Final = 404
+URGENT_NS: Final = 3_600_000_000_000
+"""New markets are asked about as if they were due so long ago: before all that is refreshed."""
 OURS_NS: Final = 5_000_000_000
 """How often markets of ours that lost their place are looked for."""
 _DONE: Final = frozenset({MarketStatus.CLOSED, MarketStatus.RESOLVED})
@@ -201,7 +203,7 @@ class MetadataEngine:
         is_first = followed.info is None and followed.market < 0
         followed.info = info
         if is_first:
-            self._schedule(followed, now_ns)
+            self._schedule(followed, now_ns - URGENT_NS)
         elif changed and not followed.winner_due and followed.market >= 0:
             self._hasten(followed, now_ns)
 
@@ -258,7 +260,7 @@ class MetadataEngine:
         if info is None:
             self._listings.want(condition_id)
         else:
-            self._schedule(followed, now_ns)
+            self._schedule(followed, now_ns - URGENT_NS)
 
     def _rewatch(self, followed: _Followed, now_ns: int) -> None:
         """Write how a market is followed from now on; one without a row may be forgotten."""
@@ -414,7 +416,9 @@ class MetadataEngine:
         followed.winner_due = over or (gone and row.status == MarketStatus.PAUSED)
         followed.step_ns = 0
         ended_ns = max(left_ns, 0) + params.winner_ns
-        wait_ns = params.winner_ns if followed.winner_due else min(ended_ns, params.refresh_ns)
+        # Rows that were made together are not asked about together ever after.
+        refresh_ns = params.refresh_ns - followed.market % 64 * (params.refresh_ns // 256)
+        wait_ns = params.winner_ns if followed.winner_due else min(ended_ns, refresh_ns)
         self._schedule(followed, now_ns + wait_ns)
 
     def _take_resolution(self, followed: _Followed, body: bytes, now_ns: int) -> None:

@@ -60,7 +60,7 @@ class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     socket_tokens_max: int = 4_000
     """Tokens on sockets; what is followed beyond them is read by REST each second."""
     stay_ns: int = 60_000_000_000
-    """So long a market keeps its place at least."""
+    """So long a market keeps its place at least, against others of its priority."""
     gain_ppm: int = 500_000
     """By so much more an outsider of the same priority must score to take a place."""
     review_ns: int = 1_000_000_000
@@ -92,7 +92,7 @@ class MetadataParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """New markets are 404 on the CLOB for minutes: 5 to 15 s apart at first."""
     retry_ns_max: int = 60_000_000_000
     winner_ns: int = 20_000_000_000
-    asked_max: int = 8
+    asked_max: int = 16
     """CLOB questions under way."""
 
 

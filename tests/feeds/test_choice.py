@@ -30,13 +30,15 @@ def test_priority_goes_before_score():
     assert evicted == []
 
 
-def test_a_higher_priority_takes_a_place_after_the_stay_and_not_before():
+def test_a_higher_priority_takes_a_place_at_once_and_a_higher_score_after_the_stay():
     choice = made(1)
     offer(choice, "a", score=100)
     choice.review(0, 0)
-    offer(choice, "b", priority=1)
+    offer(choice, "rich", score=10**6)
     assert choice.review(59 * S, 0) == ([], [])
-    assert choice.review(60 * S, 0) == (["b"], ["a"])
+    assert choice.review(60 * S, 0) == (["rich"], ["a"])
+    offer(choice, "wanted", priority=1)
+    assert choice.review(61 * S, 0) == (["wanted"], ["rich"])
 
 
 def test_among_equals_only_a_clear_gain_takes_a_place():
@@ -146,6 +148,7 @@ def test_whatever_happens_places_are_few_fair_and_never_taken_from_what_is_held(
             offer(choice, name, step[3], step[2], key=key, wall_ns=now_ns)
             inside = set(choice.inside)
             assert inside - before <= {name}
+            since |= dict.fromkeys(inside - before, now_ns)
         elif step[0] == "withdraw":
             choice.withdraw(name, now_ns)
             inside.discard(name)
@@ -155,7 +158,9 @@ def test_whatever_happens_places_are_few_fair_and_never_taken_from_what_is_held(
             now_ns += step[1] * S
             admitted, evicted = choice.review(now_ns, now_ns)
             assert not held & set(evicted)
-            assert all(now_ns - since.get(one, now_ns - 50 * S) >= 50 * S for one in evicted)
+            young = [one for one in evicted if now_ns - since[one] < 50 * S]
+            worths = [choice.inside[one] for one in admitted if one in choice.inside]
+            assert not young or max(worths) > min(choice.priority(one) for one in young)
             inside = (inside | set(admitted)) - set(evicted)
             since |= dict.fromkeys(admitted, now_ns)
             # Members that join an event that has its places come on top.
