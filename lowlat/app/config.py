@@ -19,6 +19,7 @@ from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError
 from lowlat.execution.params import ExecutorParams
 from lowlat.feeds.params import (
+    POLYBOLT,
     BinanceFeedParams,
     MetadataParams,
     PolymarketFeedParams,
@@ -33,6 +34,7 @@ from lowlat.store.tape_params import TapeParams
 __all__ = [
     "Credentials",
     "EngineConfig",
+    "PriceCredentials",
     "check_modules",
     "load_config",
     "load_credentials",
@@ -67,6 +69,8 @@ class EndpointConfig(Section, frozen=True):
     """The indexer: the wallet's history and holdings. Only `lowlat ledger settle` asks it."""
     relayer_url: str = ""
     """Carries out merges and redemptions. Only `lowlat ledger settle` asks it."""
+    polybolt_ws_url: str = ""
+    """The newer price socket, which wants credentials; for ``prices.sources`` with 1 in it."""
     certificate_file: str = ""
     """Trust just this certificate (simulators with TLS)."""
 
@@ -79,6 +83,8 @@ class AccountConfig(Section, frozen=True):
     """For `lowlat panic`: API credentials without the key, which cancel but cannot sign."""
     settlement_credentials_file: str = ""
     """For `lowlat ledger settle`: the owner's key and the relayer's API key."""
+    price_credentials_file: str = ""
+    """For the newer price socket: API credentials of any account, best of one without money."""
 
 
 class ModuleConfig(Section, frozen=True):
@@ -137,12 +143,26 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError(f"instance was {self.instance!r}, expected 1-31 of a-z, 0-9 and -")
         check_topology(self.topology)
         for key in msgspec.structs.fields(EndpointConfig):
-            if key.name.endswith("_url") and (key.required or getattr(self.endpoints, key.name)):
-                self._check_url(key.name, getattr(self.endpoints, key.name))
+            value = getattr(self.endpoints, key.name)
+            if key.name.endswith("_url") and (value or key.required):
+                self._check_url(key.name, value)
         if not self.modules:
             raise ConfigError("modules was empty, expected at least one, e.g. [modules.arbitrage]")
         _check_numbers(msgspec.to_builtins(self), "")
+        self._check_polybolt()
         self.limits.validate()
+
+    def _check_polybolt(self) -> None:
+        if POLYBOLT not in self.prices.sources:
+            return
+        for key, value in (
+            ("endpoints.polybolt_ws_url", self.endpoints.polybolt_ws_url),
+            ("account.price_credentials_file", self.account.price_credentials_file),
+        ):
+            if not value:
+                raise ConfigError(
+                    f"{key} was empty, expected a value: prices.sources names source {POLYBOLT}"
+                )
 
     def _check_url(self, key: str, value: str) -> None:
         parts = urlsplit(value)
@@ -187,6 +207,17 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"Credentials(address={self.address}, secrets=***)"
+
+
+class PriceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the newer price socket asks for. The repr shows none of it."""
+
+    api_key: str
+    api_secret: str
+    api_passphrase: str
+
+    def __repr__(self) -> str:
+        return "PriceCredentials(secrets=***)"
 
 
 def load_config(path: str) -> EngineConfig:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from lowlat.app.config import EngineConfig
+from lowlat.app.config import EngineConfig, PriceCredentials, read_secrets
 from lowlat.app.machine import RandomSalts, address_of, tls_context
 from lowlat.core.clock import RealClock
 from lowlat.core.ports import Clock, Salts, Transport
-from lowlat.feeds.params import CANDLES
+from lowlat.feeds.params import CANDLES, POLYBOLT
 from lowlat.feeds.ports import Connection, Dial, Fetch, Listener, Note
 from lowlat.net._gate import SendGate
 
@@ -118,7 +118,19 @@ class RealEnds:
             names = stream_names(params.coins, ("kline_1m", "kline_1h"))
             path = stream_path(names, params.time_unit)
             return self._dialer(ends.binance_ws_url + path)(listener, number)
-        return self._dialer(ends.prices_ws_url)(listener, number)
+        url = ends.polybolt_ws_url if number == POLYBOLT else ends.prices_ws_url
+        return self._dialer(url)(listener, number)
+
+    @cached_property
+    def prices_auth(self) -> Callable[[], bytes] | None:
+        """First frame of the newer price socket; None where that is no source."""
+        if POLYBOLT not in self._config.prices.sources:
+            return None
+        from lowlat.venues.polymarket.prices import polybolt_auth
+
+        path = self._config.account.price_credentials_file
+        found = read_secrets(path, "account.price_credentials_file", PriceCredentials)
+        return lambda: polybolt_auth("1", found.api_key, found.api_secret, found.api_passphrase)
 
     def _dialer(self, url: str, watch: "PollWatch | None" = None) -> Dial:
         from lowlat.app.dialer import Dialer

@@ -20,10 +20,8 @@ from lowlat.core.ports import READ_BUSY, READ_NEVER, TableReader
 from lowlat.execution._check import FactCells, MarketGate
 from lowlat.venues.polymarket.amounts import TICKS
 
-__all__ = ["SHARD_SILENT_NS_MAX", "Facts", "MarketReader"]
+__all__ = ["Facts", "MarketReader"]
 
-SHARD_SILENT_NS_MAX: Final = 15_000_000_000
-"""A shard that said nothing at all for so long is dead, and its books with it."""
 _TRADEABLE: Final = int(Known.TRADEABLE)
 _TAKER_DECIMALS_MAX: Final = 4
 # Plain ints: arithmetic on flag enums costs a microsecond each.
@@ -73,8 +71,9 @@ class MarketReader:
         book: TableReader,
         shards: TableReader,
         instruments: Instruments,
-        shard_silent_ns_max: int = SHARD_SILENT_NS_MAX,
+        shard_silent_ns_max: int,
     ) -> None:
+        """``shard_silent_ns_max``: a shard that said nothing for so long has no fresh book."""
         self._markets = markets
         self._book = book
         self._versions: dict[int, int] = {}

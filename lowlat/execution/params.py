@@ -38,6 +38,8 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cancels_per_s: int = 80
     cancels_burst: int = 120
     intents_per_turn: int = 16
+    shard_silent_ns_max: int = 15 * _S
+    """A shard that said nothing at all for so long is dead, and its books with it."""
     # ------------------------------------------------------------------ templates
     templates_max: int = 3_072
     template_rungs_e6: tuple[int, ...] = (10_000_000, 20_000_000, 50_000_000, 100_000_000)

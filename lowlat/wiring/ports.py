@@ -259,6 +259,11 @@ class Connections(Protocol):
         """Settlement prices."""
         ...
 
+    @property
+    def prices_auth(self) -> Callable[[], bytes] | None:
+        """Make the first frame of the newer price socket; None where that is no source."""
+        ...
+
 
 class Ends(NamedTuple):
     """Connections that are all there from the start."""
@@ -274,3 +279,4 @@ class Ends(NamedTuple):
     binance_ws: Dial
     prices_ws: Dial
     note: Note
+    prices_auth: Callable[[], bytes] | None = None

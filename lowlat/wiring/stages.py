@@ -137,8 +137,8 @@ def binance_stage(
     )
 
 
-def prices_stage(site: Site, dial: Dial) -> "PricesFeed":
-    """Make the feed of the prices that markets settle on."""
+def prices_stage(site: Site, dial: Dial, auth: Callable[[], bytes] | None) -> "PricesFeed":
+    """Make the feed of the prices that markets settle on; ``auth``: of the newer price socket."""
     from lowlat.feeds.prices import PricesFeed
 
     return PricesFeed(
@@ -148,6 +148,7 @@ def prices_stage(site: Site, dial: Dial) -> "PricesFeed":
         site.clock,
         site.meters.scope("feed"),
         site.note,
+        auth=auth,
         tape=_tape(site, "frames_settle", Venue.CHAINLINK),
     )
 
@@ -261,6 +262,7 @@ def executor_stage(
         memory.open_table_reader("book"),
         memory.open_table_reader("shard"),
         Instruments(),
+        site.config.execution.shard_silent_ns_max,
     )
     ports = ExecutorPorts(
         intents=memory.open_stream_reader("intents", gate=_EXECUTOR_GATE),

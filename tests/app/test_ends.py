@@ -1,11 +1,14 @@
 """Real connections are made when a role asks for them, once, and not before."""
 
+import json
+
 import pytest
 from config_text import GOOD
 
 from lowlat.app.config import EngineConfig
 from lowlat.app.ends import RealEnds, Sockets
 from lowlat.core.config import decode_config
+from lowlat.core.errors import ConfigError
 from lowlat.net._gate import SendGate
 from lowlat.net.options import PollWatch
 
@@ -63,3 +66,46 @@ def test_answers_reach_the_executor_that_was_made_behind_its_connections(ends):
     ends.relay.on_answer(1, 200, [], b"{}", 5)
     ends.relay.on_lost(2, 6)
     assert heard == [(1, 200, [], b"{}", 5), (2, 6)]
+
+
+POLYBOLT = GOOD.replace(
+    "[account]",
+    'polybolt_ws_url = "ws://127.0.0.1:1/ws"\n[prices]\nsources = [0, 1, 2]\n[account]',
+)
+
+
+def with_prices(tmp_path, mode=0o600, text=None):
+    path = tmp_path / "prices.json"
+    path.write_text(text or '{"api_key": "k", "api_secret": "s", "api_passphrase": "p"}')
+    path.chmod(mode)
+    config = POLYBOLT.replace("[account]", f'[account]\nprice_credentials_file = "{path}"')
+    loaded = decode_config(config, EngineConfig)
+    return RealEnds(loaded, None, SendGate([], []), lambda kind, sample: None)
+
+
+def test_the_newer_price_socket_is_greeted_with_its_own_credentials(ends, tmp_path):
+    assert ends.prices_auth is None, "it is no source by default"
+    frame = json.loads(with_prices(tmp_path).prices_auth())
+    assert frame["op"] == "auth"
+    assert frame["auth"] == {"apiKey": "k", "secret": "s", "passphrase": "p"}
+
+
+def test_price_credentials_that_others_can_read_are_refused_and_never_shown(tmp_path):
+    with pytest.raises(ConfigError, match=r"price_credentials_file .* 0644"):
+        _ = with_prices(tmp_path, 0o644).prices_auth
+    with pytest.raises(ConfigError, match="just api_key") as error:
+        _ = with_prices(tmp_path, text='{"api_key": "hidden"}').prices_auth
+    assert "hidden" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (POLYBOLT, "account.price_credentials_file was empty"),
+        (POLYBOLT.replace('polybolt_ws_url = "ws://127.0.0.1:1/ws"\n', ""), "polybolt_ws_url was"),
+        (POLYBOLT.replace('ws://127.0.0.1:1/ws"\n[p', 'http://127.0.0.1:1"\n[p'), "expected ws"),
+    ],
+)
+def test_the_newer_price_socket_needs_address_and_credentials(text, key):
+    with pytest.raises(ConfigError, match=key):
+        decode_config(text, EngineConfig)

@@ -227,6 +227,7 @@ class Desk:
             shared.book.reader(),
             shared.shards.reader(),
             Instruments(),
+            self.params.shard_silent_ns_max,
         )
         ports = ExecutorPorts(
             intents=Reader(shared.intents),

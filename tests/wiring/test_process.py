@@ -14,7 +14,7 @@ KEYS = None
 NEEDS = {
     "metadata": {"gamma", "clob"},
     "binance": {"binance_ws", "binance_rest"},
-    "prices": {"prices_ws"},
+    "prices": {"prices_ws", "prices_auth"},
     "polymarket": {"market_ws", "clob"},
     "signals": set(),
     "risk": set(),
