@@ -26,6 +26,8 @@ E18_PER_E8: Final = 10**10
 HISTORY_S: Final = 120
 CHAINLINK_HISTORY_S: Final = 55
 SUBSCRIPTIONS_MAX: Final = 64
+SUBSCRIBES_PER_S_MAX: Final = 20
+FRAME_BYTES_MAX: Final = 65_536
 LATE_MS: Final = (900, 1600)
 TOPICS: Final = {
     "crypto_prices": "exchange",
@@ -206,6 +208,8 @@ class PolyBolt:
         self._spots = spots
         self._credentials = credentials
         self._sessions: dict[Session, dict[str, int]] = {}
+        self._asked: dict[Session, list[int]] = {}
+        """When each socket subscribed within the last second."""
 
     def connect(self, session: Session) -> None:
         """Take a new socket."""
@@ -214,6 +218,7 @@ class PolyBolt:
     def disconnect(self, session: Session) -> None:
         """Forget a socket."""
         self._sessions.pop(session, None)
+        self._asked.pop(session, None)
 
     def sessions(self) -> list[Session]:
         """Return every connected socket."""
@@ -221,6 +226,9 @@ class PolyBolt:
 
     def on_text(self, session: Session, text: bytes, now_ns: int) -> None:
         """Handle auth, subscribe, unsubscribe and ping."""
+        if len(text) > FRAME_BYTES_MAX:
+            session.close(4008, "frame too large")
+            return
         try:
             frame = _decode_bolt(text)
         except UNREADABLE:
@@ -231,7 +239,12 @@ class PolyBolt:
         elif frame.op == "ping":
             _bolt_reply(session, "pong", frame.rid)
         elif frame.op in {"subscribe", "unsubscribe"}:
-            self._subscribe(session, frame, now_ns)
+            recent = [at for at in self._asked.get(session, ()) if now_ns - at < NS]
+            self._asked[session] = [*recent, now_ns]
+            if len(recent) >= SUBSCRIBES_PER_S_MAX:
+                _bolt_error(session, "rate_limited", frame.rid)
+            else:
+                self._subscribe(session, frame, now_ns)
         else:
             _bolt_error(session, "bad_op", frame.rid)
 

@@ -176,7 +176,7 @@ def test_unknown_edge_kind_is_refused():
 def test_makers_chances_are_calibrated():
     """What happens with a stated chance of p happens in p of the cases: z below 4 in each bin."""
     bins = {}
-    for seed in range(60):
+    for seed in range(20):
         venue = Venue(
             load_config(
                 {
@@ -186,7 +186,7 @@ def test_makers_chances_are_calibrated():
                     "markets": 0,
                     "neg_risk_events": 0,
                     "tape": "none",
-                    "flow": read_scenario("null")["flow"] | {"events_per_s": 0},
+                    "flow": read_scenario("null")["flow"] | {"events_per_s": 0, "spot_hz": 4},
                 }
             ),
             START_NS,

@@ -255,3 +255,17 @@ def test_window_resolves_by_the_published_averages():
     venue.step(venue.now_ns + 2 * S)
     start, end = averages[market.start_ns], averages[market.end_ns]
     assert market.winner == (0 if end >= start else 1)
+
+
+def test_polybolt_slows_down_who_subscribes_too_often_and_drops_huge_frames(venue):
+    bolt = Client(venue, venue.polybolt)
+    ask = {"op": "subscribe", "rid": "1", "subscriptions": []}
+    for _ in range(21):
+        bolt.send(ask)
+    assert [frame["op"] for frame in bolt.frames] == ["subscribed"] * 20 + ["error"]
+    assert bolt.frames[-1]["code"] == "rate_limited"
+    bolt.wait(1_000)
+    bolt.send(ask)
+    assert bolt.frames[-1]["op"] == "subscribed"
+    bolt.send(b" " * 65_537)
+    assert bolt.closed[0][0] == 4008
