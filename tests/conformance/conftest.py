@@ -9,9 +9,11 @@ import dataclasses
 import inspect
 import json
 import logging
+import os
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -105,9 +107,11 @@ def serve(**changes):
     arguments = ["--json"]
     for key, value in {**QUIET, **changes}.items():
         arguments += [f"--{key}", json.dumps(value) if not isinstance(value, str) else value]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lowlat.sim", *arguments], stdout=subprocess.PIPE
-    )
+    # Only the test of the tests sets this: a venue that is wrong on purpose.
+    mistake = os.environ.get("LOWLAT_SIM_MISTAKE")
+    wrong = [str(Path(__file__).with_name("mistaken.py")), mistake]
+    start = wrong if mistake else ["-m", "lowlat.sim"]
+    process = subprocess.Popen([sys.executable, *start, *arguments], stdout=subprocess.PIPE)
     return process, json.loads(process.stdout.readline())["urls"]
 
 
