@@ -1,7 +1,7 @@
 """The settlement service against the simulator's relayer, chain and indexer, without sockets.
 
-What the simulator's indexer does not tell yet (the wallet's history) the test tells. Signatures
-are recovered by the simulator with other code than signed them.
+Signatures are recovered, calls decoded and histories told by the simulator with other code than
+made them; where a test needs another history, it tells one.
 """
 
 import json
@@ -69,7 +69,7 @@ class Host:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         request = Request(method, parts.path, parse_qs(parts.query), headers, body)
         self._world.asked.append(f"{method} {parts.path}")
-        if parts.path == "/v2/activity":
+        if parts.path == "/v2/activity" and self._world.activity:
             page = {"data": self._world.activity, "pagination": {"has_more": False}}
             return 200, json.dumps(page).encode()
         answers = []
@@ -199,6 +199,28 @@ def test_winnings_are_redeemed_and_proven(world_of):
     assert (note.kind, note.state, note.expected_e6) == ("redeem", "proven", 9 * SHARE), note
     assert found.plan.capital.redeemable_e6 == 9 * SHARE
     assert world.account.cash_e6 == before + 9 * SHARE
+
+
+def test_what_was_merged_is_a_movement_that_closes_its_lots(world_of):
+    """The venue's history closes the lots that the executor only saw go."""
+    world = world_of(index_lag_ms=[0, 0])
+    market = world.market()
+    world.hold(market, 12)
+    (note,) = world.round().done
+    assert world.round().problem == ""
+    movements = [row for row in world.rows(schema.MOVEMENTS) if row.kind == "merge"]
+    assert [(row.size_e6, row.cash_e6, row.booked) for row in movements] == [
+        (-12 * SHARE, 12 * SHARE, 0)
+    ]
+    assert note.state == "proven"
+    assert {movements[0].token_id, movements[0].other_token_id} == set(market.tokens)
+    for token in market.tokens:
+        gone = FillChange("", "", token, "", "RECONCILED", Action.BUY, 0, 0, -12 * SHARE, 0, 0, 0)
+        with world.database.begin() as connection:
+            world.ledger._booking.take(connection, [gone], 9)
+    world.round()
+    closings = world.rows(schema.CLOSINGS)
+    assert {(row.why, row.proceeds_e6 - row.cost_e6) for row in closings} == {("merge", 0)}
 
 
 def test_a_dry_run_moves_nothing(world_of):

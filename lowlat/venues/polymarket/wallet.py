@@ -274,8 +274,10 @@ def _e6(value: Number | None) -> int:
 
 def _next(pagination: _PaginationWire) -> str:
     cursor = pagination.next_cursor or ""
-    if not pagination.has_more or not cursor:
+    if not pagination.has_more:
         return ""
+    if not cursor:
+        raise RemoteProtocolError("more rows, but no cursor to them")
     if not _CURSOR.fullmatch(cursor):
         raise RemoteProtocolError(f"cursor {cursor[:80]!r} cannot be sent back")
     return cursor

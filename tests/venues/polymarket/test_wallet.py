@@ -76,6 +76,8 @@ def test_pages_follow_their_cursor_and_end():
     more = decode_activity_page(200, page([], has_more=True, next_cursor="abc=="))
     assert more.next_cursor == "abc=="
     assert decode_activity_page(200, page([], next_cursor="abc")).next_cursor == ""
+    with pytest.raises(RemoteProtocolError, match="no cursor"):
+        decode_activity_page(200, page([], has_more=True))
     with pytest.raises(RemoteProtocolError, match="cursor"):
         decode_activity_page(200, page([], has_more=True, next_cursor="a b\r\nX: y"))
 
