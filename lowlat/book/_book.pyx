@@ -20,7 +20,8 @@ from lowlat.book._side cimport (
 from lowlat.book._slots cimport (
     ASK_PRICE_AT, ASK_SIZE_AT, BID_PRICE_AT, BID_SIZE_AT, LL_BOOK_LEVELS, LL_BOOK_TOP_LEVELS,
     LL_BOOKFLAG_CONFIRMED, LL_BOOKFLAG_CROSSED, LL_BOOKFLAG_DIVERGED, LL_BOOKFLAG_LOCKED,
-    LL_BOOKFLAG_STALE, LL_BOOKFLAG_TRUNCATED, NO_PRICE, ONE, ROW_LINES, ROW_TAIL, TOP_TAIL, ll_row8, ll_top8,
+    LL_BOOKFLAG_STALE, LL_BOOKFLAG_TRUNCATED, NO_PRICE, ONE, ROW_LINES, ROW_TAIL, TOP_TAIL,
+    ll_row8, ll_top8,
 )
 
 from lowlat.book._ladder import ASK, BID, LEVELS_MAX, Ladder, parse_levels
@@ -217,8 +218,8 @@ cdef class MarketBook:
     A NO bid at p is a YES ask at 1 - p, so the venue's mirrored second message is normally a
     no-op here. Written by the feed only. A new book is STALE until its first ``load``.
 
-    ``flags`` holds what the feed says (STALE, DIVERGED, CONFIRMED) and what the ladder shows (CROSSED,
-    LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds one first,
+    ``flags`` holds what the feed says (STALE, DIVERGED, CONFIRMED) and what the ladder shows
+    (CROSSED, LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds one first,
     so set it once to the table's version of the row when taking over a table.
     """
 

@@ -4,7 +4,7 @@ import pytest
 from engine_fakes import WALL0, S, World
 from hypothesis import given
 from hypothesis import strategies as st
-from test_engine import make
+from signals_rig import make
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.layout import SIGNAL, Action, Category, Coin, Dispute, Wording

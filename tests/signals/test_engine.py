@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 from engine_fakes import S, World
+from signals_rig import make
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.layout import (
@@ -18,7 +19,6 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal, Stamps, decode_signal, encode_signal
 from lowlat.core.units import E6
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
 from lowlat.signals.module import Mode, Module, load_modules, make_module
 from lowlat.signals.params import EngineParams
 
@@ -81,33 +81,6 @@ class Broken(Probe):
 
     def on_book(self, book, now_ns):
         raise ZeroDivisionError("its own fault")
-
-
-def make(world, *modules, params=None):
-    engine = SignalsEngine(
-        [(module, Mode.LIVE) for module in modules],
-        SignalsPorts(
-            market=world.market.reader(),
-            metadata=world.metadata.reader(),
-            spot=world.spot.reader(),
-            settle=world.settle.reader(),
-            books=world.books,
-            shards=world.shards,
-            markets=world.markets,
-            spots=world.spots,
-            reports=world.reports.reader(),
-            orders=world.orders,
-            positions=world.positions,
-            signals=world.signals,
-            turns=world.turns,
-            clock=world.clock,
-            cell=world.counts.cell,
-            recorder=world.counts.recorder,
-        ),
-        params or EngineParams(),
-    )
-    engine.start()
-    return engine
 
 
 @pytest.fixture

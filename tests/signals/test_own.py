@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 from engine_fakes import World
-from test_engine import make
+from signals_rig import make
 
 from lowlat.core.layout import REPORT, OrderRow, OrderState, ReportKind, ReportRecord
 from lowlat.core.units import E6
