@@ -16,6 +16,7 @@ from lowlat.feeds._resync import Resync
 from lowlat.feeds._shard import MarketState
 from lowlat.feeds._shards import Shards
 from lowlat.feeds._state import TokenIndex
+from lowlat.feeds._sweep import Sweep
 from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.venues.polymarket.market import Book, RestBook
 
@@ -37,6 +38,7 @@ class Books:
         cells: PolymarketCells,
         shards: Shards,
         resync: Resync,
+        sweep: Sweep,
     ) -> None:
         self.tokens = TokenIndex()
         self.markets: dict[int, MarketState] = {}
@@ -48,6 +50,7 @@ class Books:
         self._cells = cells
         self._shards = shards
         self._resync = resync
+        self._sweep = sweep
         self._unplaced: dict[int, MarketRow] = {}
 
     def publish(
@@ -116,6 +119,12 @@ class Books:
             # What was confirmed once may be over: asked again while it lasts.
             self._resync.schedule(state, recv_ns + self._params.confirm_ns)
 
+    def lose(self, state: MarketState, now_ns: int) -> None:
+        """Take a book as unknown until the next whole one."""
+        state.live = False
+        state.book.clear()
+        self.publish(state, 3, state.event_ns, now_ns, now_ns)
+
     def diverge(self, state: MarketState, now_ns: int) -> None:
         """Mark a book as not the venue's and ask for the whole one."""
         if not state.book.flags & _DIVERGED:
@@ -149,18 +158,25 @@ class Books:
         """Subscribe, keep or drop the market of a row that changed."""
         state = self.markets.get(row.market)
         wanted = row.status in _SUBSCRIBED and row.watch != Watch.NONE
-        if state is not None and (state.book.generation != row.generation or not wanted):
+        moved = state is not None and self._sweep.owns(state) != (row.watch == Watch.POLL)
+        if state is not None and (moved or state.book.generation != row.generation or not wanted):
             self.retire(state, state.event_ns, now_ns, now_ns)
             state = None
         self._unplaced.pop(row.market, None)
         if state is None and wanted:
             self._unplaced[row.market] = row
+            if row.watch == Watch.POLL:
+                # It waits for no socket, so not behind those that do.
+                self._place(instruments, row)
         for waiting in list(self._unplaced.values()):
             if not self._place(instruments, waiting):
                 break
 
     def _place(self, instruments: Instruments, row: MarketRow) -> bool:
-        shard = self._shards.room() if row.market < self._outputs.rows else None
+        polled = row.watch == Watch.POLL
+        shard = None
+        if row.market < self._outputs.rows:
+            shard = self._sweep.shard if polled else self._shards.room()
         if shard is None:
             self._cells.unplaced.add(1)
             return False
@@ -175,7 +191,10 @@ class Books:
         self._outputs.take_over(state)
         self.markets[row.market] = state
         self.tokens.add(state)
-        self._shards.place(state)
+        if polled:
+            self._sweep.add(state)
+        else:
+            self._shards.place(state)
         self._cells.markets.set(len(self.markets))
         return True
 

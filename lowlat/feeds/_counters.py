@@ -39,6 +39,9 @@ class PolymarketCells:
         self.reconnects: Cell = counters("polymarket.reconnects")
         self.frozen: Cell = counters("polymarket.frozen")
         self.probes: Cell = counters("polymarket.probes")
+        self.swept: Cell = counters("polymarket.swept")
+        """Books of markets without a socket, read by REST."""
+        self.swept_failed: Cell = counters("polymarket.swept_failed")
         self.unplaced: Cell = counters("polymarket.unplaced")
         """Markets for which no shard has room."""
         self.markets: Cell = counters("polymarket.markets")

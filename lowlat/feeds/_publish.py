@@ -70,6 +70,11 @@ class FeedOutputs:
         """Markets that the book table holds."""
         return self._books.rows
 
+    @property
+    def shard_rows(self) -> int:
+        """Shards that the shard table holds."""
+        return self._shards.rows
+
     def take_over(self, state: MarketState) -> None:
         """Continue the row's versions where the last writer left them."""
         state.book.version = max(self._books.read(state.row), 0)

@@ -58,7 +58,8 @@ class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Leave out what no module wants."""
     markets_max: int = 2_000
     socket_tokens_max: int = 4_000
-    """Tokens on sockets; what is followed beyond them is read by REST each second."""
+    """Tokens on sockets; what is followed beyond them is read by REST, feed.sweep_per_s of them
+    a second."""
     stay_ns: int = 60_000_000_000
     """So long a market keeps its place at least, against others of its priority."""
     gain_ppm: int = 500_000
@@ -164,6 +165,9 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """A crossed book is read again by REST this often while it lasts."""
     resync_ns_min: int = 500_000_000
     resync_ns_max: int = 30_000_000_000
+    sweep_per_s: int = 20
+    """Books a second that are read for markets without a socket. Source: polymarket.md 12.4."""
+    sweep_in_flight_max: int = 4
     resync_buffer_max: int = 512
     resyncs_in_flight_max: int = 16
 

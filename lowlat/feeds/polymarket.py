@@ -24,6 +24,7 @@ from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._resync import Resync
 from lowlat.feeds._shard import Link, MarketState
 from lowlat.feeds._shards import Shards
+from lowlat.feeds._sweep import Sweep
 from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
 from lowlat.venues.polymarket.market import (
@@ -82,7 +83,10 @@ class PolymarketFeed:
         self._listed = listed
         self._resync = Resync(params, self._cells, self._notes, fetch, self._on_rest_book)
         self._shards = Shards(params, outputs, self._cells, dial, self, self._resync)
-        self._books = Books(params, outputs, self._cells, self._shards, self._resync)
+        self._sweep = Sweep(
+            params, outputs, self._cells, self._notes, fetch, self._on_rest_book, self._lose
+        )
+        self._books = Books(params, outputs, self._cells, self._shards, self._resync, self._sweep)
         self._resync.frozen = self._shards.freeze_found
         self._resync.missing = self._shards.renew
         self._links = self._shards.links
@@ -137,7 +141,7 @@ class PolymarketFeed:
         plain.frames = plain.published = self._books.published = 0
         work += self._shards.flush(now_ns)
         work += self._shards.check(now_ns)
-        return work + self._resync.turn(now_ns)
+        return work + self._resync.turn(now_ns) + self._sweep.turn(now_ns)
 
     def close(self) -> None:
         """Close every socket."""
@@ -331,6 +335,9 @@ class PolymarketFeed:
             self._cells.outdated.add(1)
             return
         self._books.load(state, outcome, event, at_ns, recv_ns, decoded_ns)
+
+    def _lose(self, state: MarketState, now_ns: int) -> None:
+        self._books.lose(state, now_ns)
 
     def _on_rest_book(self, state: MarketState, book: RestBook, recv_ns: int) -> None:
         """Load a REST book and apply again what arrived while it was under way."""

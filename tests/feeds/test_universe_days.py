@@ -262,7 +262,18 @@ class Rig:
             assert (instrument.generation, instrument.market_id) == (generation, condition_id)
 
 
-def live(tools, *, markets, places, rows, warm_s, days_s, chunks, sweep_s=300):
+def live(
+    tools,
+    *,
+    markets,
+    places,
+    rows,
+    warm_s,
+    days_s,
+    chunks,
+    sweep_s=300,
+    say=lambda rig, sizes: None,
+):
     rig = Rig(tools, markets, places, rows, sweep_s)
     rig.run(warm_s)
     rig.delays_s.clear()
@@ -275,6 +286,7 @@ def live(tools, *, markets, places, rows, warm_s, days_s, chunks, sweep_s=300):
         rig.venue.listed_at.clear()
         gc.collect()
         sizes.append(sys.getallocatedblocks())
+        say(rig, sizes)
     return rig, sizes
 
 
@@ -304,6 +316,17 @@ def test_hours_of_windows_under_a_cap(tools):
 
 @pytest.mark.stress
 def test_fourteen_days_beside_thirty_thousand_markets(tools, capsys):
+    def say(rig, sizes):
+        with capsys.disabled():
+            sys.stdout.write(
+                f"\n  day {len(sizes)}: {2 * rig.venue.born} tokens born, "
+                f"{len(rig.delays_s)} windows given a row, slowest after {max(rig.delays_s)} s; "
+                f"{rig.counts['metadata.in_the_running']} in the running, "
+                f"{rig.counts['metadata.places_taken']} places taken, sweep at most "
+                f"{rig.sweep_age_s_max} s old, {sizes[-1]} allocated blocks"
+            )
+            sys.stdout.flush()
+
     rig, sizes = live(
         tools,
         markets=30_000,
@@ -313,15 +336,8 @@ def test_fourteen_days_beside_thirty_thousand_markets(tools, capsys):
         days_s=14 * DAY_S,
         chunks=14,
         sweep_s=7_200,
+        say=say,
     )
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n  {2 * rig.venue.born} tokens born, {len(rig.delays_s)} windows given a row, "
-            f"slowest after {max(rig.delays_s)} s; {rig.counts['metadata.in_the_running']} in the "
-            f"running, {rig.counts['metadata.places_taken']} places taken, sweep at most "
-            f"{rig.sweep_age_s_max} s old; allocated blocks by day "
-            f"{sizes}\n"
-        )
     judge(rig, sizes, 2_000)
     assert 2 * rig.venue.born >= 80_000
     assert rig.counts["metadata.in_the_running"] >= 30_000
