@@ -219,8 +219,8 @@ cdef class MarketBook:
     no-op here. Written by the feed only. A new book is STALE until its first ``load``.
 
     ``flags`` holds what the feed says (STALE, DIVERGED, CONFIRMED) and what the ladder shows
-    (CROSSED, LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds one first,
-    so set it once to the table's version of the row when taking over a table.
+    (CROSSED, LOCKED, TRUNCATED). ``version`` is the row version of the last image: ``image`` adds
+    one first, so set it once to the table's version of the row when taking over a table.
     """
 
     def __cinit__(self, uint32_t market, uint32_t generation, int venue=POLYMARKET):

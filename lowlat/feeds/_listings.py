@@ -58,6 +58,8 @@ class Listings:
         self._newest_pages = 0
         """Pages of news that followed the newest one without a pause."""
         self._newest_cursor: str | None = None
+        self._news_count = 0
+        """Markets that neither this sweep nor the last one had shown."""
         self._wanted: dict[str, None] = {}
         self._wanted_asked = False
         self._wanted_due_ns = 0
@@ -129,9 +131,9 @@ class Listings:
 
         def done(status: int, body: bytes, recv_ns: int) -> None:
             self._newest_asked = False
-            before = len(self.seen)
+            before = self._news_count
             taken, after = self._take_page(status, body, cursor, recv_ns, decode_events)
-            self._follow_news(taken and len(self.seen) > before, after)
+            self._follow_news(taken and self._news_count > before, after)
 
         self._newest_asked = self._gamma(path, done)
         return int(self._newest_asked)
@@ -213,7 +215,10 @@ class Listings:
         for reason in page.rejected:
             self._cells.rejected.add(1)
             self._notes.add("gamma row", reason, recv_ns)
+        listed = self.listed or ()
         for info in page.markets:
+            if info.condition_id not in self.seen and info.condition_id not in listed:
+                self._news_count += 1
             self.seen.add(info.condition_id)
             self._take(info, recv_ns)
         return True, page.next_cursor
