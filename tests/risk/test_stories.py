@@ -1,0 +1,258 @@
+"""Random stories of an account: wishes, fills, refusals, prices, time, reloads and restarts.
+
+Whatever happens, an order that leaves keeps every limit in force at that moment, and no two open
+orders of ours would trade with each other. The uses are added up here from what left on the
+streams, not from the engine's own books, which must say the same.
+"""
+
+from collections import defaultdict
+
+import msgspec
+import pytest
+from engine_fakes import MS, WALL0, S
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from risk_rig import Rig
+
+from lowlat.core.layout import OrderState, ReportKind
+from lowlat.core.units import E6
+from lowlat.risk.limits import LimitsParams
+from lowlat.risk.reservations import yes_terms
+
+MARKETS = 5
+RATE_E6 = 40_000
+DAY = 86_400 * S
+FACTS = [
+    {"series_hash": 7, "source_hash": 9, "correlation_id": 5},
+    {"series_hash": 7, "source_hash": 9, "correlation_id": 5},
+    {"series_hash": 7, "end_ns": WALL0 + 30 * DAY},
+    {"source_hash": 9, "end_ns": 0},
+    {},
+]
+MODULES = (b"test", b"other")
+BASE = LimitsParams(
+    duplicate_window_ns=0,
+    orders_per_s=1_000,
+    bankroll_cap_e6=400 * E6,
+    long_locked_max_ppm=80_000,
+    series_loss_max_ppm=160_000,
+    source_loss_max_ppm=180_000,
+    module_budget_max_ppm=200_000,
+    open_orders_max=6,
+    drawdown_max_ppm=900_000,
+    trailing_drawdown_max_ppm=900_000,
+    module_loss_max_ppm=900_000,
+)
+TIGHTER = msgspec.structs.replace(
+    BASE,
+    market_loss_max_ppm=20_000,
+    correlated_loss_max_ppm=40_000,
+    series_loss_max_ppm=50_000,
+    long_locked_max_ppm=30_000,
+    module_budget_max_ppm=60_000,
+    open_orders_max=3,
+)
+wish = st.tuples(
+    st.just("wish"),
+    st.integers(0, 2 * MARKETS - 1),
+    st.integers(5, 200),
+    st.sampled_from([-1, 0, 0, 1]),
+    st.floats(0.5, 80),
+    st.sampled_from([2, 2, 1, 0]),
+    st.sampled_from(MODULES),
+)
+answer = st.tuples(
+    st.just("answer"), st.integers(0, 20), st.sampled_from(["fill", "kill", "rest", "rest"])
+)
+price = st.tuples(st.just("price"), st.integers(0, MARKETS - 1), st.integers(5, 95))
+later = st.tuples(st.just("later"), st.sampled_from([MS, S]))
+reload = st.tuples(st.just("reload"), st.sampled_from([BASE, TIGHTER]))
+restart = st.tuples(st.just("restart"))
+stories = st.lists(
+    st.one_of(wish, wish, wish, answer, price, later, reload, restart), min_size=5, max_size=50
+)
+
+
+class Account:
+    """What left and what came of it."""
+
+    def __init__(self):
+        self.open = {}
+        self.cost = defaultdict(int)
+        self.shares = defaultdict(int)
+        self.owned = defaultdict(int)
+
+    def take(self, intent):
+        spend = intent.spend_e6 or -(-intent.size_e6 * intent.limit_price_e4 // 10_000)
+        self.open[intent.id] = (intent, spend + -(-spend * RATE_E6 // E6))
+
+    def held(self, wanted):
+        return sum(held for intent, held in self.open.values() if wanted(intent))
+
+    def loss(self, market):
+        paid = self.cost[2 * market] + self.cost[2 * market + 1]
+        pairs = min(self.shares[2 * market], self.shares[2 * market + 1])
+        return max(0, paid - pairs) + self.held(lambda intent: intent.instrument >> 1 == market)
+
+    def uses(self):
+        """Return what is used of every limit, by the key of the limit."""
+        losses = [self.loss(market) for market in range(MARKETS)]
+
+        def together(field, value):
+            return sum(losses[at] for at, fact in enumerate(FACTS) if fact.get(field) == value)
+
+        late = (2, 3)
+        cost = [self.cost[2 * at] + self.cost[2 * at + 1] for at in range(MARKETS)]
+        modules = [
+            self.owned[module] + self.held(lambda intent, name=module: intent.module == name)
+            for module in (name.ljust(16, b"\0") for name in MODULES)
+        ]
+        return {
+            "market_loss_max_ppm": max(losses),
+            "correlated_loss_max_ppm": together("correlation_id", 5),
+            "series_loss_max_ppm": together("series_hash", 7),
+            "source_loss_max_ppm": together("source_hash", 9),
+            "total_loss_max_ppm": sum(losses),
+            "long_locked_max_ppm": sum(cost[at] for at in late)
+            + self.held(lambda intent: intent.instrument >> 1 in late),
+            "module_budget_max_ppm": max(modules),
+            "cash_locked_max_ppm": sum(cost) + self.held(lambda _: True),
+        }
+
+
+def tell(rig, account, pick, what):
+    """Answer one open order as the executor would."""
+    intent, held = list(account.open.values())[pick % len(account.open)]
+    if what == "rest":
+        rig.report(
+            ReportKind.ACK, intent, OrderState.LIVE, reserved_e6=held, size_e6=intent.size_e6
+        )
+        return
+    del account.open[intent.id]
+    if what == "kill":
+        rig.report(ReportKind.REJECT, intent, OrderState.UNMATCHED)
+        return
+    account.cost[intent.instrument] += held
+    account.shares[intent.instrument] += intent.size_e6
+    account.owned[intent.module] += held
+    rig.fill(intent, intent.size_e6 // E6, held / E6)
+
+
+def reborn(rig, account):
+    """Kill risk and start it again over what the tables hold."""
+    for row in range(rig.orders.rows):
+        rig.orders.versions[row] = 0
+    for row, (intent, held) in enumerate(account.open.values()):
+        rig.put_order(
+            row,
+            id=intent.id,
+            state=int(OrderState.LIVE),
+            reserved_e6=held,
+            instrument=intent.instrument,
+            action=intent.action,
+            size_e6=intent.size_e6,
+            price_e4=intent.limit_price_e4,
+            module=intent.module,
+        )
+    rig.intents.epoch = rig.decisions.epoch = rig.intents.epoch + 1
+    rig.limits = rig.engine.state.limits
+    rig.signals.readers.clear()
+    rig.start()
+    rig.report(ReportKind.EPOCH_SEEN)
+    rig.turn()
+
+
+def crossing(account):
+    sides = [
+        (intent.instrument >> 1, *yes_terms(intent.instrument & 1, 0, intent.limit_price_e4))
+        for intent, _ in account.open.values()
+    ]
+    bids = [(market, at) for market, buys, at in sides if buys]
+    offers = [(market, at) for market, buys, at in sides if not buys]
+    return [
+        (bid, offer)
+        for bid in bids
+        for offer in offers
+        if bid[0] == offer[0] and bid[1] >= offer[1]
+    ]
+
+
+def live(story, *, slow=False):
+    rig = Rig(markets=8, limits=BASE, cash=400.0)
+    account = Account()
+    asks = [40] * MARKETS
+    for market, facts in enumerate(FACTS):
+        rig.market(market, **facts)
+    seen = 0
+    for step in story:
+        rig.engine.plain.plain = not slow
+        if step[0] == "wish":
+            _, token, size, offset, value, urgency, module = step
+            ask = asks[token >> 1]
+            cents = (101 - ask if token & 1 else ask) + offset - (urgency == 0)
+            limit = 100 * min(99, max(1, cents))
+            rig.signal(token, size, limit, expected_value=value, urgency=urgency, module=module)
+        elif step[0] == "answer" and account.open:
+            tell(rig, account, *step[1:])
+        elif step[0] == "price":
+            _, market, ask = step
+            asks[market] = ask
+            rig.world.put_book(market, [((ask - 1) * 100, 500)], [(ask * 100, 500)])
+        elif step[0] == "later":
+            rig.world.advance(step[1])
+            rig.world.shard()
+        elif step[0] == "reload":
+            rig.engine.reload(step[1], 4, rig.modules)
+        elif step[0] == "restart":
+            reborn(rig, account)
+        rig.turn()
+        rig.executor_gate.at = len(rig.intents.records)
+        rig.executor_gate.release()
+        new = rig.intended[seen:]
+        seen += len(new)
+        for intent in new:
+            account.take(intent)
+        yield rig, account, new
+
+
+def check(story, *, slow=False):
+    for rig, account, new in live(story, slow=slow):
+        limits, state = rig.engine.state.limits, rig.engine.state
+        uses = account.uses()
+        assert crossing(account) == []
+        assert state.exposure.total_e6 == uses["total_loss_max_ppm"]
+        assert state.exposure.long_e6 == uses["long_locked_max_ppm"]
+        if not new:
+            continue
+        # Only what is under its cap may grow: a reload may have left others above theirs.
+        touched = {intent.instrument >> 1 for intent in new}
+        assert len(account.open) <= limits.open_orders_max
+        uses["market_loss_max_ppm"] = max(account.loss(market) for market in touched)
+        uses["module_budget_max_ppm"] = max(
+            account.owned[name] + account.held(lambda each, n=name: each.module == n)
+            for name in {intent.module for intent in new}
+        )
+        for key, used in uses.items():
+            grew = key not in {"long_locked_max_ppm", "series_loss_max_ppm"}
+            grew = grew or (key == "long_locked_max_ppm" and bool(touched & {2, 3}))
+            grew = grew or (key == "series_loss_max_ppm" and bool(touched & {0, 1, 2}))
+            grew = grew and (key != "source_loss_max_ppm" or bool(touched & {0, 1, 3}))
+            grew = grew and (key != "correlated_loss_max_ppm" or bool(touched & {0, 1}))
+            if grew:
+                assert used <= state.bankroll_e6 * getattr(limits, key) // E6, key
+
+
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=RELAXED)
+@given(stories)
+def test_no_story_takes_a_limit_over_its_cap_or_crosses_our_own(story):
+    check(story)
+
+
+@pytest.mark.stress
+@settings(max_examples=1_500, deadline=None, suppress_health_check=RELAXED)
+@given(stories, st.booleans())
+def test_no_story_of_many_does(story, slow):
+    check(story, slow=slow)
