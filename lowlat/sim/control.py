@@ -79,6 +79,7 @@ class Control:
             "markets": sum(not market.closed for market in exchange.markets),
             "trades": exchange.settlement.matched,
             "trades_failed": exchange.settlement.failed,
+            "self_trades": [trade.id for trade in venue.volumes.self_trades],
             "frames": venue.market_feed.frames + venue.user_feed.frames,
             "fees_e6": exchange.accounts.fees_e6,
             "fault_hits": venue.faults.hits,

@@ -93,13 +93,13 @@ class Bucket:
 class Buckets:
     """A bucket a signer, made when first seen, of the tier its volume gives now."""
 
-    def __init__(self, terms_of: Callable[[str], tuple[str, int, int]]) -> None:
+    def __init__(self, terms_of: Callable[[str, int], tuple[str, int, int]]) -> None:
         self._terms_of = terms_of
         self._by_owner: dict[str, Bucket] = {}
 
     def of(self, owner: str, now_ns: int) -> Bucket:
         """Return a signer's bucket."""
-        terms = self._terms_of(owner)
+        terms = self._terms_of(owner, now_ns)
         bucket = self._by_owner.get(owner)
         if bucket is None:
             bucket = self._by_owner[owner] = Bucket(*terms, now_ns)

@@ -68,9 +68,9 @@ class Venue:
         self._door = Door(self.faults, self.timers)
         self.exchange = Exchange(config, self.timers, _rng(config, "exchange"), self.faults)
         self.credentials = Credentials(config, self.exchange.accounts, self.faults)
-        volumes = Volumes(self.exchange)
-        entry = Entry(self.exchange, self.credentials, self.timers, self.faults, volumes)
-        cancels = Cancels(self.exchange, self.credentials, self.faults, volumes)
+        self.volumes = Volumes(self.exchange)
+        entry = Entry(self.exchange, self.credentials, self.timers, self.faults, self.volumes)
+        cancels = Cancels(self.exchange, self.credentials, self.faults, self.volumes)
         self.heartbeats = Heartbeats(self.exchange, self.timers, _rng(config, "heartbeats"))
         self.rewards = Rewards(self.exchange, self.timers, _rng(config, "rewards"), now_ns)
         self.clob = ClobApi(
