@@ -93,6 +93,22 @@ def seeds(name):
             value = json.loads(raw)
             parts = value.values() if isinstance(value, dict) else value
             yield from (json.dumps(part).encode() for part in parts)
+    # What a page of the indexer holds, in small: there is no recording to begin with.
+    wallet = '"0x' + "ab" * 20 + '"'
+    hash32 = '"0x' + "22" * 32 + '"'
+    rows = {
+        "activity": f'"type":"TRADE","timestamp":1795305600,"transaction_hash":{hash32},'
+        f'"condition_id":{hash32},"token_id":"7","side":"BUY","size":"1.5","usdc_size":"0.75"',
+        "holdings": f'"token_id":"7","condition_id":{hash32},"current_size":"1.5","status":"OPEN"',
+        "wallet-trades": f'"proxy_wallet":{wallet},"token_id":"7","condition_id":{hash32},'
+        f'"side":"SELL","size":1.5,"price":"0.5","timestamp":1795305600,'
+        f'"transaction_hash":{hash32},"outcome_index":1',
+        "leaders": f'"rank":"1","user_id":{wallet},"pnl":-1.5,"volume":"2E3"',
+        "holders": f'"token_id":"7","holders":[{{"proxy_wallet":{wallet},"amount":"1E5"}}]',
+    }
+    if name in rows:
+        page = '"pagination":{"has_more":true,"next_cursor":"Mg=="}'
+        yield ('{"data":[{' + rows[name] + "}]," + page + "}").encode()
     if name == "binance-sbe":
         raw = (DATA / "binance/sbe_vectors.json").read_text()
         yield from (bytes.fromhex(text) for text in hex_words(json.loads(raw)))

@@ -60,6 +60,8 @@ def test_fills_of_one_transaction_are_told_apart_across_pages():
         {"size": "-1"},
         {"size": "NaN"},
         {"size": "1e400"},
+        {"size": "1E999999999999999999"},
+        {"price": "-1E-999999999999999999"},
         {"timestamp": 5},
         {"timestamp": "x"},
         {"proxy_wallet": "me"},

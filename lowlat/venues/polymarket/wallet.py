@@ -33,7 +33,7 @@ _CURSOR: Final = re.compile(r"[A-Za-z0-9+/_=.:%~\-]{1,512}")
 _HEX_32: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 _TOKEN: Final = re.compile(r"[0-9]{1,78}", re.ASCII)
 _SECONDS_MAX: Final = 4_102_444_800
-_E6_MAX: Final = 10**18
+_DIGITS_MAX: Final = 12
 Number = str | int | float
 
 
@@ -263,13 +263,13 @@ def _e6(value: Number | None) -> int:
     if value is None or value == "":
         return 0
     try:
-        scaled = Decimal(str(value)).scaleb(6)
-        amount_e6 = int(scaled)
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        amount = Decimal(str(value))
+    except InvalidOperation as error:
         raise RemoteProtocolError(f"amount {str(value)[:40]!r} is no number") from error
-    if not 0 <= amount_e6 <= _E6_MAX:
+    # By its digits first: any arithmetic overflows on an exponent of a billion.
+    if not amount.is_finite() or amount.adjusted() > _DIGITS_MAX or amount < 0:
         raise RemoteProtocolError(f"amount {str(value)[:40]!r} is out of range")
-    return amount_e6
+    return int(amount.scaleb(6))
 
 
 def _next(pagination: _PaginationWire) -> str:

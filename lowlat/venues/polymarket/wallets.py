@@ -34,7 +34,7 @@ __all__ = [
 LIMIT_MAX: Final = 1_000
 IDS_MAX: Final = 20
 _E6: Final = 1_000_000
-_E6_MAX: Final = 10**18
+_DIGITS_MAX: Final = 12
 _SECONDS_MIN: Final = 1_577_836_800
 _SECONDS_MAX: Final = 4_102_444_800
 _NS: Final = 1_000_000_000
@@ -279,12 +279,13 @@ def _leader(wire: _LeaderWire) -> Leader:
 def _e6(value: Number | None, *, signed: bool = False) -> int:
     """Turn an amount into base units; further digits are cut off towards zero."""
     try:
-        amount = Decimal(str(value)) * _E6
+        amount = Decimal(str(value))
     except InvalidOperation as error:
         raise RemoteProtocolError(f"amount {str(value)[:40]!r} is no number") from error
-    if not amount.is_finite() or abs(amount) > _E6_MAX or (amount < 0 and not signed):
+    # By its digits first: any arithmetic overflows on an exponent of a billion.
+    if not amount.is_finite() or amount.adjusted() > _DIGITS_MAX or (amount < 0 and not signed):
         raise RemoteProtocolError(f"amount {str(value)[:40]!r} is out of bounds")
-    return int(amount)
+    return int(amount * _E6)
 
 
 def _wallet(text: str) -> str:

@@ -120,3 +120,17 @@ def test_requests_name_the_wallet_and_refuse_what_is_none():
     assert b"&cursor=x= HTTP/1.1\r\nHost: data.test\r\n" in requests.holdings("x=")
     with pytest.raises(ConfigError, match="funder"):
         WalletRequests("data.test", "0x12")
+
+
+@pytest.mark.parametrize(
+    "amount", ["1E999999999999999999", "NaN", "sNaN", "-Infinity", "-1", 1e300]
+)
+def test_amount_out_of_all_bounds_is_refused(amount):
+    row = {
+        "type": "TRADE",
+        "timestamp": 1_795_305_600,
+        "transaction_hash": "0x" + "22" * 32,
+        "usdc_size": amount,
+    }
+    with pytest.raises(RemoteProtocolError):
+        decode_activity_page(200, json.dumps({"data": [row]}).encode())
