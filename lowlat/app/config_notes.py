@@ -59,7 +59,7 @@ class ConfigNotes:
         except LedgerError:
             _LOG.exception("config generations wait numbers=%s", fresh)
             return 0
-        self._known = max(self._known, *fresh, *signed)
+        self._known = max([self._known, *fresh, *signed])
         self._unsigned = {
             number: due_ns
             for number, due_ns in self._unsigned.items()
