@@ -290,12 +290,12 @@ def summarize(scenario: str, seeds: list[Seed], modules: tuple[str, ...]) -> lis
 def as_text(rows: list[dict[str, Any]], edges: dict[str, dict[str, dict[str, float]]]) -> str:
     """Write both tables in Markdown."""
     head = (
-        "| scenario | module | signals | orders | fills | promised | net P&L | fees | rebates | t "
-        "| 5 s | 30 s |"
+        "| scenario | seeds | module | signals | orders | fills | promised | net P&L | fees "
+        "| rebates | t | 5 s | 30 s |"
     )
     lines = [
         head,
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         marks = [
@@ -303,8 +303,8 @@ def as_text(rows: list[dict[str, Any]], edges: dict[str, dict[str, dict[str, flo
             for each in MARKS_S
         ]
         lines.append(
-            f"| {row['scenario']} | {row['module']} | {row['signals']} | {row['orders']} "
-            f"| {row['fills']} | {row['promised']:.2f} | {row['profit']:+.2f} | {row['fees']:.2f} "
+            f"| {row['scenario']} | {row['seeds']} | {row['module']} | {row['signals']} "
+            f"| {row['orders']} | {row['fills']} | {row['promised']:.2f} | {row['profit']:+.2f} | {row['fees']:.2f} "
             f"| {row['rebates']:.2f} | {row['t']:+.1f} | {marks[0]} | {marks[1]} |"
         )
     lines += [
