@@ -304,7 +304,8 @@ def as_text(rows: list[dict[str, Any]], edges: dict[str, dict[str, dict[str, flo
         ]
         lines.append(
             f"| {row['scenario']} | {row['seeds']} | {row['module']} | {row['signals']} "
-            f"| {row['orders']} | {row['fills']} | {row['promised']:.2f} | {row['profit']:+.2f} | {row['fees']:.2f} "
+            f"| {row['orders']} | {row['fills']} | {row['promised']:.2f} | {row['profit']:+.2f} "
+            f"| {row['fees']:.2f} "
             f"| {row['rebates']:.2f} | {row['t']:+.1f} | {marks[0]} | {marks[1]} |"
         )
     lines += [
