@@ -103,7 +103,7 @@ def run(chosen, folder, *, own_mounts):
             report(chaos, as_json=chosen.json)
         agreement = rig.drain(60)
         assert_nothing_was_sent_twice(rig)
-        assert_every_signal_has_one_decision(rig)
+        assert_every_signal_has_one_decision(rig, chaos.rebooted_ns)
         assert_nothing_lost(rig)
         audit = rig.door.call("GET", "/sim/state")["audit"]
     held = agreement.holds and audit == "ok"
@@ -128,6 +128,7 @@ class Chaos:
         self.folder = folder
         self.took_s = {}
         self.kills = 0
+        self.rebooted_ns = 0
         names = list(rig.topology)
         self.faults = [
             *((f"{signal} {name}", lambda n=name, s=signal: self.signal(n, s))
@@ -182,8 +183,13 @@ class Chaos:
         """Every process and all shared memory."""
         began_ns = monotonic_ns()
         self.kills += len(self.rig.topology)
-        self.rig.supervisor.reboot(self.rig.observer.forget_memory)
+        self.rig.supervisor.reboot(self.forget)
         return (monotonic_ns() - began_ns) / 1e9
+
+    def forget(self):
+        """Everybody is dead: names begin anew from here."""
+        self.rig.observer.forget_memory()
+        self.rebooted_ns = monotonic_ns()
 
     def reset(self):
         """Every connection, a few times in a row."""
