@@ -6,8 +6,10 @@ The same run answers for the process' hygiene: cores off, private files, private
 import base64
 import contextlib
 import os
+import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from rig import Rig
@@ -92,6 +94,59 @@ def assert_nothing_leaked(rig, home, at_least):
     assert count >= at_least
 
 
+def memory_holds(pid, wanted):
+    """Return which of the wanted bytes are in the writable memory of a process."""
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, _, _, inode = line.split()[:5]
+            if not rights.startswith("rw") or (inode != "0" and "/dev/shm" in line):
+                continue
+            start, end = (int(each, 16) for each in span.split("-"))
+            try:
+                memory.seek(start)
+                data = memory.read(end - start)
+            except (OSError, OverflowError):
+                continue  # [vvar] and pages that went away meanwhile
+            found |= {name for name, value in wanted.items() if value in data}
+    return found
+
+
+def assert_key_is_in_one_process_only(rig):
+    """The trading key is in the executor's process; who may not look is kept out by the kernel."""
+    wanted = {name: value for name, value in forms(rig.secrets).items() if name.startswith("key")}
+    try:
+        assert memory_holds(rig.pid("engine"), wanted), "the search finds what is there"
+        assert not memory_holds(rig.pid("recorder"), wanted)
+    except PermissionError:
+        assert os.geteuid() != 0, "root may look everywhere"
+
+
+def dialed(pid):
+    """Return host and port of every TCP connection that a process opened."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            name = os.readlink(descriptor)
+            if name.startswith("socket:["):
+                inodes.add(name[8:-1])
+    found = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[9] in inodes:
+            address, port = fields[2].split(":")
+            found.add((socket.inet_ntoa(bytes.fromhex(address)[::-1]), int(port, 16)))
+    return found
+
+
+def assert_dials_only_listed_hosts(rig):
+    listed = {(urlsplit(url).hostname, urlsplit(url).port) for url in rig.urls.values()}
+    found = dialed(rig.pid("engine"))
+    assert found, "it is connected"
+    assert found <= listed
+    assert not dialed(rig.pid("recorder"))
+
+
 def private_bytes(pid):
     """Return memory that is the process' own: anonymous and changed pages, no segments."""
     fields = {}
@@ -109,6 +164,8 @@ def test_secrets_are_nowhere_and_the_process_is_tidy(instance, home, capsys):
         rig.run(0.2)
         assert "latency name=" in rig.whole_log("engine")
         assert_nothing_leaked(rig, home, 30)
+        assert_key_is_in_one_process_only(rig)
+        assert_dials_only_listed_hosts(rig)
         for name in ("engine", "recorder"):
             status = Path(f"/proc/{rig.pid(name)}/status").read_text()
             assert "Umask:\t0077" in status
