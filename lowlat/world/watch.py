@@ -23,15 +23,19 @@ from lowlat.core.layout import (
     SIGNAL,
     SLOT_HEAD_BYTES,
     STREAMS,
+    Action,
     DecisionRecord,
     GroupState,
     IntentFlag,
+    OrderRow,
     OrderState,
     ReportKind,
     ReportRecord,
     SignalRecord,
 )
 from lowlat.core.ports import EMPTY, OVERRUN, StreamReader, TableReader
+from lowlat.core.units import ONE_E4
+from lowlat.risk.limits import LimitsParams
 from lowlat.sim.accounts import Account
 from lowlat.sim.ladder import Order
 from lowlat.sim.listener import Listener
@@ -40,6 +44,7 @@ from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request
 from lowlat.store.journal import read_journal
 from lowlat.store.ledger.audit import audit
+from lowlat.world.limits import excess
 from lowlat.world.memory import Memory
 from lowlat.world.recorder import Recorder
 
@@ -102,10 +107,23 @@ class Rows:
         return [self._rows[row] for row in sorted(self._rows)]
 
 
+def _in_yes(price_e4: int, outcome: int, action: int) -> tuple[int, bool]:
+    """Return an order's price in terms of YES and whether it is a bid there."""
+    if outcome:
+        return ONE_E4 - price_e4, action != Action.BUY
+    return price_e4, action == Action.BUY
+
+
 class Watch(Listener):
     """All rules over one world."""
 
-    def __init__(self, venue: Venue, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, venue: Venue, now_ns: Callable[[], int], limits: LimitsParams, bankroll_e6: int
+    ) -> None:
+        """``bankroll_e6``: the most it can be; limits are shares of it."""
+        self.limits = limits
+        """In force; whoever reloads them says so here."""
+        self._bankroll_e6 = bankroll_e6
         self._venue = venue
         self._now_ns = now_ns
         self._hash = hashlib.blake2b(digest_size=16)
@@ -221,6 +239,12 @@ class Watch(Listener):
         self._known.add("0x" + row.order_id.hex())
         if not self.market_open():
             raise Violation("an order was sent while no market socket was open")
+        over = excess(
+            row, self._orders.read(), self._positions.read(), self.limits, self._bankroll_e6
+        )
+        if over:
+            raise Violation(f"over a limit: {over}")
+        self._look_at_cross(row)
         if row.order_flags & IntentFlag.UNWIND:
             self.counts["unwinds"] += 1
         elif not urgent:
@@ -236,6 +260,18 @@ class Watch(Listener):
                 f"an order was sent on a stale book: market {book.market} of generation "
                 f"{book.connection_generation}, its shard {generation} alive={shard.alive}"
             )
+
+    def _look_at_cross(self, row: OrderRow) -> None:
+        """Look that it meets none of our own that rest: both sides in terms of YES."""
+        price_e4, is_bid = _in_yes(row.price_e4, row.instrument & 1, row.action)
+        for other in self._orders.read():
+            if other.state != OrderState.LIVE or other.instrument >> 1 != row.instrument >> 1:
+                continue
+            theirs_e4, theirs_bid = _in_yes(other.price_e4, other.instrument & 1, other.action)
+            if is_bid == theirs_bid:
+                continue
+            if price_e4 >= theirs_e4 if is_bid else price_e4 <= theirs_e4:
+                raise Violation(f"order {row.id:#x} crosses our own resting order {other.id:#x}")
 
     def _sending(self) -> dict[int, Any]:
         rows = {}

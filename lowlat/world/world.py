@@ -73,7 +73,9 @@ class World:
         self._agenda = Agenda()
         self.windows = Windows(_rng(seed, "windows"))
         self.venue = Venue(sim_config(seed, self.params), self._clock.wall_ns())
-        self.watch = Watch(self.venue, self._clock.monotonic_ns)
+        settings = world_settings(self.params)
+        limits = settings.limits
+        self.watch = Watch(self.venue, self._clock.monotonic_ns, limits, limits.bankroll_cap_e6)
         account = open_account(self.venue, seed)
         self.watch.owner = account.api_key
         self._account = self.venue.exchange.accounts.by_wallet[account.funder.lower()]
@@ -87,7 +89,6 @@ class World:
         self.steps = 0
         self.compared = 0
         self._look_due_ns = 0
-        settings = world_settings(self.params)
         self.recorder = Recorder(
             self._clock,
             self._agenda,

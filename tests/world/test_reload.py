@@ -81,6 +81,7 @@ class Reloading:
             return
         self.number += 1
         self.settings = wanted
+        self.world.watch.limits = wanted.limits
         self.accepted[self.number] = wanted
         on = {name for name, module in wanted.modules.items() if module.mode != "off"}
         assert trading.signals.modules.keys() | trading.signals.errors.keys() >= on

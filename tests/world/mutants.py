@@ -1,0 +1,93 @@
+"""Bugs put in on purpose, one at a time, at run time only: what worlds are for is to find them."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from lowlat.execution.desk import FillNews, OrderDesk
+from lowlat.execution.engine import ExecutorEngine
+from lowlat.execution.orders import FillState
+from lowlat.risk.exposure import Exposure
+from lowlat.store.journal import JournalEngine
+from lowlat.world.http import Orders
+from lowlat.world.runner import Lived, live
+from lowlat.world.settings import WorldParams
+
+SEEDS_MAX = 200
+Patch = Callable[[type, str, object], None]
+
+
+def resend_on_timeout(patch: Patch) -> None:
+    """Send an order again when its connection dies without an answer."""
+    send, lost = Orders.send, ExecutorEngine.on_lost
+    left: dict[int, bytes] = {}
+
+    def keeping(orders, request, key, *, urgent):
+        left[key] = bytes(request)
+        return send(orders, request, key, urgent=urgent)
+
+    def again(executor, key, recv_ns):
+        raw = left.pop(key, b"")
+        if not raw.startswith(b"POST /order") or not executor.sender._transport.idle():
+            lost(executor, key, recv_ns)
+            return
+        executor.sender._transport.send(raw, key, urgent=False)
+
+    patch(Orders, "send", keeping)
+    patch(ExecutorEngine, "on_lost", again)
+
+
+def fill_counted_twice(patch: Patch) -> None:
+    """Forget which trades were booked: a second word on one books it again."""
+    fill = OrderDesk.fill
+
+    def forgetful(desk, order, news: FillNews, now_ns):
+        if news.state == FillState.MATCHED:
+            order.fills.pop(news.trade_id, None)
+        fill(desk, order, news, now_ns)
+
+    patch(OrderDesk, "fill", forgetful)
+
+
+def limit_against_stale_exposure(patch: Patch) -> None:
+    """Let risk learn of each position only when the next one changes."""
+    hold = Exposure.hold
+    last: dict[int, tuple] = {}
+
+    def late(exposure, *arguments):
+        before = last.get(id(exposure))
+        last[id(exposure)] = arguments
+        if before is not None:
+            hold(exposure, *before)
+
+    patch(Exposure, "hold", late)
+
+
+def gate_before_commit(patch: Patch) -> None:
+    """Give the slots of reports back before they are on the disk."""
+    take = JournalEngine._take_reports
+
+    def early(journal):
+        journal._poll_reports()
+        journal._reports.release()
+        return take(journal)
+
+    patch(JournalEngine, "_take_reports", early)
+
+
+MUTANTS = (
+    resend_on_timeout,
+    fill_counted_twice,
+    limit_against_stale_exposure,
+    gate_before_commit,
+)
+
+
+def hunt(seconds: float = 60.0, first: int = 1) -> Lived | None:
+    """Live through seeds until one breaks a rule; None when none does."""
+    params = msgspec.structs.replace(WorldParams(), ledger_every=0)
+    for seed in range(first, first + SEEDS_MAX):
+        lived = live(seed, seconds, params, shrinks=False)
+        if lived.outcome.violation:
+            return lived
+    return None
