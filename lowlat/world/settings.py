@@ -65,6 +65,8 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirmed_ms: tuple[int, int] = (500, 2000)
     quiet_ns: int = 3_000_000_000
     """No fault begins so soon after the start."""
+    bankroll_e6: int = 5_000_000_000
+    """Limits are shares of it: a small one is always near them."""
     settle_ns_max: int = 240_000_000_000
     """How long an orderly end may take."""
     ledger_every: int = 5
@@ -162,6 +164,7 @@ def world_settings(params: WorldParams) -> WorldSettings:
         execution=execution,
         binance=BinanceFeedParams(coins=coins),
         prices=PricesFeedParams(coins=coins),
+        limits=LimitsParams(bankroll_cap_e6=params.bankroll_e6),
         modules={name: ModuleSettings(params=given) for name, given in modules.items()},
         rows={"book": 256, "markets": 256, "positions": 512, "orders": 512, "groups": 128},
         tick_ns=params.tick_ns,
