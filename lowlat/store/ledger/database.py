@@ -52,7 +52,8 @@ def open_database(url: str, password_file: str = "", *, read_only: bool = False)
     except SQLAlchemyError as error:
         engine.dispose()
         raise LedgerError(f"ledger {shown}: {said(error)}") from error
-    except LedgerError:
+    except BaseException:
+        # Whatever cut it short: no connection stays behind.
         engine.dispose()
         raise
     return engine

@@ -21,6 +21,7 @@ __all__ = ["LedgerLock"]
 _KEY: Final = 0x6C6F_776C_6174
 """``lowlat``; a database of PostgreSQL has its own keys."""
 _EVERY_NS: Final = 1_000_000_000
+_SESSION: Final = text("SELECT pg_backend_pid()")
 _HOLDER: Final = text(
     "SELECT a.pid, a.client_addr, a.backend_start FROM pg_locks l JOIN pg_stat_activity a "
     "ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted "
@@ -38,6 +39,7 @@ class LedgerLock:
         self._engine = engine
         self._descriptor = -1
         self._connection: Connection | None = None
+        self._session = 0
         self._due_ns = 0
         if engine.dialect.name == "sqlite":
             self._lock_file(f"{engine.url.database}.lock")
@@ -59,9 +61,12 @@ class LedgerLock:
         self._due_ns = now_ns + _EVERY_NS
         try:
             if self._connection is not None:
-                self._connection.execute(text("SELECT 1"))
+                session = self._connection.execute(_SESSION).scalar()
                 self._connection.commit()
-                return 0
+                # A connection that was lost comes back by itself, without what its session held.
+                if session == self._session:
+                    return 0
+                self._drop()
         except SQLAlchemyError:
             self._drop()
         try:
@@ -96,6 +101,7 @@ class LedgerLock:
         connection = self._connection = self._engine.connect()
         taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY})
         if taken.scalar():
+            self._session = connection.execute(_SESSION).scalar() or 0
             connection.commit()
             return
         found = connection.execute(_HOLDER, {"key": _KEY}).first()
