@@ -288,6 +288,9 @@ cdef class PlainPath(TurnEnd):
         question.orders = (order,)
         question.at_ns = now_ns
         self._in_flight.ask(key, question)
+        if ready.hot is not None:
+            # Whatever becomes of it, the template is used up.
+            self._ready.todo.append(ready.key)
         if result == SENT:
             self._sent(order, raw, now_ns, sent_ns)
         elif not self._engine.unsent(order, key, result, now_ns, sent_ns):
@@ -295,7 +298,6 @@ cdef class PlainPath(TurnEnd):
         if ready.hot is None:
             self._pool.nominate(raw.instrument, raw.action, now_ns)
         else:
-            self._ready.todo.append(ready.key)
             ready.hot.expires_ns = now_ns + self._hot_ns
         return 0
 

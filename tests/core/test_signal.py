@@ -60,7 +60,8 @@ GOOD = Signal("m", MARKET, TOKEN, Action.BUY, 0.5, 1.0, 1, Urgency.LOW, {}, limi
         ({"confidence": 1.5}, "confidence"),
         ({"confidence": float("nan")}, "confidence"),
         ({"expected_value": float("inf")}, "expected_value"),
-        ({"size_suggestion": 0}, "size_suggestion"),
+        ({"size_suggestion": 0, "urgency": Urgency.NORMAL}, "size_suggestion"),
+        ({"size_suggestion": -1}, "size_suggestion"),
         ({"limit_price_e4": 10_000}, "limit_price_e4"),
     ],
 )
