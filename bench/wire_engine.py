@@ -46,7 +46,8 @@ CRYPTO = 20
 POSITIONS = 200
 SPACED_NS = 50_000
 """Turns between frames come this far apart, as in the shipped fused process."""
-SPOT_E8 = 100_015 * 10**8
+SPOT_E8 = 100_018 * 10**8
+"""So far over the strike that the cheap ask is worth an order and the dear one is not."""
 KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 ACCOUNT = Credentials(
@@ -133,6 +134,7 @@ def config(feed_port: int, order_port: int, certificate: str, instance: str) -> 
             bankroll_cap_e6=1_000_000 * 10**6,
             orders_per_s=60,
             orders_burst=120,
+            notional_window_e6_max=10**13,
             size_rungs_e6=ExecutorParams().template_rungs_e6,
         ),
         execution=ExecutorParams(
