@@ -4,12 +4,12 @@ Two engines on one wallet would each cancel the other's orders as strangers and 
 kernel lets go when the process dies. Across hosts the ledger's lock stands (store/ledger/lock.py).
 """
 
-import fcntl
 import os
 import re
 from typing import Final
 
 from lowlat.core.errors import ConfigError
+from lowlat.shm.locks import FileLock
 from lowlat.shm.places import run_dir
 
 __all__ = ["WalletLock"]
@@ -23,23 +23,15 @@ class WalletLock:
     def __init__(self, wallet: str, instance: str) -> None:
         address = wallet.lower()
         assert _ADDRESS.fullmatch(address), "a wallet was checked with its credentials"
-        path = f"{run_dir()}/wallet-{address}.lock"
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(path, flags, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._descriptor, 128, 0).decode("ascii", "replace").strip()
-            self.close()
-            raise ConfigError(
+        self._lock = FileLock(
+            f"{run_dir()}/wallet-{address}.lock",
+            f"instance {instance} pid {os.getpid()}",
+            lambda holder: ConfigError(
                 f"wallet {wallet} is traded already, by {holder or 'a process that just started'}: "
                 "one engine a wallet, stop that one first"
-            ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"instance {instance} pid {os.getpid()}\n".encode(), 0)
+            ),
+        )
 
     def close(self) -> None:
         """Let go."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._lock.close()

@@ -8,6 +8,7 @@ children are exec'ed (descriptors are close-on-exec), never forked.
 import fcntl
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -15,7 +16,15 @@ from typing import Final
 from lowlat.core.errors import SegmentError
 from lowlat.shm import places
 
-__all__ = ["Identity", "OwnerLock", "boot_id", "own_identity", "probe_lock", "start_ticks"]
+__all__ = [
+    "FileLock",
+    "Identity",
+    "OwnerLock",
+    "boot_id",
+    "own_identity",
+    "probe_lock",
+    "start_ticks",
+]
 
 _FLOCK: Final = struct.Struct("@hhqqi4x")
 """struct flock of 64-bit Linux; l_pid must be 0 for open-file-description locks."""
@@ -92,6 +101,29 @@ class OwnerLock:
     def held(self) -> bool:
         """Whether close() was not called yet."""
         return self._fd >= 0
+
+    def close(self) -> None:
+        """Let the lock go."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class FileLock:
+    """A file of one's own until close() or death, in any place; its line says who holds it."""
+
+    def __init__(self, path: str, line: str, taken: Callable[[str], Exception]) -> None:
+        """Raise ``taken(line of the holder)`` when it is held; "" when nothing is written yet."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(path, flags, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._fd, 128, 0).decode("ascii", "replace").strip()
+            self.close()
+            raise taken(holder) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{line}\n".encode(), 0)
 
     def close(self) -> None:
         """Let the lock go."""

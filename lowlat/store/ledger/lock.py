@@ -6,7 +6,6 @@ server lets go when the holder dies. PostgreSQL's lock belongs to a session: a l
 again, and when somebody else was quicker, this recorder ends and new orders with it.
 """
 
-import fcntl
 import os
 from typing import Final
 
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lowlat.core.errors import LedgerError
+from lowlat.shm.locks import FileLock
 from lowlat.store.ledger.database import said
 
 __all__ = ["LedgerLock"]
@@ -37,12 +37,20 @@ class LedgerLock:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._descriptor = -1
+        self._file: FileLock | None = None
         self._connection: Connection | None = None
         self._session = 0
         self._due_ns = 0
         if engine.dialect.name == "sqlite":
-            self._lock_file(f"{engine.url.database}.lock")
+            path = engine.url.database
+            self._file = FileLock(
+                f"{path}.lock",
+                str(os.getpid()),
+                lambda holder: LedgerError(
+                    f"ledger {path} is written by process {holder or 'unknown'}: "
+                    "a ledger holds one account, stop the other engine or name another ledger.url"
+                ),
+            )
         else:
             self._lock_session()
 
@@ -54,7 +62,7 @@ class LedgerLock:
 
         Raises LedgerError when another holds it by now.
         """
-        if self._connection is None and self._descriptor >= 0:
+        if self._file is not None:
             return 0
         if now_ns < self._due_ns:
             return 0
@@ -78,24 +86,9 @@ class LedgerLock:
 
     def close(self) -> None:
         """Let go."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._file is not None:
+            self._file.close()
         self._drop()
-
-    def _lock_file(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._descriptor, 64, 0).decode("ascii", "replace").strip()
-            self.close()
-            raise LedgerError(
-                f"ledger {path.removesuffix('.lock')} is written by process {holder or 'unknown'}: "
-                "a ledger holds one account, stop the other engine or name another ledger.url"
-            ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def _lock_session(self) -> None:
         connection = self._connection = self._engine.connect()
