@@ -25,8 +25,10 @@ MODULES = ["lowlat.venues"]
 
 def decoders():
     """Return every decoder of outside bytes by a short name, as a function of the payload."""
+    from lowlat.core.layout import Action, OrderType
     from lowlat.venues.binance import rest, sbe, stream
     from lowlat.venues.polymarket import (
+        account,
         clob_markets,
         gamma,
         lookups,
@@ -34,14 +36,20 @@ def decoders():
         prices,
         replies,
         resolution,
+        tags,
+        user,
         wallet,
         wallets,
     )
 
+    us = account.Account("00000000-0000-0000-0000-000000000001", "0x" + "11" * 20)
+    sent = replies.Sent(b"\xab" * 32, Action.BUY, 1_450_000, 5_000_000, OrderType.GTC)
     codec = stream.StreamCodec("us")
     at_ns = 1_795_305_600_000_000_000
     return {
         "market": market.decode_any,
+        "market-scan": market.decode,
+        "user": user.UserCodec(us).decode,
         "book": market.decode_book,
         "books": market.decode_books,
         "rtds": prices.decode_rtds,
@@ -51,6 +59,13 @@ def decoders():
         "clob-market": clob_markets.decode_clob_market,
         "resolution": resolution.decode_resolution,
         "orders-page": lambda payload: lookups.decode_orders_page(200, payload),
+        "trades-page": lambda payload: lookups.decode_trades_page(200, payload, us),
+        "order-reply": lambda payload: replies.decode_order_reply(200, payload, sent),
+        "batch-reply": lambda payload: replies.decode_batch_reply(200, payload, [sent, sent]),
+        "fee-rate": lambda payload: lookups.decode_fee_rate(200, payload),
+        "server-time": lambda payload: lookups.decode_server_time(200, payload),
+        "condition": lambda payload: wallet.decode_condition(200, payload),
+        "tags": tags.decode_tags,
         "order": lambda payload: lookups.decode_order(200, payload),
         "balance": lambda payload: lookups.decode_balance(200, payload),
         "heartbeat": lambda payload: lookups.decode_heartbeat_reply(200, payload),
@@ -65,6 +80,9 @@ def decoders():
         "binance-depth": lambda payload: rest.decode_depth(payload, "BTCUSDT"),
         "binance-klines": lambda payload: rest.decode_klines(payload, "BTCUSDT", "1m", at_ns),
         "binance-info": rest.decode_exchange_info,
+        "binance-ticker": rest.decode_book_ticker,
+        "binance-trades": lambda payload: rest.decode_trades(payload, "BTCUSDT"),
+        "binance-time": rest.decode_time,
     }
 
 
@@ -72,6 +90,7 @@ def seeds(name):
     """Yield shipped samples to begin with: whole files, single lines, and what they hold."""
     files = {
         "market": ["polymarket/market_frames.jsonl"],
+        "market-scan": ["polymarket/market_frames.jsonl"],
         "book": ["polymarket/rest_books.json"],
         "books": ["polymarket/rest_books.json"],
         "rtds": ["polymarket/rtds_frames.jsonl"],

@@ -28,6 +28,7 @@ from lowlat.venues.polymarket.prices import (
     POLYBOLT_PING,
     RTDS_PING,
     Ack,
+    EquityPrices,
     FeedError,
     PricePoint,
     Prices,
@@ -211,7 +212,7 @@ class PricesFeed:
         elif isinstance(event, FeedError):
             self._cells.refused.add(1)
             self._notes.add("refused", f"{event.code} {event.message}", recv_ns)
-        elif not isinstance(event, Ack):
+        elif not isinstance(event, Ack | EquityPrices):
             self._cells.ignored.add(1)
 
     def _on_candle(self, source: _Source, payload: bytes, recv_ns: int) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lowlat.core.errors import LocalProtocolError, RemoteProtocolError
 from lowlat.core.layout import Action
+from lowlat.venues.polymarket.wallet import Holding, HoldingsPage, decode_holdings_page
 from lowlat.venues.polymarket.wallets import (
     decode_holders,
     decode_leaders,
@@ -139,3 +140,20 @@ def test_any_bytes_are_rows_rejects_or_one_error(payload):
             decode(payload)
         except RemoteProtocolError:
             continue
+
+
+def test_first_version_of_the_indexer_is_read_into_the_same_values():
+    wallet, condition, hash_ = "0x" + "ab" * 20, "0x" + "22" * 32, "0x" + "33" * 32
+    trades = decode_wallet_trades(
+        f'[{{"proxyWallet":"{wallet}","asset":"7","conditionId":"{condition}","side":"SELL",'
+        f'"size":1.5,"price":0.5,"timestamp":1795305600,"transactionHash":"{hash_}"}}]'.encode()
+    )
+    (row,) = trades.rows
+    assert (row.wallet, row.token_id, row.size_e6, row.price_e6) == (wallet, "7", 1500000, 500000)
+    held = decode_holdings_page(
+        200,
+        f'[{{"asset":"7","conditionId":"{condition}","size":150.5,"oppositeAsset":"8",'
+        f'"redeemable":true,"negativeRisk":true}},'
+        f'{{"asset":"9","conditionId":"{condition}","size":0}}]'.encode(),
+    )
+    assert held == HoldingsPage((Holding("7", "8", condition, 150500000, True, True, ""),), "")

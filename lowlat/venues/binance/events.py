@@ -23,6 +23,7 @@ __all__ = [
     "Levels",
     "Reply",
     "Shutdown",
+    "Ticker",
     "Top",
     "Trade",
 ]
@@ -113,6 +114,22 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     event_ns: int
 
 
+class Ticker(msgspec.Struct, frozen=True, gc=False):
+    """The last 24 hours of a symbol; prices are 0 before its first trade."""
+
+    symbol: str
+    open_e8: int
+    high_e8: int
+    low_e8: int
+    last_e8: int
+    volume_e8: int
+    """In the base asset."""
+    trades: int
+    start_ns: int
+    close_ns: int
+    event_ns: int
+
+
 class Shutdown(msgspec.Struct, frozen=True, gc=False):
     """The server goes away soon: open the replacement, then drop this connection."""
 
@@ -127,4 +144,4 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
 
 
-Event = Top | Trade | AggTrade | Depth | DepthSnapshot | Kline | Shutdown | Reply | Ignored
+Event = Top | Trade | AggTrade | Depth | DepthSnapshot | Kline | Ticker | Shutdown | Reply | Ignored

@@ -9,16 +9,20 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from lowlat.core.errors import LocalProtocolError
+from lowlat.core.layout import Action
+from lowlat.core.units import NO_PRICE_E8
 from lowlat.venues._fixed import fixed, fixed_pairs
-from lowlat.venues.binance.events import DepthSnapshot, Kline
+from lowlat.venues.binance.events import DepthSnapshot, Kline, Top, Trade
 from lowlat.venues.wire import BAD_JSON, Payload, malformed, ms_ns
 
 __all__ = [
     "SymbolInfo",
+    "decode_book_ticker",
     "decode_depth",
     "decode_exchange_info",
     "decode_klines",
     "decode_time",
+    "decode_trades",
     "depth_path",
     "klines_path",
 ]
@@ -47,6 +51,22 @@ class _Depth(msgspec.Struct, gc=False):
     asks: list[tuple[str, str]]
 
 
+class _Ticker(msgspec.Struct, gc=False, rename="camel"):
+    symbol: str
+    bid_price: str
+    bid_qty: str
+    ask_price: str
+    ask_qty: str
+
+
+class _Trade(msgspec.Struct, gc=False, rename="camel"):
+    id: _Count
+    price: str
+    qty: str
+    time: _Count
+    is_buyer_maker: bool
+
+
 class _Time(msgspec.Struct, gc=False):
     serverTime: _Count  # noqa: N815 - the venue's name
 
@@ -73,6 +93,8 @@ _Row = tuple[
     _Count, str, str, str, str, str, _Count, str, _Count, str, str, msgspec.Raw
 ]  # open time, o, h, l, c, volume, close time, quote volume, trades, taker base and quote, unused
 _decode_depth: Final = msgspec.json.Decoder(_Depth).decode
+_decode_ticker: Final = msgspec.json.Decoder(_Ticker).decode
+_decode_trades: Final = msgspec.json.Decoder(list[_Trade]).decode
 _decode_time: Final = msgspec.json.Decoder(_Time).decode
 _decode_info: Final = msgspec.json.Decoder(_Info).decode
 _decode_rows: Final = msgspec.json.Decoder(list[_Row]).decode
@@ -100,6 +122,28 @@ def decode_depth(payload: Payload, symbol: str) -> DepthSnapshot:
     if any(not (price and size) for price, size in (*bids, *asks)):
         raise malformed("depth", payload, "a level of zero price or size in a snapshot")
     return DepthSnapshot(symbol, wire.lastUpdateId, bids, asks)
+
+
+def decode_book_ticker(payload: Payload) -> Top:
+    """Decode the best bid and ask of one symbol. The answer has no counter of updates: 0."""
+    wire = _read("bookTicker", _decode_ticker, payload)
+    return Top(
+        wire.symbol, 0, fixed(wire.bid_price, 8) or NO_PRICE_E8, fixed(wire.bid_qty, 8),
+        fixed(wire.ask_price, 8) or NO_PRICE_E8, fixed(wire.ask_qty, 8), None,
+    )  # fmt: skip
+
+
+def decode_trades(payload: Payload, symbol: str) -> list[Trade]:
+    """Decode recent prints, oldest first; the answer does not name its symbol."""
+    trades = []
+    for wire in _read("trades", _decode_trades, payload):
+        price_e8, size_e8 = fixed(wire.price, 8), fixed(wire.qty, 8)
+        if not (price_e8 and size_e8):
+            raise malformed("trades", payload, "a print of zero price or size")
+        side = Action.SELL if wire.is_buyer_maker else Action.BUY
+        at_ns = ms_ns(wire.time)
+        trades.append(Trade(symbol, wire.id, price_e8, size_e8, side, at_ns, at_ns))
+    return trades
 
 
 def decode_time(payload: Payload) -> int:

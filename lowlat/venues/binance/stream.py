@@ -24,6 +24,7 @@ from lowlat.venues.binance.events import (
     Kline,
     Reply,
     Shutdown,
+    Ticker,
     Top,
     Trade,
 )
@@ -103,6 +104,19 @@ class _Kline(msgspec.Struct, gc=False, tag_field="e", tag="kline"):
     k: _Candle
 
 
+class _Ticker24(msgspec.Struct, gc=False, tag_field="e", tag="24hrTicker"):
+    E: _Count
+    s: str
+    o: str
+    h: str
+    l: str  # noqa: E741 - the venue's name
+    c: str
+    v: str
+    O: _Count  # noqa: E741 - the venue's name
+    C: _Count
+    n: _Count
+
+
 class _Shutdown(msgspec.Struct, gc=False, tag_field="e", tag="serverShutdown"):
     E: _Count
 
@@ -137,7 +151,7 @@ class _Any(msgspec.Struct, gc=False):
     msg: str = ""
 
 
-_Tagged = _Trade | _AggTrade | _Depth | _Kline | _Shutdown
+_Tagged = _Trade | _AggTrade | _Depth | _Kline | _Ticker24 | _Shutdown
 
 
 class _WrappedTicker(msgspec.Struct, gc=False):
@@ -150,7 +164,9 @@ class _WrappedTagged(msgspec.Struct, gc=False):
     data: _Tagged
 
 
-_KINDS: Final = frozenset({"trade", "aggTrade", "depthUpdate", "kline", "serverShutdown"})
+_KINDS: Final = frozenset(
+    {"trade", "aggTrade", "depthUpdate", "kline", "24hrTicker", "serverShutdown"}
+)
 _wrapped_ticker: Final = msgspec.json.Decoder(_WrappedTicker).decode
 _wrapped_tagged: Final = msgspec.json.Decoder(_WrappedTagged).decode
 _ticker: Final = msgspec.json.Decoder(_Ticker).decode
@@ -243,6 +259,11 @@ class StreamCodec:
             )  # fmt: skip
         if type(wire) is _Kline:
             return _kline(wire, time_ns)
+        if type(wire) is _Ticker24:
+            return Ticker(
+                wire.s, fixed(wire.o, 8), fixed(wire.h, 8), fixed(wire.l, 8), fixed(wire.c, 8),
+                fixed(wire.v, 8), wire.n, time_ns(wire.O), time_ns(wire.C), time_ns(wire.E),
+            )  # fmt: skip
         return Shutdown(time_ns(wire.E))
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "OrdersPage",
     "TradesPage",
     "decode_balance",
+    "decode_fee_rate",
     "decode_heartbeat_reply",
     "decode_order",
     "decode_orders_page",
@@ -87,6 +88,10 @@ class _BalanceWire(msgspec.Struct, gc=False):
     allowances: dict[str, str] | None = None
 
 
+class _FeeRateWire(msgspec.Struct, gc=False):
+    base_fee: str | int
+
+
 class _HeartbeatWire(msgspec.Struct, gc=False):
     heartbeat_id: str
 
@@ -98,6 +103,7 @@ _decode_not_found: Final = msgspec.json.Decoder(_NotFoundWire).decode
 _decode_one_order: Final = msgspec.json.Decoder(OrderWire).decode
 _decode_balance: Final = msgspec.json.Decoder(_BalanceWire).decode
 _decode_heartbeat: Final = msgspec.json.Decoder(_HeartbeatWire).decode
+_decode_fee: Final = msgspec.json.Decoder(_FeeRateWire).decode
 _decode_int: Final = msgspec.json.Decoder(int).decode
 
 
@@ -151,6 +157,21 @@ def decode_balance(http_status: int, body: Payload) -> Balance:
         return Balance(_base_units(wire.balance), allowances)
     except (*BAD_JSON, RemoteProtocolError) as error:
         raise malformed("/balance-allowance", None, error) from error
+
+
+def decode_fee_rate(http_status: int, body: Payload) -> int:
+    """Read GET /fee-rate: the base fee in bps, 0 on CLOB V2. Fees come from market objects.
+
+    Source: polymarket.md 1.1.
+    """
+    _check_status("/fee-rate", http_status)
+    try:
+        text = str(_decode_fee(bytes(body)).base_fee)
+    except BAD_JSON as error:
+        raise malformed("/fee-rate", body, error) from error
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise malformed("/fee-rate", body, "base_fee is not a number of bps")
+    return int(text)
 
 
 def decode_heartbeat_reply(http_status: int, body: Payload) -> HeartbeatReply:

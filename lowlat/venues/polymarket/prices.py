@@ -30,6 +30,7 @@ __all__ = [
     "RTDS_PING",
     "RTDS_TOPICS",
     "Ack",
+    "EquityPrices",
     "FeedError",
     "Ignored",
     "PricePoint",
@@ -84,6 +85,17 @@ class Prices(msgspec.Struct, frozen=True, gc=False):
     points: tuple[PricePoint, ...]
     seq: int | None = None
     dropped: int = 0
+
+
+class EquityPrices(msgspec.Struct, frozen=True, gc=False):
+    """Prices of a share, index or metal, (stamp_ns, price_e8) each; no market here settles on them.
+
+    Its ``value`` is a number and the exact text a plain decimal. Source: feeds.md 3.5.
+    """
+
+    symbol: str
+    points: tuple[tuple[int, int], ...]
+    history: bool
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
@@ -176,7 +188,7 @@ _decode_payload: Final = msgspec.json.Decoder(_Payload).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def decode_rtds(payload: Payload) -> Prices | Ack | FeedError | Ignored:
+def decode_rtds(payload: Payload) -> Prices | EquityPrices | Ack | FeedError | Ignored:
     """Decode one RTDS frame. Raises RemoteProtocolError."""
     if payload == b"PONG":
         return Ack("pong")
@@ -186,6 +198,8 @@ def decode_rtds(payload: Payload) -> Prices | Ack | FeedError | Ignored:
     if wire.topic is None or wire.type is None or wire.timestamp is None:
         raise malformed("rtds", payload, "neither data nor error")
     topic = RTDS_TOPICS.get(wire.topic)
+    if wire.topic == "equity_prices" and wire.type in {"update", "subscribe"}:
+        return _equity(wire, payload)
     if topic is None or wire.type not in {"update", "subscribe"}:
         return Ignored(f"{wire.topic[:40]} {wire.type[:20]}")
     body = _read("rtds", _decode_payload, wire.payload)
@@ -203,6 +217,20 @@ def decode_rtds(payload: Payload) -> Prices | Ack | FeedError | Ignored:
             for point in _points(body, history, payload)
         ),
     )
+
+
+def _equity(wire: _Rtds, payload: Payload) -> EquityPrices:
+    body = _read("rtds", _decode_payload, wire.payload)
+    history = wire.type == "subscribe"
+    points = []
+    for point in _points(body, history, payload):
+        text = point.full_accuracy_value
+        if text is None and point.value is not None:
+            text = _plain_text(point.value)
+        if text is None:
+            raise malformed("rtds", payload, "an equity price without a value")
+        points.append((ms_ns(point.timestamp), _plain_e18(text) // _REST))
+    return EquityPrices(body.symbol[:20], tuple(points), history)
 
 
 def decode_polybolt(payload: Payload) -> Prices | Ack | FeedError | Ignored:

@@ -150,6 +150,28 @@ class _HoldingWire(msgspec.Struct, gc=False):
     status: str = ""
 
 
+class _OldHoldingWire(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "token_id": "asset",
+        "condition_id": "conditionId",
+        "current_size": "size",
+        "opposite_token_id": "oppositeAsset",
+        "negative_risk": "negativeRisk",
+    },
+):
+    """A row of the first version's ``/positions``, which answers a bare list."""
+
+    token_id: str
+    condition_id: str
+    current_size: Number
+    opposite_token_id: str | None = None
+    redeemable: bool = False
+    negative_risk: bool = False
+    status: str = ""
+
+
 class _HoldingsPageWire(msgspec.Struct, gc=False):
     data: tuple[_HoldingWire, ...]
     pagination: _PaginationWire = _PaginationWire()
@@ -166,13 +188,16 @@ def decode_activity_page(http_status: int, body: bytes) -> ActivityPage:
 
 
 def decode_holdings_page(http_status: int, body: bytes) -> HoldingsPage:
-    """Read a page of positions; what is empty is left out."""
-    wire: _HoldingsPageWire = _decode("/v2/positions", http_status, body, _HoldingsPageWire)
+    """Read a page of positions, of version 2 or the first; what is empty is left out."""
+    is_old = body[:64].lstrip()[:1] == b"["
+    kind = tuple[_OldHoldingWire, ...] if is_old else _HoldingsPageWire
+    wire: Any = _decode("/v2/positions", http_status, body, kind)
     try:
-        rows = tuple(_holding(row) for row in wire.data)
+        rows = tuple(_holding(row) for row in (wire if is_old else wire.data))
     except (*BAD_JSON, RemoteProtocolError) as error:
         raise malformed("/v2/positions", None, error) from error
-    return HoldingsPage(tuple(row for row in rows if row.size_e6), _next(wire.pagination))
+    held = tuple(row for row in rows if row.size_e6)
+    return HoldingsPage(held, "" if is_old else _next(wire.pagination))
 
 
 class _SideWire(msgspec.Struct, gc=False):
@@ -220,7 +245,7 @@ def _activity(wire: _ActivityWire) -> ActivityRow:
     )
 
 
-def _holding(wire: _HoldingWire) -> Holding:
+def _holding(wire: _HoldingWire | _OldHoldingWire) -> Holding:
     token = _token(wire.token_id)
     if not token:
         raise RemoteProtocolError("a position without a token")

@@ -7,7 +7,7 @@ nothing about our own money. Source: polymarket.md 11.2.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -41,6 +41,12 @@ _NS: Final = 1_000_000_000
 _NO_OUTCOME: Final = 999
 _ADDRESS_CHARS: Final = 42
 Number = str | int | float
+_OLD_NAMES: Final = {
+    "proxy_wallet": "proxyWallet",
+    "condition_id": "conditionId",
+    "transaction_hash": "transactionHash",
+    "outcome_index": "outcomeIndex",
+}
 Row = TypeVar("Row")
 
 
@@ -107,6 +113,20 @@ class _TradeWire(msgspec.Struct, gc=False):
     outcome_index: int = _NO_OUTCOME
 
 
+class _OldTradeWire(msgspec.Struct, gc=False, rename={"token_id": "asset", **_OLD_NAMES}):
+    """A row of the first version's ``/trades``, which answers a bare list."""
+
+    proxy_wallet: str
+    token_id: str
+    condition_id: str
+    side: str
+    size: Number
+    price: Number
+    timestamp: int | str
+    transaction_hash: str
+    outcome_index: int = _NO_OUTCOME
+
+
 class _LeaderWire(msgspec.Struct, gc=False):
     rank: int | str
     user_id: str
@@ -126,6 +146,8 @@ class _HoldersWire(msgspec.Struct, gc=False):
 
 _decode_page: Final = msgspec.json.Decoder(_PageWire).decode
 _decode_trade: Final = msgspec.json.Decoder(_TradeWire).decode
+_decode_old_trade: Final = msgspec.json.Decoder(_OldTradeWire).decode
+_decode_old_page: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_leader: Final = msgspec.json.Decoder(_LeaderWire).decode
 _decode_holders: Final = msgspec.json.Decoder(_HoldersWire).decode
 
@@ -179,17 +201,20 @@ def holders_path(condition_ids: Sequence[str], *, limit: int = LIMIT_MAX, cursor
 def decode_wallet_trades(
     payload: Payload, seen: Counter[tuple[str, str]] | None = None
 ) -> WalletsPage[WalletTrade]:
-    """Read a page of trades; raises RemoteProtocolError when it is none.
+    """Read a page of trades, of version 2 or the first; RemoteProtocolError when it is none.
 
     ``seen`` carries the count of fills from one page of a listing to the next.
     """
-    raws, following = _page("/v2/trades", payload)
+    is_old = bytes(payload[:64]).lstrip()[:1] == b"["
+    raws, following = _page("/v2/trades", payload, is_old=is_old)
+    decode: Callable[[msgspec.Raw], _TradeWire | _OldTradeWire]
+    decode = _decode_old_trade if is_old else _decode_trade
     rows: list[WalletTrade] = []
     rejected: list[str] = []
     counted: Counter[tuple[str, str]] = Counter() if seen is None else seen
     for raw in raws:
         try:
-            row = _trade(_decode_trade(raw), counted)
+            row = _trade(decode(raw), counted)
         except (*BAD_JSON, RemoteProtocolError) as error:
             rejected.append(str(malformed("/v2/trades row", bytes(raw), error)))
             continue
@@ -226,8 +251,10 @@ def decode_holders(payload: Payload) -> WalletsPage[Holder]:
 
 
 # ------------------------------------------------------------------------------- pieces
-def _page(what: str, payload: Payload) -> tuple[list[msgspec.Raw], str]:
+def _page(what: str, payload: Payload, *, is_old: bool = False) -> tuple[list[msgspec.Raw], str]:
     try:
+        if is_old:
+            return _decode_old_page(payload), ""
         wire = _decode_page(payload)
     except BAD_JSON as error:
         raise malformed(what, payload, error) from error
@@ -237,7 +264,7 @@ def _page(what: str, payload: Payload) -> tuple[list[msgspec.Raw], str]:
     return wire.data, (more.next_cursor or "") if more.has_more else ""
 
 
-def _trade(wire: _TradeWire, seen: Counter[tuple[str, str]]) -> WalletTrade:
+def _trade(wire: _TradeWire | _OldTradeWire, seen: Counter[tuple[str, str]]) -> WalletTrade:
     side = {"BUY": Action.BUY, "SELL": Action.SELL}.get(wire.side)
     if side is None:
         raise RemoteProtocolError(f"side {wire.side[:20]!r}, expected BUY or SELL")

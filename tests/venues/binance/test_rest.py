@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlat.core.errors import LocalProtocolError, RemoteProtocolError
+from lowlat.core.layout import Action
+from lowlat.core.units import NO_PRICE_E8
 from lowlat.venues.binance import rest
-from lowlat.venues.binance.events import DepthSnapshot, Kline
+from lowlat.venues.binance.events import DepthSnapshot, Kline, Top, Trade
 from lowlat.venues.binance.rest import SymbolInfo
 
 DATA = json.loads((Path(__file__).parents[2] / "data" / "binance" / "rest.json").read_text())
@@ -74,3 +76,25 @@ def test_mutated_answer_gives_a_value_or_protocol_error(mangle, keeps_promise, d
         "info": rest.decode_exchange_info,
     }[name]
     keeps_promise(codec, mangle(data, BODY[name]))
+
+
+def test_book_ticker_decodes_and_an_empty_side_is_no_price():
+    body = (
+        b'{"symbol":"ETHUSDT","bidPrice":"0.00000000","bidQty":"0.00000000",'
+        b'"askPrice":"4.00000200","askQty":"9.00000000"}'
+    )
+    assert rest.decode_book_ticker(body) == Top(
+        "ETHUSDT", 0, NO_PRICE_E8, 0, 400000200, 900000000, None
+    )
+
+
+def test_recent_prints_decode_and_one_of_zero_is_an_error():
+    row = (
+        '[{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012",'
+        '"time":1795352400123,"isBuyerMaker":true,"isBestMatch":true}]'
+    )
+    (print_,) = rest.decode_trades(row.encode(), "ETHUSDT")
+    at_ns = 1_795_352_400_123_000_000
+    assert print_ == Trade("ETHUSDT", 28457, 400000100, 12 * 10**8, Action.SELL, at_ns, at_ns)
+    with pytest.raises(RemoteProtocolError, match="zero"):
+        rest.decode_trades(row.replace("12.00000000", "0").encode(), "ETHUSDT")

@@ -18,6 +18,7 @@ from lowlat.venues.binance.events import (
     Kline,
     Reply,
     Shutdown,
+    Ticker,
     Top,
     Trade,
 )
@@ -162,3 +163,17 @@ def test_paths_and_control_frames():
     for wrong in ([], ["x"] * 1025):
         with pytest.raises(LocalProtocolError):
             stream_path(wrong)
+
+
+def test_day_ticker_decodes():
+    frame = (
+        b'{"e":"24hrTicker","E":1795352400201000,"s":"BTCUSDT","p":"0.0015","P":"250.00",'
+        b'"w":"0.0018","x":"0.0009","c":"0.0025","Q":"10","b":"0.0024","B":"10","a":"0.0026",'
+        b'"A":"100","o":"0.0010","h":"0.0025","l":"0.0010","v":"10000","q":"18",'
+        b'"O":1795266000201000,"C":1795352400201000,"F":0,"L":18150,"n":18151}'
+    )
+    at_ns = 1795352400201000000
+    assert CODEC.decode(frame) == Ticker(
+        "BTCUSDT", 100000, 250000, 100000, 250000, 10000 * 10**8, 18151,
+        1795266000201000000, at_ns, at_ns,
+    )  # fmt: skip

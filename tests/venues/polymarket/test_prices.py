@@ -12,6 +12,7 @@ from lowlat.core.layout import Coin, SettleSeries
 from lowlat.venues.polymarket import prices
 from lowlat.venues.polymarket.prices import (
     Ack,
+    EquityPrices,
     FeedError,
     Ignored,
     PricePoint,
@@ -23,7 +24,7 @@ from lowlat.venues.polymarket.prices import (
 DATA = Path(__file__).parents[2] / "data" / "polymarket"
 RTDS = (DATA / "rtds_frames.jsonl").read_bytes().splitlines()
 BOLT = (DATA / "polybolt_frames.jsonl").read_bytes().splitlines()
-RESULTS = (Prices, Ack, FeedError, Ignored)
+RESULTS = (Prices, EquityPrices, Ack, FeedError, Ignored)
 T = 1_795_352_400_000_000_000
 SECOND = 1_000_000_000
 TWAP = SettleSeries.CHAINLINK_TWAP_60
@@ -195,3 +196,19 @@ def test_subscriptions_the_relay_would_refuse_are_refused_here():
     for wanted in ([], [(Coin.BTC, TWAP)] * 65, [(Coin.BTC, SettleSeries.BINANCE_RELAYED)]):
         with pytest.raises(LocalProtocolError):
             prices.polybolt_subscribe("1", wanted)
+
+
+def test_equity_prices_are_understood_though_nothing_settles_on_them():
+    frame = (
+        b'{"topic":"equity_prices","type":"update","timestamp":1795305600000,"payload":{"symbol":'
+        b'"aapl","value":198.45,"full_accuracy_value":"198.4523","timestamp":1795305600000}}'
+    )
+    at_ns = 1_795_305_600_000_000_000
+    assert decode_rtds(frame) == EquityPrices("aapl", ((at_ns, 19845230000),), history=False)
+    history = (
+        b'{"topic":"equity_prices","type":"subscribe","timestamp":1795305600000,"payload":{"symbol"'
+        b':"aapl","data":[{"timestamp":1795305600000,"value":307.91499}]}}'
+    )
+    assert decode_rtds(history) == EquityPrices("aapl", ((at_ns, 30791499000),), history=True)
+    with pytest.raises(RemoteProtocolError, match="without a value"):
+        decode_rtds(frame.replace(b'"value":198.45,"full_accuracy_value":"198.4523",', b""))

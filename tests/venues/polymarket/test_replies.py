@@ -12,6 +12,7 @@ from lowlat.venues.polymarket.account import NO_SIZE_E6, Account, OrderStatus, T
 from lowlat.venues.polymarket.lookups import (
     HeartbeatReply,
     decode_balance,
+    decode_fee_rate,
     decode_heartbeat_reply,
     decode_order,
     decode_orders_page,
@@ -738,3 +739,14 @@ def test_any_headers_are_no_crash(headers):
     assert isinstance(decode_rate_limit(headers), RateLimit)
     named = [(b"retry-after", value) for _, value in headers]
     assert decode_rate_limit(named).retry_after_ms >= NO_COUNT
+
+
+@pytest.mark.parametrize(("text", "bps"), [(b'{"base_fee":"150"}', 150), (b'{"base_fee":0}', 0)])
+def test_base_fee_is_a_number_of_bps(text, bps):
+    assert decode_fee_rate(200, text) == bps
+
+
+@pytest.mark.parametrize("text", [b'{"base_fee":"-1"}', b'{"base_fee":1e9}', b"{}", b"", b"null"])
+def test_fee_rate_that_is_no_number_is_refused(text):
+    with pytest.raises(RemoteProtocolError):
+        decode_fee_rate(200, text)
