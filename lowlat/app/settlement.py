@@ -47,8 +47,11 @@ from lowlat.venues.polymarket.relayer import (
     decode_transaction,
     merge_call,
     redeem_call,
+    router_merge_call,
+    router_redeem_call,
     wanted_nonce,
 )
+from lowlat.venues.polymarket.signing import is_v3
 from lowlat.venues.polymarket.wallet import (
     Condition,
     Holding,
@@ -229,11 +232,7 @@ class Settler:
 
     # --------------------------------------------------------------------------- one step
     def _settle(self, step: Step) -> SettlementNote:
-        condition = bytes.fromhex(step.condition_id.removeprefix("0x"))
-        if step.kind == "merge":
-            call = merge_call(condition, step.size_e6, neg_risk=step.neg_risk)
-        else:
-            call = redeem_call(condition, neg_risk=step.neg_risk)
+        call = self._call(step)
         before, fills = self._balances(step), self._fills()
         note = SettlementNote(
             f"{step.kind}:{step.condition_id[:42]}:{_now_ms()}",
@@ -257,6 +256,18 @@ class Settler:
             return self._say(note, state="failed", error=error or f"state {state.name.lower()}")
         note = self._say(note, transaction_hash=transaction)
         return self._prove(note, step, before, fills)
+
+    def _call(self, step: Step) -> Call:
+        condition = bytes.fromhex(step.condition_id.removeprefix("0x"))
+        if is_v3(int(step.tokens[0])):
+            if step.kind == "merge":
+                return router_merge_call(condition, step.size_e6)
+            known = self._condition_of(step.condition_id)
+            outcome = known.token_ids.index(known.winner)
+            return router_redeem_call(condition, outcome, step.expected_e6)
+        if step.kind == "merge":
+            return merge_call(condition, step.size_e6, neg_risk=step.neg_risk)
+        return redeem_call(condition, neg_risk=step.neg_risk)
 
     def _submit(self, calls: list[Call]) -> Submitted:
         """Submit until the relayer takes it or says no for good; what it refused did not happen."""
@@ -302,7 +313,7 @@ class Settler:
     ) -> SettlementNote:
         """Read balances until they show the step, or for _PROOF_S."""
         left = {
-            token: size_e6 - step.size_e6 if step.kind == "merge" else 0
+            token: size_e6 - self._gone_e6(step, token, size_e6)
             for token, size_e6 in before.tokens_e6.items()
         }
         waited_s = 0.0
@@ -323,6 +334,15 @@ class Settler:
         traded = self._fills() != fills
         state = "confirmed" if shares and traded else "differs"
         return self._say(note, state=state, after_e6=after.cash_e6, error=text)
+
+    def _gone_e6(self, step: Step, token: str, size_e6: int) -> int:
+        """Return how many shares of a token a step takes."""
+        if step.kind == "merge":
+            return step.size_e6
+        if is_v3(int(token)) and token != self._condition_of(step.condition_id).winner:
+            # A router redeems one outcome: worthless shares stay where they are.
+            return 0
+        return size_e6
 
     def _say(self, note: SettlementNote, **changes: str | int) -> SettlementNote:
         told = msgspec.structs.replace(note, changed_wall_ms=_now_ms(), **changes)

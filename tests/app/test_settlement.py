@@ -117,8 +117,11 @@ class World:
     def advance(self, seconds):
         self.venue.step(self.venue.now_ns + int(seconds * 1e9))
 
-    def market(self, *, neg_risk=False):
-        return next(m for m in self.venue.exchange.markets if m.rules.neg_risk == neg_risk)
+    def market(self, *, neg_risk=False, version="v1"):
+        return next(
+            m for m in self.venue.exchange.markets
+            if m.rules.neg_risk == neg_risk and m.version == version
+        )  # fmt: skip
 
     def hold(self, market, shares, owner="arbitrage", ledger=True):
         """Split sets at the venue and book both sides for an owner in the ledger."""
@@ -199,6 +202,32 @@ def test_winnings_are_redeemed_and_proven(world_of):
     assert (note.kind, note.state, note.expected_e6) == ("redeem", "proven", 9 * SHARE), note
     assert found.plan.capital.redeemable_e6 == 9 * SHARE
     assert world.account.cash_e6 == before + 9 * SHARE
+
+
+def test_sets_of_the_newer_protocol_are_merged_through_its_router(world_of):
+    world = world_of(v2_markets=1)
+    world.hold(world.market(version="v2"), 7)
+    before = world.account.cash_e6
+    (note,) = world.round().done
+    assert (note.kind, note.state, len(note.condition_id)) == ("merge", "proven", 64), note
+    assert world.account.cash_e6 == before + 7 * SHARE
+    assert world.account.tokens_e6 == {}
+
+
+@pytest.mark.parametrize("winner", [0, 1])
+def test_winnings_of_the_newer_protocol_are_redeemed_and_losing_shares_stay(world_of, winner):
+    """Its router redeems one outcome: what lost is worth nothing and stays in the wallet."""
+    world = world_of(v2_markets=1)
+    market = world.market(version="v2")
+    world.hold(market, 9)
+    world.venue.exchange.resolve(market, winner, world.venue.now_ns)
+    before = world.account.cash_e6
+    (note,) = world.round().done
+    assert (note.kind, note.state, note.expected_e6) == ("redeem", "proven", 9 * SHARE), note
+    assert world.account.cash_e6 == before + 9 * SHARE
+    assert world.account.tokens_e6 == {2 * market.index + 1 - winner: 9 * SHARE}
+    again = world.round()
+    assert (again.problem, again.plan.steps) == ("", [])
 
 
 def test_what_was_merged_is_a_movement_that_closes_its_lots(world_of):

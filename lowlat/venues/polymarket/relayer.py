@@ -37,6 +37,8 @@ __all__ = [
     "decode_transaction",
     "merge_call",
     "redeem_call",
+    "router_merge_call",
+    "router_redeem_call",
     "wanted_nonce",
 ]
 
@@ -47,7 +49,8 @@ FACTORY: Final = "0x00000000000Fb5C9ADea0298D729A0CB3823Cc07"
 COLLATERAL: Final = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
 ADAPTER: Final = "0xAdA100Db00Ca00073811820692005400218FcE1f"
 NEG_RISK_ADAPTER: Final = "0xadA2005600Dec949baf300f4C6120000bDB6eAab"
-"""Source: polymarket.md 13."""
+ROUTER: Final = "0x12121212006e4CD160D18e3f00711DA5c3372600"
+"""Of protocol-v2 markets, whose tokens trade on the V3 exchange. Source: polymarket.md 13."""
 
 _CALL_TYPE: Final = b"Call(address target,uint256 value,bytes data)"
 _BATCH_TYPE: Final = (
@@ -55,6 +58,8 @@ _BATCH_TYPE: Final = (
 )
 _MERGE: Final = keccak256(b"mergePositions(address,bytes32,bytes32,uint256[],uint256)")[:4]
 _REDEEM: Final = keccak256(b"redeemPositions(address,bytes32,bytes32,uint256[])")[:4]
+_ROUTER_MERGE: Final = keccak256(b"merge(bytes31,uint256)")[:4]
+_ROUTER_REDEEM: Final = keccak256(b"redeem(bytes31,uint256,uint256)")[:4]
 _BOTH_SIDES: Final = (1, 2)
 """Index sets of a binary condition."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?")
@@ -116,6 +121,30 @@ def merge_call(condition_id: bytes, size_e6: int, *, neg_risk: bool) -> Call:
 def redeem_call(condition_id: bytes, *, neg_risk: bool) -> Call:
     """Collect what a resolved condition pays for all shares that the wallet holds of it."""
     return _adapter_call(_REDEEM, condition_id, (), neg_risk=neg_risk)
+
+
+def router_merge_call(condition_id: bytes, size_e6: int) -> Call:
+    """Turn complete sets of a protocol-v2 condition back into collateral."""
+    if size_e6 <= 0:
+        raise LocalProtocolError(f"merge of {size_e6} base units, expected more than 0")
+    return _router_call(_ROUTER_MERGE, condition_id, size_e6)
+
+
+def router_redeem_call(condition_id: bytes, outcome: int, size_e6: int) -> Call:
+    """Collect what a resolved protocol-v2 condition pays for so many shares of an outcome."""
+    if outcome not in (0, 1) or size_e6 <= 0:
+        raise LocalProtocolError(
+            f"redeem of {size_e6} base units of outcome {outcome}, expected more than 0 of 0 or 1"
+        )
+    return _router_call(_ROUTER_REDEEM, condition_id, outcome, size_e6)
+
+
+def _router_call(selector: bytes, condition_id: bytes, *numbers: int) -> Call:
+    if len(condition_id) != 31:
+        raise LocalProtocolError(f"condition id was {len(condition_id)} bytes, expected 31")
+    # bytes31 stands at the left of its word.
+    words = (condition_id + b"\0", *(word(each) for each in numbers))
+    return Call(parse_address(ROUTER, "router"), selector + b"".join(words))
 
 
 def _adapter_call(

@@ -31,6 +31,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _CURSOR: Final = re.compile(r"[A-Za-z0-9+/_=.:%~\-]{1,512}")
 _HEX_32: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+_CONDITION: Final = re.compile(r"0x[0-9a-fA-F]{62}(?:[0-9a-fA-F]{2})?")
+"""32 bytes, or the 31 of a protocol-v2 condition. Source: polymarket.md 13."""
 _TOKEN: Final = re.compile(r"[0-9]{1,78}", re.ASCII)
 _SECONDS_MAX: Final = 4_102_444_800
 _DIGITS_MAX: Final = 12
@@ -219,7 +221,7 @@ def decode_condition(http_status: int, body: bytes) -> Condition:
         raise RemoteProtocolError(
             f"/markets: {len(tokens)} tokens and {len(winners)} winners, expected 2 and at most 1"
         )
-    condition = _hex_32(wire.condition_id, "condition id")
+    condition = _condition(wire.condition_id)
     return Condition(condition, (tokens[0], tokens[1]), winners[0] if winners else "")
 
 
@@ -236,7 +238,7 @@ def _activity(wire: _ActivityWire) -> ActivityRow:
     return ActivityRow(
         wire.type[:40],
         _seconds(wire.timestamp) * 1_000,
-        _hex_32(wire.condition_id, "condition id"),
+        _condition(wire.condition_id),
         _token(wire.token_id),
         (wire.side or "").upper()[:8],
         _e6(wire.size),
@@ -252,7 +254,7 @@ def _holding(wire: _HoldingWire | _OldHoldingWire) -> Holding:
     return Holding(
         token,
         _token(wire.opposite_token_id),
-        _hex_32(wire.condition_id, "condition id"),
+        _condition(wire.condition_id),
         _e6(wire.current_size),
         wire.redeemable,
         wire.negative_risk,
@@ -272,6 +274,14 @@ def _hex_32(text: str | None, name: str) -> str:
         return ""
     if not _HEX_32.fullmatch(text):
         raise RemoteProtocolError(f"{name} {text[:80]!r} is not 0x and 64 hex digits")
+    return text.lower()
+
+
+def _condition(text: str | None) -> str:
+    if not text:
+        return ""
+    if not _CONDITION.fullmatch(text):
+        raise RemoteProtocolError(f"condition id {text[:80]!r} is not 0x and 62 or 64 hex digits")
     return text.lower()
 
 

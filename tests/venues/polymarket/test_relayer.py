@@ -20,6 +20,8 @@ from lowlat.venues.polymarket.relayer import (
     decode_transaction,
     merge_call,
     redeem_call,
+    router_merge_call,
+    router_redeem_call,
     wanted_nonce,
 )
 
@@ -86,6 +88,25 @@ def test_calls_are_the_abi_of_the_collateral_adapters():
         merge_call(CONDITION, 0, neg_risk=False)
     with pytest.raises(LocalProtocolError, match="31 bytes"):
         redeem_call(CONDITION[:31], neg_risk=False)
+
+
+def test_calls_are_the_abi_of_the_newer_protocols_router():
+    """bytes31 stands at the left of its word. Source: polymarket.md 13."""
+    merge = router_merge_call(CONDITION[:31], 7)
+    assert address_text(merge.target) == "0x12121212006e4CD160D18e3f00711DA5c3372600"
+    assert merge.data[4:] == CONDITION[:31] + bytes(1) + (7).to_bytes(32, "big")
+    redeem = router_redeem_call(CONDITION[:31], 1, 9)
+    words = [redeem.data[4 + at : 36 + at] for at in range(0, len(redeem.data) - 4, 32)]
+    assert words[0] == CONDITION[:31] + bytes(1)
+    assert [int.from_bytes(each, "big") for each in words[1:]] == [1, 9]
+    for wrong in (
+        lambda: router_merge_call(CONDITION[:31], 0),
+        lambda: router_merge_call(CONDITION, 1),
+        lambda: router_redeem_call(CONDITION[:31], 2, 1),
+        lambda: router_redeem_call(CONDITION[:31], 0, 0),
+    ):
+        with pytest.raises(LocalProtocolError, match="expected"):
+            wrong()
 
 
 def test_requests_carry_the_key_in_headers_and_show_it_nowhere():
