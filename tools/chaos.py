@@ -18,6 +18,7 @@ import errno
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,10 +57,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if INSIDE not in os.environ and can_unshare():
-        return subprocess.run(
-            ["unshare", "--mount", "--", sys.executable, *sys.argv],
-            env=os.environ | {INSIDE: "1"}, check=False,
-        ).returncode  # fmt: skip
+        # The same process goes on in there: whoever ends this one ends what it started.
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--", sys.executable, *sys.argv])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     own_mounts = INSIDE in os.environ
     with tempfile.TemporaryDirectory(prefix="lowlat-chaos-") as folder:
         disk = Path(folder, "disk")

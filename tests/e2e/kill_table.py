@@ -225,6 +225,8 @@ def main() -> int:
     parser.add_argument("--keep", default="", help="file that collects the times of many calls")
     parser.add_argument("--docs", default="", help="file that shows all that was kept")
     chosen = parser.parse_args()
+    # Whoever ends this ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="lowlat-kills-") as folder:
         os.environ["XDG_RUNTIME_DIR"] = f"{folder}/run"
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"
