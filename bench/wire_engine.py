@@ -96,6 +96,7 @@ class Spot:
             Coin.BTC,
             Venue.BINANCE,
             1,
+            0,
         )
         SPOT_TOP.pack(self._table.buffer, top)
         self._table.write(Coin.BTC)

@@ -216,6 +216,7 @@ MARKET = MarketRow(
     score_usd=0,
     priority=0,
     watch=0,
+    rule_doubt=0,
 )
 
 
@@ -304,7 +305,7 @@ class World:
         self.market.buffer[: len(self.top)] = self.top
         self.market.publish(BOOK_TOP.kind)
 
-    def put_spot(self, coin, mid, *, connection=1):
+    def put_spot(self, coin, mid, *, connection=1, lead_ppb=0):
         row = SpotTop(
             self.next_id(),
             1,
@@ -319,6 +320,7 @@ class World:
             coin,
             2,
             connection,
+            lead_ppb,
         )
         self.spots.put(coin, row)
         self.spot.send(SPOT_TOP, row)

@@ -152,7 +152,8 @@ typedef struct {
     uint16_t coin;
     uint16_t venue;
     uint32_t connection_generation;
-    uint8_t tail_reserved[24];
+    int64_t lead_ppb;
+    uint8_t tail_reserved[16];
 } ll_spot_top;
 _Static_assert(offsetof(ll_spot_top, seq) == 0, "seq");
 _Static_assert(offsetof(ll_spot_top, epoch) == 8, "epoch");
@@ -171,6 +172,7 @@ _Static_assert(offsetof(ll_spot_top, ask_size_e8) == 88, "ask_size_e8");
 _Static_assert(offsetof(ll_spot_top, coin) == 96, "coin");
 _Static_assert(offsetof(ll_spot_top, venue) == 98, "venue");
 _Static_assert(offsetof(ll_spot_top, connection_generation) == 100, "connection_generation");
+_Static_assert(offsetof(ll_spot_top, lead_ppb) == 104, "lead_ppb");
 _Static_assert(sizeof(ll_spot_top) == 128, "ll_spot_top");
 
 #define LL_KIND_SETTLE 5
@@ -745,7 +747,8 @@ typedef struct {
     uint32_t score_usd;
     uint16_t priority;
     uint8_t watch;
-    uint8_t tail_reserved[5];
+    uint8_t rule_doubt;
+    uint8_t tail_reserved[4];
 } ll_market_row;
 _Static_assert(offsetof(ll_market_row, seq) == 0, "seq");
 _Static_assert(offsetof(ll_market_row, epoch) == 8, "epoch");
@@ -801,6 +804,7 @@ _Static_assert(offsetof(ll_market_row, rebate_rate_e6) == 496, "rebate_rate_e6")
 _Static_assert(offsetof(ll_market_row, score_usd) == 500, "score_usd");
 _Static_assert(offsetof(ll_market_row, priority) == 504, "priority");
 _Static_assert(offsetof(ll_market_row, watch) == 506, "watch");
+_Static_assert(offsetof(ll_market_row, rule_doubt) == 507, "rule_doubt");
 _Static_assert(sizeof(ll_market_row) == 512, "ll_market_row");
 
 #define LL_KIND_SHARD_ROW 22

@@ -120,6 +120,7 @@ cdef extern from "layout.h" nogil:
         uint16_t coin
         uint16_t venue
         uint32_t connection_generation
+        int64_t lead_ppb
 
     ctypedef struct ll_settle:
         uint64_t seq
@@ -425,6 +426,7 @@ cdef extern from "layout.h" nogil:
         uint32_t score_usd
         uint16_t priority
         uint8_t watch
+        uint8_t rule_doubt
 
     ctypedef struct ll_shard_row:
         uint64_t seq

@@ -98,6 +98,7 @@ __all__ = [
     "RecordType",
     "ReportKind",
     "Rule",
+    "RuleDoubt",
     "SettleRule",
     "SettleSeries",
     "Stream",
@@ -253,6 +254,29 @@ class SettleRule(IntEnum):
     """Binance candle close >= open (tie is Up)."""
     BINANCE_ABOVE = 4
     """Binance 1 m close strictly above a strike."""
+
+
+class RuleDoubt(IntEnum):
+    """What about a crypto market does not fit, so that nobody may guess how it settles."""
+
+    NONE = 0
+    FAMILY = 1
+    """Its name is of no family whose rule we know."""
+    COIN = 2
+    """There is no price feed of its coin."""
+    TIMES = 3
+    """Name, start and end do not say the same."""
+    CONFIG = 4
+    """cryptoMarketConfig is missing or says something else."""
+    SOURCE = 5
+    """The source of the outcome is missing or another one."""
+    OUTCOMES = 6
+    WORDS = 7
+    """The rules text is missing or does not say what decides."""
+    STRIKE = 8
+    """Title and name do not say the same strike."""
+    OLD = 9
+    """It settled by a rule that is no more."""
 
 
 class SettleSeries(IntEnum):
@@ -809,6 +833,8 @@ class MarketRow(NamedTuple):
     """Highest of the modules that want it; 0 nobody does."""
     watch: U8
     """A Watch: how its book is kept."""
+    rule_doubt: U8
+    """A RuleDoubt: why settle_rule is UNKNOWN."""
 
 
 class MarketStateChange(NamedTuple):
@@ -897,6 +923,8 @@ class SpotTop(NamedTuple):
     coin: U16
     venue: U16
     connection_generation: U32
+    lead_ppb: I64
+    """How far trades and resting sizes lean: above 0 to buyers, 0 not at all, or nobody knows."""
 
 
 class Settle(NamedTuple):

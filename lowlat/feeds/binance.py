@@ -307,6 +307,7 @@ class BinanceFeed:
             coin,
             _BINANCE,
             self._generation,
+            0,
         )
         self._slot[:] = self._row
         self._table.write(coin)
