@@ -104,31 +104,17 @@ class Account:
             orders_only=_ABOUT_ORDERS - _MOVES_SHARES,
             take_report=self._take_report,
             read_cash=self._read_cash,
-            lost=self._believe_tables,
+            lost=self._lost_reports,
         )
         self.reconciled = False
         self.epoch_seen = 0
         """The epoch of intents that the executor last spoke of, as the id of its record 0."""
 
     # ------------------------------------------------------------------------------- start
-    def restore(self, now_ns: int) -> None:
-        """Read every table of the executor."""
-        ports = self._ports
-        self._read_cash()
+    def restore(self) -> None:
+        """Read the stakes, and whether the executor's tables can be trusted yet."""
         self.stakes.restore()
-        for row in range(ports.positions.rows):
-            if ports.positions.version(row):
-                self._read_position(row)
-        for row in range(ports.orders.rows):
-            if ports.orders.version(row) and ports.orders.read(row) > 0:
-                order = ORDER_ROW.unpack(ports.orders.buffer)
-                if order.state not in TERMINAL or order.reserved_e6:
-                    self._adopt(order, now_ns)
-        for row in range(ports.groups.rows):
-            if ports.groups.version(row) and ports.groups.read(row) > 0:
-                group = GROUP_ROW.unpack(ports.groups.buffer)
-                if group.state and group.state not in _GROUP_ENDED:
-                    self._own.open_group(group.id, group.legs, group.unwind_reserve_e6)
+        self._read_cash()
 
     def _adopt(self, order: OrderRow, now_ns: int) -> None:
         """Count an order in that this life of risk has not sent."""
@@ -149,10 +135,10 @@ class Account:
         self.fly(own)
 
     # ------------------------------------------------------------------------------- reports
-    def _believe_tables(self, now_ns: int) -> None:
+    def _lost_reports(self, now_ns: int) -> None:
         # Reports are gated by us, so only a wrong topology loses one: the tables decide.
         self._gaps.add(1)
-        self._resync(now_ns)
+        self.believe_tables(now_ns)
 
     def _take_report(self, now_ns: int) -> None:  # noqa: C901  one branch for each kind
         """Take the report in the buffer, whatever it is."""
@@ -278,19 +264,33 @@ class Account:
             else:
                 self._hear(own, order.state, order.reserved_e6, order.filled_e6)
 
-    def _resync(self, now_ns: int) -> None:
-        """Believe the tables after reports were lost."""
+    def believe_tables(self, now_ns: int) -> None:
+        """Count what the executor's tables hold: at the start, and after reports were lost."""
+        ports = self._ports
         rows = self._order_rows()
         for own in list(self._own):
             order = rows.get(own.intent)
             if order is not None:
                 self._hear(own, order.state, order.reserved_e6, order.filled_e6)
         for order in rows.values():
-            if order.id not in self._own and order.state not in TERMINAL:
+            if order.id not in self._own and (order.state not in TERMINAL or order.reserved_e6):
                 self._adopt(order, now_ns)
-        for row in range(self._ports.positions.rows):
-            if self._ports.positions.version(row):
+        self._believe_groups()
+        for row in range(ports.positions.rows):
+            if ports.positions.version(row):
                 self._read_position(row)
+
+    def _believe_groups(self) -> None:
+        """Keep the cash of every group that is open, and of no other."""
+        groups = self._ports.groups
+        for row in range(groups.rows):
+            if not groups.version(row) or groups.read(row) <= 0:
+                continue
+            group = GROUP_ROW.unpack(groups.buffer)
+            if group.state in _GROUP_ENDED:
+                self._own.close_group(group.id)
+            elif group.state and group.id not in self._own.groups:
+                self._own.open_group(group.id, group.legs, group.unwind_reserve_e6)
 
     def _order_rows(self) -> dict[int, OrderRow]:
         orders = self._ports.orders

@@ -159,6 +159,7 @@ class RiskEngine:
         self._intents_sent = ports.cell("risk.intents")
         self._second_ns = 0
         self._restarted = False
+        self._trusting = False
         self._epoch_id = record_id(Writer.RISK, ports.intents.epoch, 0)
         self._started_ns = 0
         self.plain = PlainPath(
@@ -189,7 +190,7 @@ class RiskEngine:
 
     # ------------------------------------------------------------------------------- engine
     def start(self) -> None:
-        """Rebuild from the tables, then take the reports; what was left in the ring is dropped."""
+        """Rebuild from tables and reports as far as they go; drop what was left in the ring."""
         now_ns = self._clock.monotonic_ns()
         self._started_ns = self._second_ns = self.state.now_ns = now_ns
         self.state.wall_offset_ns = self._clock.wall_ns() - now_ns
@@ -202,13 +203,24 @@ class RiskEngine:
         self._restarted = self._ports.intents.epoch > 1
         if self._restarted:
             self._ask_for_epoch(now_ns)
-        self.account.restore(now_ns)
+        self.account.restore()
+        if self.account.reconciled:
+            self._trust_tables(now_ns)
+        self._drop_left_overs()
+        self._watch(now_ns, whole=True)
+
+    def _trust_tables(self, now_ns: int) -> None:
+        """Count in what the executor's tables hold, then the reports behind them.
+
+        After a reboot that is not at the start: the executor fills its tables from the journal,
+        without a report for what does not move, and only then says that it has reconciled.
+        """
+        self._trusting = True
+        self.account.believe_tables(now_ns)
         self._resting.restore(self._ports.orders)
         while self.account.reports.take(now_ns):
             pass
         self.account.stakes.level_all()
-        self._drop_left_overs()
-        self._watch(now_ns, whole=True)
 
     def _ask_for_epoch(self, now_ns: int) -> None:
         """Say that a new life begins: the executor answers once it took all that came before.
@@ -514,6 +526,8 @@ class RiskEngine:
         account = self.account
         equity = self.equity
         if state.waiting and account.reconciled:
+            if not self._trusting:
+                self._trust_tables(now_ns)
             self._open_gate(now_ns)
         if now_ns - self._second_ns >= _S_NS:
             self._second_ns = now_ns

@@ -661,6 +661,29 @@ def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     assert rig.decide(0, 10, 4000).approved
 
 
+def test_what_a_journal_brings_back_after_a_reboot_counts_once_the_account_is_known():
+    # The executor fills its tables behind our start, and reports none of what it had before.
+    rig = Rig(cash=None)
+    rig.market(bids=((3900, 1_000),), asks=((4000, 10_000),))
+    rig.world.put_position(rig.positions, 0, 50, 20.0)
+    resting = {"instrument": 0, "size_e6": 10 * E6, "price_e4": 3900}
+    rig.put_order(0, id=55, state=int(OrderState.LIVE), reserved_e6=4 * E6, **resting)
+    rig.put_order(1, id=56, state=int(OrderState.CANCELED), instrument=0)
+    rig.world.put_cash(rig.cash, 1_000, reconciled_ns=0)
+    rig.report(ReportKind.SENDING, 55, OrderState.LIVE, reserved_e6=4 * E6)
+    rig.turn()
+    assert rule(rig.decide(0, 10, 4000)) == Rule.NOT_RECONCILED
+    rig.world.put_cash(rig.cash, 1_000)
+    rig.report(ReportKind.EPOCH_SEEN, intent=record_id(Writer.RISK, rig.intents.epoch, 0))
+    rig.turn()
+    state = rig.engine.state
+    assert state.exposure.holdings[0].loss_e6 == 24 * E6
+    assert [own.intent for own in state.own] == [55]
+    assert [stake.size_e6 for stake in state.scores.of_token(0)] == [50 * E6]
+    # 26 dollars are left of the 50 that this market may lose.
+    assert rig.decide(0, 100, 4000).size_e6 < 65 * E6
+
+
 def test_a_signal_decided_just_before_a_death_is_not_decided_again():
     rig = Rig()
     rig.market()
