@@ -92,6 +92,10 @@ class Listings:
         if self._cursor is None and self._tag_at == 0:
             self._page_due_ns = 0
 
+    def knows(self, condition_id: str) -> bool:
+        """Whether a market was listed by the last whole sweep or since."""
+        return condition_id in self.seen or condition_id in (self.listed or ())
+
     def want(self, condition_id: str) -> None:
         """Ask for the listing of one market."""
         self._wanted[condition_id] = None
@@ -215,9 +219,8 @@ class Listings:
         for reason in page.rejected:
             self._cells.rejected.add(1)
             self._notes.add("gamma row", reason, recv_ns)
-        listed = self.listed or ()
         for info in page.markets:
-            if info.condition_id not in self.seen and info.condition_id not in listed:
+            if not self.knows(info.condition_id):
                 self._news_count += 1
             self.seen.add(info.condition_id)
             self._take(info, recv_ns)

@@ -1,4 +1,4 @@
-"""Match settlement prints with the windows that begin at their stamp.
+"""Match settlement prints with the windows that begin at their stamp, and write their start price.
 
 Used by the metadata engine only. Exact or unknown: a print of another second is no start price,
 and two prices for one stamp leave the window without one for good.
@@ -6,15 +6,20 @@ and two prices for one stamp leave the window without one for good.
 
 from typing import Final
 
-from lowlat.core.layout import Settle
+from lowlat.core.layout import SETTLE, Known, MarketRow, MarketStateReason, Settle
+from lowlat.core.ports import EMPTY, OVERRUN, Clock, StreamReader
+from lowlat.feeds._counters import MetadataCells
+from lowlat.feeds._rows import MarketRows
+from lowlat.feeds._universe import start_key
 
-__all__ = ["Key", "StartPrices"]
+__all__ = ["Key", "StartPrices", "Starts"]
 
 Key = tuple[int, int, int]
 """(coin, series, stamp_ns)."""
 
 POINTS_MAX: Final = 16_384
 """About half an hour of nine series: windows may be listed after their start."""
+_PRINTS_A_TURN: Final = 256
 
 
 class StartPrices:
@@ -50,3 +55,67 @@ class StartPrices:
         self._points[key] = price
         concerned = self._waiting.get(key)
         return (price, sorted(concerned)) if concerned else None
+
+
+class Starts:
+    """Start prices of rows, from the stream of settlement prints when there is one."""
+
+    def __init__(
+        self, settle: StreamReader | None, rows: MarketRows, clock: Clock, cells: MetadataCells
+    ) -> None:
+        self._settle = settle
+        self._rows = rows
+        self._clock = clock
+        self._cells = cells
+        self._prices = StartPrices()
+
+    def turn(self) -> int:
+        """Read prints; return how many."""
+        reader, work = self._settle, 0
+        if reader is None:
+            return 0
+        for work in range(_PRINTS_A_TURN):
+            kind = reader.poll()
+            if kind == EMPTY:
+                return work
+            if kind == OVERRUN:
+                # A print that was lost may be a start price: that window stays without one.
+                self._cells.overruns.add(1)
+            elif kind == SETTLE.kind:
+                told = self._prices.take(SETTLE.unpack(reader.buffer))
+                for market in told[1] if told is not None else ():
+                    self._write(market, told[0] if told is not None else None)
+        return work + 1
+
+    def wait(self, before: Key | None, row: MarketRow) -> Key | None:
+        """Wait for the print of a row as it is now, not for another; return which it is."""
+        key = start_key(row)
+        if key != before and before is not None:
+            self._prices.forget(before, row.market)
+        if key is not None:
+            price = self._prices.want(key, row.market)
+            if price is not None and not row.known & Known.START_PRICE:
+                self._write(row.market, price)
+        return key
+
+    def forget(self, key: Key, market: int) -> None:
+        """Wait for a market's print no more."""
+        self._prices.forget(key, market)
+
+    def _write(self, market: int, price: tuple[int, int] | None) -> None:
+        """Write a window's start price, or that it is contradicted and so unknown."""
+        row = self._rows.get(market)
+        if row is None:
+            return
+        if price is None:
+            row = row._replace(
+                known=row.known & ~Known.START_PRICE, start_price_e8=0, start_price_rest_e18=0
+            )
+        else:
+            self._cells.start_prices.add(1)
+            row = row._replace(
+                known=row.known | Known.START_PRICE,
+                start_price_e8=price[0],
+                start_price_rest_e18=price[1],
+            )
+        self._rows.write(row, MarketStateReason.START_PRICE, self._clock.monotonic_ns())

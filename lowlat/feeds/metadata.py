@@ -11,7 +11,6 @@ and with nothing held the row goes to another market, one generation higher.
 Source: polymarket.md 1.2, 11.1; feeds.md 3.
 """
 
-import heapq
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -23,8 +22,6 @@ from lowlat.core.instruments import Instruments
 from lowlat.core.interest import PRIORITY_MAX
 from lowlat.core.layout import (
     MARKET_STATE,
-    SETTLE,
-    Known,
     ListingReason,
     MarketRow,
     MarketStateReason,
@@ -37,57 +34,23 @@ from lowlat.feeds._counters import FaultNotes, MetadataCells
 from lowlat.feeds._dossiers import DossierNews
 from lowlat.feeds._listed import ListedNews
 from lowlat.feeds._listings import Listings
+from lowlat.feeds._questions import HTTP_NOT_FOUND, Followed, Questions
 from lowlat.feeds._rows import MarketRows
-from lowlat.feeds._start_prices import Key, StartPrices
-from lowlat.feeds._universe import dossier_of, facts_refusal, market_row, start_key
+from lowlat.feeds._start_prices import Starts
+from lowlat.feeds._universe import dossier_of, facts_refusal, market_row
 from lowlat.feeds.params import MetadataParams, UniverseParams
 from lowlat.feeds.ports import Counters, Fetch, Note
-from lowlat.venues.polymarket.clob_markets import (
-    MarketFacts,
-    clob_market_path,
-    decode_clob_market,
-    market_facts,
-)
+from lowlat.venues.polymarket.clob_markets import MarketFacts, decode_clob_market, market_facts
 from lowlat.venues.polymarket.gamma import MarketInfo
-from lowlat.venues.polymarket.resolution import decode_resolution, resolution_path
+from lowlat.venues.polymarket.resolution import decode_resolution
 from lowlat.venues.polymarket.rules import read_rule
 
 __all__ = ["MarketRows", "MetadataEngine"]
 
 HTTP_OK: Final = 200
-HTTP_NOT_FOUND: Final = 404
-URGENT_NS: Final = 3_600_000_000_000
-"""New markets are asked about as if they were due so long ago: before all that is refreshed."""
 OURS_NS: Final = 5_000_000_000
 """How often markets of ours that lost their place are looked for."""
 _DONE: Final = frozenset({MarketStatus.CLOSED, MarketStatus.RESOLVED})
-
-
-class _Followed:
-    """A market that the filters let in."""
-
-    __slots__ = (
-        "asked",
-        "condition_id",
-        "due_ns",
-        "info",
-        "key",
-        "market",
-        "step_ns",
-        "winner_due",
-    )
-
-    def __init__(self, condition_id: str, info: MarketInfo | None, due_ns: int) -> None:
-        self.condition_id = condition_id
-        self.info = info
-        self.market = -1
-        """Its row, -1 while pending."""
-        self.due_ns = due_ns
-        self.step_ns = 0
-        self.asked = False
-        self.winner_due = False
-        """The next question is who won, not what the market is like."""
-        self.key: Key | None = None
 
 
 class MetadataEngine:
@@ -121,17 +84,13 @@ class MetadataEngine:
         self._params = params
         self._universe = universe
         self._rows = rows
-        self._clob = clob
         self._clock = clock
         self._cells = MetadataCells(counters, gauges or counters)
         self._notes = FaultNotes(note)
-        self._settle = settle
         self._market = market
-        self._starts = StartPrices()
-        self._followed: dict[str, _Followed] = {}
-        self._due: list[tuple[int, str]] = []
-        """Heap of (due_ns, condition id); an entry that is not the market's due_ns is void."""
-        self._asked_count = 0
+        self._starts = Starts(settle, rows, clock, self._cells)
+        self._followed: dict[str, Followed] = {}
+        self._questions = Questions(params, clob, self._followed.get, self._answered)
         self._listings = Listings(
             params,
             universe.tags,
@@ -166,20 +125,20 @@ class MetadataEngine:
         now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         for row in self._rows.start(now_ns):
             condition_id = "0x" + row.condition_id.hex()
-            followed = _Followed(condition_id, None, now_ns)
+            followed = Followed(condition_id, None, now_ns)
             followed.market = row.market
             followed.winner_due = row.status in _DONE
             self._followed[condition_id] = followed
             if row.watch != Watch.NONE:
                 self._admission.claim(condition_id, wall_ns)
-            self._schedule(followed, now_ns)
-            self._await_start(followed, row)
+            self._questions.schedule(followed, now_ns)
+            followed.key = self._starts.wait(followed.key, row)
 
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
-        work = self._read_settle() + self._read_market(now_ns) + self.news.turn(now_ns)
+        work = self._starts.turn() + self._read_market(now_ns) + self.news.turn(now_ns)
         work += self._dossiers.turn(now_ns) + self._review(now_ns)
-        return work + self._listings.turn(now_ns) + self._ask_due(now_ns)
+        return work + self._listings.turn(now_ns) + self._questions.turn(now_ns)
 
     def close(self) -> None:
         """Do nothing: rows stay for the next life."""
@@ -198,14 +157,14 @@ class MetadataEngine:
             if followed is not None:
                 self._rewatch(followed, now_ns)
 
-    def _take_news(self, followed: _Followed, info: MarketInfo, now_ns: int) -> None:
+    def _take_news(self, followed: Followed, info: MarketInfo, now_ns: int) -> None:
         changed = followed.info is None or _lasting(followed.info) != _lasting(info)
         is_first = followed.info is None and followed.market < 0
         followed.info = info
         if is_first:
-            self._schedule(followed, now_ns - URGENT_NS)
+            self._ask_new(followed, now_ns)
         elif changed and not followed.winner_due and followed.market >= 0:
-            self._hasten(followed, now_ns)
+            self._questions.hasten(followed, now_ns)
 
     def _end_sweep(self, now_ns: int) -> None:
         """Finish a sweep: what it did not list any more has probably closed."""
@@ -216,7 +175,7 @@ class MetadataEngine:
             if followed.market < 0 and followed.info is None:
                 self._forget(followed)
             else:
-                self._hasten(followed, now_ns)
+                self._questions.hasten(followed, now_ns)
         self._barred.clear()
         self._admission.end_sweep(listed)
         self.news.end_sweep(listed)
@@ -256,13 +215,13 @@ class MetadataEngine:
         if followed is not None:
             self._rewatch(followed, now_ns)
             return
-        self._followed[condition_id] = followed = _Followed(condition_id, info, now_ns)
+        self._followed[condition_id] = followed = Followed(condition_id, info, now_ns)
         if info is None:
             self._listings.want(condition_id)
         else:
-            self._schedule(followed, now_ns - URGENT_NS)
+            self._ask_new(followed, now_ns)
 
-    def _rewatch(self, followed: _Followed, now_ns: int) -> None:
+    def _rewatch(self, followed: Followed, now_ns: int) -> None:
         """Write how a market is followed from now on; one without a row may be forgotten."""
         condition_id = followed.condition_id
         row = self._rows.get(followed.market)
@@ -271,7 +230,7 @@ class MetadataEngine:
         elif not self._admission.has_place(condition_id) and not followed.asked:
             del self._followed[condition_id]
 
-    def _placed(self, row: MarketRow, followed: _Followed) -> MarketRow:
+    def _placed(self, row: MarketRow, followed: Followed) -> MarketRow:
         """Return the row with its place in the universe."""
         info, condition_id = followed.info, followed.condition_id
         return row._replace(
@@ -284,60 +243,19 @@ class MetadataEngine:
         followed = self._followed.get(condition_id)
         return followed is not None and followed.market >= 0 and self._rows.held(followed.market)
 
-    def _refuse(self, followed: _Followed, reason: ListingReason) -> None:
+    def _refuse(self, followed: Followed, reason: ListingReason) -> None:
         slug = followed.info.slug if followed.info is not None else None
         self.news.refuse(followed.condition_id, slug, reason)
 
     # ------------------------------------------------------------------ one market
-    def _schedule(self, followed: _Followed, due_ns: int) -> None:
-        followed.due_ns = due_ns
-        heapq.heappush(self._due, (due_ns, followed.condition_id))
-
-    def _hasten(self, followed: _Followed, due_ns: int) -> None:
-        """Ask sooner, unless a question is under way already."""
-        if not followed.asked and due_ns < followed.due_ns:
-            self._schedule(followed, due_ns)
-
-    def _ask_due(self, now_ns: int) -> int:
-        due, asked = self._due, 0
-        while due and due[0][0] <= now_ns and self._asked_count < self._params.asked_max:
-            due_ns, condition_id = heapq.heappop(due)
-            followed = self._followed.get(condition_id)
-            if followed is None or followed.due_ns != due_ns or followed.asked:
-                continue
-            if not self._ask(followed, now_ns):
-                self._schedule(followed, now_ns + self._params.page_ns)
-                break
-            asked += 1
-        return asked
-
-    def _ask(self, followed: _Followed, now_ns: int) -> bool:
-        condition_id = followed.condition_id
-        take: Callable[[_Followed, bytes, int], None]
-        if followed.winner_due:
-            path, take = resolution_path(condition_id), self._take_resolution
-        else:
-            path, take = clob_market_path(condition_id), self._take_clob
-
-        def done(status: int, body: bytes, recv_ns: int) -> None:
-            followed.asked = False
-            self._asked_count -= 1
-            self._answered(followed, take, status, body, recv_ns)
-
-        if not self._clob(path, done):
-            return False
-        followed.asked = True
-        self._asked_count += 1
-        params = self._params
-        # Until the answer says otherwise: ask again, ever more rarely.
-        followed.step_ns = min(max(2 * followed.step_ns, params.retry_ns_min), params.retry_ns_max)
-        self._schedule(followed, now_ns + followed.step_ns)
-        return True
+    def _ask_new(self, followed: Followed, now_ns: int) -> None:
+        priority = self._admission.priority(followed.condition_id)
+        self._questions.schedule_new(followed, min(priority, PRIORITY_MAX), now_ns)
 
     def _answered(
         self,
-        followed: _Followed,
-        take: Callable[[_Followed, bytes, int], None],
+        followed: Followed,
+        wins: bool,
         status: int,
         body: bytes,
         recv_ns: int,
@@ -345,7 +263,7 @@ class MetadataEngine:
         if status == HTTP_NOT_FOUND and followed.market < 0:
             self._cells.not_yet.add(1)
             self._refuse(followed, ListingReason.NOT_ON_CLOB)
-            if followed.condition_id not in self._listings.seen:
+            if not self._listings.knows(followed.condition_id):
                 self._forget(followed)
             return
         if status != HTTP_OK:
@@ -353,12 +271,12 @@ class MetadataEngine:
             self._notes.add("clob failed", f"{status} {followed.condition_id}", recv_ns)
             return
         try:
-            take(followed, body, recv_ns)
+            (self._take_resolution if wins else self._take_clob)(followed, body, recv_ns)
         except RemoteProtocolError as error:
             self._cells.malformed.add(1)
             self._notes.add("clob answer", error, recv_ns)
 
-    def _take_clob(self, followed: _Followed, body: bytes, now_ns: int) -> None:
+    def _take_clob(self, followed: Followed, body: bytes, now_ns: int) -> None:
         clob = decode_clob_market(body)
         if clob.condition_id != followed.condition_id:
             raise RemoteProtocolError(f"asked {followed.condition_id}, got {clob.condition_id}")
@@ -386,11 +304,11 @@ class MetadataEngine:
         self._rows.write(row, MarketStateReason.METADATA, now_ns)
         if info is not None:
             self._dossiers.put(row.market, generation, dossier_of(info))
-        self._await_start(followed, row)
+        followed.key = self._starts.wait(followed.key, row)
         self._cells.markets.set(self._rows.count)
         self._cells.tradeable.set(self._rows.tradeable)
 
-    def _may_enter(self, followed: _Followed, facts: MarketFacts) -> bool:
+    def _may_enter(self, followed: Followed, facts: MarketFacts) -> bool:
         """Whether a market may have a row, now that its trading facts are known."""
         reason = facts_refusal(self._universe, facts)
         if reason:
@@ -401,12 +319,12 @@ class MetadataEngine:
             return False
         return True
 
-    def _forget(self, followed: _Followed) -> None:
+    def _forget(self, followed: Followed) -> None:
         """Stop following a market: it has no row, or needs its own no more."""
         self._admission.withdraw(followed.condition_id, self._clock.wall_ns())
         del self._followed[followed.condition_id]
 
-    def _plan(self, followed: _Followed, row: MarketRow, now_ns: int) -> None:
+    def _plan(self, followed: Followed, row: MarketRow, now_ns: int) -> None:
         """Choose the next question: what it is like, or, once it may be over, who won."""
         params = self._params
         listed = self._listings.listed
@@ -419,9 +337,9 @@ class MetadataEngine:
         # Rows that were made together are not asked about together ever after.
         refresh_ns = params.refresh_ns - followed.market % 64 * (params.refresh_ns // 256)
         wait_ns = params.winner_ns if followed.winner_due else min(ended_ns, refresh_ns)
-        self._schedule(followed, now_ns + wait_ns)
+        self._questions.schedule(followed, now_ns + wait_ns)
 
-    def _take_resolution(self, followed: _Followed, body: bytes, now_ns: int) -> None:
+    def _take_resolution(self, followed: Followed, body: bytes, now_ns: int) -> None:
         resolution = decode_resolution(body)
         row = self._rows.get(followed.market)
         if resolution.condition_id != followed.condition_id or row is None:
@@ -434,7 +352,9 @@ class MetadataEngine:
                 closed = row._replace(status=MarketStatus.CLOSED)
                 self._rows.write(closed, MarketStateReason.METADATA, now_ns)
             followed.winner_due = resolution.closed or row.status in _DONE
-            self._schedule(followed, now_ns + max(followed.step_ns, self._params.winner_ns))
+            self._questions.schedule(
+                followed, now_ns + max(followed.step_ns, self._params.winner_ns)
+            )
             return
         raw = int(resolution.winning_token).to_bytes(32, "big")
         if raw not in (row.yes_token_id, row.no_token_id):
@@ -451,52 +371,6 @@ class MetadataEngine:
         if followed.key is not None:
             self._starts.forget(followed.key, followed.market)
         self._forget(followed)
-
-    # ------------------------------------------------------------------ start prices
-    def _await_start(self, followed: _Followed, row: MarketRow) -> None:
-        key = start_key(row)
-        if key != followed.key and followed.key is not None:
-            self._starts.forget(followed.key, followed.market)
-        followed.key = key
-        if key is not None:
-            price = self._starts.want(key, row.market)
-            if price is not None and not row.known & Known.START_PRICE:
-                self._set_start(row.market, price)
-
-    def _set_start(self, market: int, price: tuple[int, int] | None) -> None:
-        """Write a window's start price, or that it is contradicted and so unknown."""
-        row = self._rows.get(market)
-        if row is None:
-            return
-        if price is None:
-            row = row._replace(
-                known=row.known & ~Known.START_PRICE, start_price_e8=0, start_price_rest_e18=0
-            )
-        else:
-            self._cells.start_prices.add(1)
-            row = row._replace(
-                known=row.known | Known.START_PRICE,
-                start_price_e8=price[0],
-                start_price_rest_e18=price[1],
-            )
-        self._rows.write(row, MarketStateReason.START_PRICE, self._clock.monotonic_ns())
-
-    def _read_settle(self) -> int:
-        reader, work = self._settle, 0
-        if reader is None:
-            return 0
-        for work in range(256):
-            kind = reader.poll()
-            if kind == EMPTY:
-                return work
-            if kind == OVERRUN:
-                # A print that was lost may be a start price: that window stays without one.
-                self._cells.overruns.add(1)
-            elif kind == SETTLE.kind:
-                told = self._starts.take(SETTLE.unpack(reader.buffer))
-                for market in told[1] if told is not None else ():
-                    self._set_start(market, told[0] if told is not None else None)
-        return work + 1
 
     # ------------------------------------------------------------------ book stream
     def _read_market(self, now_ns: int) -> int:
@@ -526,12 +400,12 @@ class MetadataEngine:
             return
         if reason == MarketStateReason.TICK and tick_e4 != row.tick_e4:
             self._rows.write(row._replace(tick_e4=tick_e4), MarketStateReason.TICK, now_ns)
-            self._hasten(followed, now_ns)
+            self._questions.hasten(followed, now_ns)
         elif reason == MarketStateReason.RESOLVED and row.status != MarketStatus.RESOLVED:
             closed = row._replace(status=MarketStatus.CLOSED)
             self._rows.write(closed, MarketStateReason.RESOLVED, now_ns)
             followed.winner_due = True
-            self._hasten(followed, now_ns)
+            self._questions.hasten(followed, now_ns)
 
 
 def _lasting(info: MarketInfo) -> MarketInfo:

@@ -90,7 +90,9 @@ class MetadataParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From the end of one sweep to the next."""
     refresh_ns: int = 600_000_000_000
     retry_ns_min: int = 5_000_000_000
-    """New markets are 404 on the CLOB for minutes: 5 to 15 s apart at first."""
+    retry_new_ns_max: int = 15_000_000_000
+    """New markets are 404 on the CLOB for minutes: asked 5 to 15 s apart. Source: polymarket.md
+    1.2."""
     retry_ns_max: int = 60_000_000_000
     winner_ns: int = 20_000_000_000
     asked_max: int = 16

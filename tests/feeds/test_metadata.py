@@ -183,6 +183,8 @@ class Rig:
         self.params = MetadataParams(page_events=2, **params)
         self.wants = tools.MemoryTable(WANT_ROW, 4)
         self.ours = set()
+        self.slow = lambda _path: False
+        """Which questions are not answered for now."""
         self.new_engine()
 
     def new_engine(self):
@@ -218,7 +220,10 @@ class Rig:
             self.clock.advance(step_ns)
             pending, self.pending = self.pending, []
             for path, done in pending:
-                done(*self.venue.answer(path), self.clock.monotonic_ns())
+                if self.slow(path):
+                    self.pending.append((path, done))
+                else:
+                    done(*self.venue.answer(path), self.clock.monotonic_ns())
             self.engine.turn(self.clock.monotonic_ns())
 
     def start(self, for_ns=2 * SECOND):
@@ -790,3 +795,45 @@ def test_mutated_clob_answers_never_make_a_market_tradeable_by_default(tools, da
         assert row.tick_e4 > 0
         assert row.min_size_e6 > 0 or key == "mos"
         assert row.status == MarketStatus.ACTIVE
+
+
+def test_new_listing_is_asked_about_before_an_overdue_host_of_known_markets(make):
+    rig = make(rows=64, asked_max=4, refresh_ns=2 * SECOND)
+    for market in range(40):
+        rig.venue.add(market)
+    rig.start(30 * SECOND)
+    assert rig.counts["metadata.markets"] == 40
+    # Two hours without one answer: everything is overdue, and its questions fill their places.
+    rig.slow = lambda _path: True
+    rig.run(2 * 3600 * SECOND, 60 * SECOND)
+    waiting = [path for path, _ in rig.pending if "/clob-markets/" in path]
+    assert len(waiting) == 3, "one place of four stays free for new markets"
+    rig.venue.add(50)
+    rig.slow = lambda path: "/clob-markets/" in path and rig.venue.cid(50) not in path
+    rig.run(2 * SECOND)
+    assert b"market-50" in {rig.row(at).slug.rstrip(b"\0") for at in range(41) if rig.row(at)}
+
+
+def test_new_markets_are_asked_about_by_the_priority_that_wants_them(make):
+    rig = make(rows=64, asked_max=1)
+    rig.want(Interest(100, slug_prefixes=("wanted",)))
+    for market in range(20):
+        rig.venue.add(market)
+    rig.venue.add(30, slug="wanted-30")
+    rig.start(4 * SECOND)
+    asked = [path for path in rig.venue.asked if "/clob-markets/" in path]
+    place = next(at for at, path in enumerate(asked) if rig.venue.cid(30) in path)
+    assert place <= 3, "it overtakes what was listed a little before"
+
+
+def test_question_that_failed_late_is_asked_again(make):
+    rig = make()
+    rig.venue.add(1)
+    rig.slow = lambda path: "/clob-markets/" in path
+    rig.start(20 * SECOND)
+    [(path, done)] = [one for one in rig.pending if "/clob-markets/" in one[0]]
+    rig.pending = [one for one in rig.pending if one[0] != path]
+    rig.slow = lambda _path: False
+    done(0, b"", rig.clock.monotonic_ns())
+    rig.run(10 * SECOND)
+    assert rig.row() is not None
