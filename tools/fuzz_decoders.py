@@ -51,7 +51,9 @@ def decoders():
         "market-scan": market.decode,
         "user": user.UserCodec(us).decode,
         "book": market.decode_book,
-        "books": market.decode_books,
+        "books": lambda payload: [
+            (market.name_book(raw), market.decode_book(raw)) for raw in market.split_books(payload)
+        ],
         "rtds": prices.decode_rtds,
         "polybolt": prices.decode_polybolt,
         "gamma-events": gamma.decode_events,

@@ -145,7 +145,7 @@ class RealEnds:
         tls = self._tls if address.is_tls else None
         client = HttpClient(address.host, address.port, draw=self._draw, tls=tls)
         self.clients.append(client)
-        return client.get
+        return client.fetch
 
     @cached_property
     def _tls(self) -> "ssl.SSLContext":

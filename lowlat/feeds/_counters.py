@@ -42,6 +42,8 @@ class PolymarketCells:
         self.swept: Cell = counters("polymarket.swept")
         """Books of markets without a socket, read by REST."""
         self.swept_failed: Cell = counters("polymarket.swept_failed")
+        self.swept_late: Cell = counters("polymarket.swept_late")
+        """Of these, books that became stale before their next turn came."""
         self.unplaced: Cell = counters("polymarket.unplaced")
         """Markets for which no shard has room."""
         self.markets: Cell = counters("polymarket.markets")

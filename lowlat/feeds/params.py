@@ -10,7 +10,7 @@ import msgspec
 from lowlat.core.instruments import MARKETS_MAX
 from lowlat.core.layout import Coin, SettleSeries
 from lowlat.venues.binance.units import TimeUnit
-from lowlat.venues.polymarket.bounds import SHARD_ASSETS_MAX
+from lowlat.venues.polymarket.bounds import BOOKS_MAX, SHARD_ASSETS_MAX
 
 __all__ = [
     "CANDLES",
@@ -27,6 +27,10 @@ RTDS: Final = 0
 POLYBOLT: Final = 1
 CANDLES: Final = 2
 """Sources of settlement prices, by the number of their socket."""
+
+
+SWEEPS_PER_S_MAX: Final = 50
+"""Questions for many books at once that the venue takes. Source: polymarket.md 12.4."""
 
 
 class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,8 +62,8 @@ class UniverseParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Leave out what no module wants."""
     markets_max: int = 2_000
     socket_tokens_max: int = 4_000
-    """Tokens on sockets; what is followed beyond them is read by REST, feed.sweep_per_s of them
-    a second."""
+    """Tokens on sockets; what is followed beyond them is read by REST, at most feed.sweep_per_s
+    books a second."""
     stay_ns: int = 60_000_000_000
     """So long a market keeps its place at least, against others of its priority."""
     gain_ppm: int = 500_000
@@ -167,9 +171,15 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """A crossed book is read again by REST this often while it lasts."""
     resync_ns_min: int = 500_000_000
     resync_ns_max: int = 30_000_000_000
-    sweep_per_s: int = 20
-    """Books a second that are read for markets without a socket. Source: polymarket.md 12.4."""
+    sweep_ns: int = 1_000_000_000
+    """How often the book of a market without a socket is read, as far as the next bounds allow."""
+    sweep_per_s: int = 1_000
+    """Most books a second that are read for such markets."""
+    sweep_books: int = 50
+    """Most books of one question; 1 000 a second are then 20 questions of the venue's 50."""
     sweep_in_flight_max: int = 4
+    sweep_age_ns_max: int = 10_000_000_000
+    """A book that was not read again for so long is stale."""
     resync_buffer_max: int = 512
     resyncs_in_flight_max: int = 16
 
@@ -180,3 +190,10 @@ class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
             )
         if not 1 <= self.shard_sockets <= 4:
             raise ValueError(f"shard_sockets was {self.shard_sockets}, expected 1 to 4")
+        if not 1 <= self.sweep_books <= BOOKS_MAX:
+            raise ValueError(f"sweep_books was {self.sweep_books}, expected 1 to {BOOKS_MAX}")
+        if not 1 <= self.sweep_per_s <= SWEEPS_PER_S_MAX * self.sweep_books:
+            raise ValueError(
+                f"sweep_per_s was {self.sweep_per_s}, expected 1 to {SWEEPS_PER_S_MAX} times "
+                f"sweep_books ({self.sweep_books}): the venue takes no more questions"
+            )

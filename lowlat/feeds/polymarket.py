@@ -129,7 +129,7 @@ class PolymarketFeed:
     def turn(self, now_ns: int) -> int:
         """Follow the markets table; every ``check_ns`` ping, watch, resync and count."""
         changed = self._directory.poll()
-        work = len(changed)
+        work = len(changed) + self._sweep.take()
         for row in changed:
             self._books.follow(self._directory.instruments, row, now_ns)
         if now_ns < self._check_due_ns:

@@ -63,8 +63,11 @@ FetchDone = Callable[[int, bytes, int], None]
 class Fetch(Protocol):
     """Asks one REST host; every accepted request is answered exactly once, in a later turn."""
 
-    def __call__(self, path: str, done: FetchDone) -> bool:
-        """Queue ``GET path``; False when the queue is full and nothing will come."""
+    def __call__(self, path: str, done: FetchDone, body: bytes | None = None) -> bool:
+        """Queue ``GET path``, or ``POST path`` of a JSON body; False: full, nothing will come.
+
+        Only for what reads: it may be sent twice.
+        """
         ...
 
 

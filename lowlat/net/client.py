@@ -1,8 +1,9 @@
 """A small HTTP client for metadata, resyncs and look-ups: queued, paced, answered by callback.
 
 Sits on the same connections as ``HotConnections`` and never on the order path. Requests wait in a
-bounded queue for a free connection and for their turn in the host's rate; a GET whose connection
-broke before any answer is asked once more, because an idle connection may die unnoticed.
+bounded queue for a free connection and for their turn in the host's rate. It only reads, by GET or
+by POST with a body, so a request whose connection broke before any answer is asked once more: an
+idle connection may die unnoticed.
 """
 
 import ssl
@@ -20,7 +21,7 @@ __all__ = ["Done", "HttpClient", "HttpParams"]
 Done = Callable[[int, bytes, int], None]
 """``(status, body, recv_ns)``; status 0 means that no answer came."""
 
-_ATTEMPTS_GET: Final = 2
+_ATTEMPTS: Final = 2
 
 
 class HttpParams(msgspec.Struct, frozen=True):
@@ -40,14 +41,14 @@ class HttpParams(msgspec.Struct, frozen=True):
 class _Request:
     __slots__ = ("attempts", "done", "payload")
 
-    def __init__(self, payload: bytes, done: Done, attempts: int) -> None:
+    def __init__(self, payload: bytes, done: Done) -> None:
         self.payload = payload
         self.done = done
-        self.attempts = attempts
+        self.attempts = _ATTEMPTS
 
 
 class HttpClient:
-    """One host. ``get`` and ``post`` queue; ``turn`` sends. Every accepted request is answered."""
+    """One host. ``fetch`` queues, ``turn`` sends. Every accepted request is answered."""
 
     def __init__(
         self,
@@ -86,13 +87,24 @@ class HttpClient:
         """Connect, on the running loop."""
         self._pool.start()
 
-    def get(self, path: str, done: Done) -> bool:
-        """Queue a GET; False when the queue is full (nothing will come)."""
-        return self._add("GET", path, b"", "", done, _ATTEMPTS_GET)
+    def fetch(self, path: str, done: Done, body: bytes | None = None) -> bool:
+        """Queue a GET, or a POST of a JSON body; False when the queue is full (nothing will come).
 
-    def post(self, path: str, body: bytes, done: Done, content: str = "application/json") -> bool:
-        """Queue a POST; it is never sent twice."""
-        return self._add("POST", path, body, content, done, 1)
+        Only for what reads: it may be sent twice.
+        """
+        if any(one <= " " or one > "~" for one in path):
+            raise ValueError(f"path {path!r} is not plain printable ASCII")
+        if len(self._queue) >= self.params.queue_max:
+            self.refused_count += 1
+            return False
+        head = (
+            f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {self._name}\r\n"
+            f"User-Agent: {self.params.user_agent}\r\nAccept: */*\r\n"
+        )
+        if body is not None:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self._queue.append(_Request(head.encode("ascii") + b"\r\n" + (body or b""), done))
+        return True
 
     def turn(self, now_ns: int) -> int:
         """Send what may go now and look after the connections."""
@@ -128,7 +140,7 @@ class HttpClient:
         self._asked.pop(key).done(status, body, recv_ns)
 
     def on_lost(self, key: int, recv_ns: int) -> None:
-        """Ask a GET once more, else say that no answer came."""
+        """Ask once more, then say that no answer came."""
         request = self._asked.pop(key)
         self.lost_count += 1
         request.attempts -= 1
@@ -136,23 +148,6 @@ class HttpClient:
             self._queue.appendleft(request)
         else:
             request.done(0, b"", recv_ns)
-
-    def _add(
-        self, method: str, path: str, body: bytes, content: str, done: Done, attempts: int
-    ) -> bool:
-        if any(one <= " " or one > "~" for one in path):
-            raise ValueError(f"path {path!r} is not plain printable ASCII")
-        if len(self._queue) >= self.params.queue_max:
-            self.refused_count += 1
-            return False
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._name}\r\n"
-            f"User-Agent: {self.params.user_agent}\r\nAccept: */*\r\n"
-        )
-        if method == "POST":
-            head += f"Content-Type: {content}\r\nContent-Length: {len(body)}\r\n"
-        self._queue.append(_Request(head.encode("ascii") + b"\r\n" + body, done, attempts))
-        return True
 
     def _send(self, request: _Request) -> None:
         self._next_key += 1

@@ -163,20 +163,22 @@ class Orders:
 
 
 class Fetcher:
-    """``GET path`` from one service of the venue."""
+    """Reads of one service of the venue."""
 
     def __init__(self, net: Net, door: Door) -> None:
         self._net = net
         self._door = door
 
-    def __call__(self, path: str, done: FetchDone) -> bool:
+    def __call__(self, path: str, done: FetchDone, body: bytes | None = None) -> bool:
         """Ask; the answer comes in a later turn, status 0 when none does."""
         net, now_ns = self._net, self._net.now_ns()
         if net.windows.hit("fetch_failed", now_ns):
             self._finish(done, 0, b"", now_ns + net.rng.randint(1, 10_000) * MS)
             return True
         target, _, query = path.partition("?")
-        request = Request("GET", unquote(target), parse_qs(query) if query else {}, {}, b"")
+        method = "GET" if body is None else "POST"
+        args = parse_qs(query) if query else {}
+        request = Request(method, unquote(target), args, {}, body or b"")
 
         def respond(response: Response) -> None:
             self._finish(done, response.status, response.body, net.now_ns() + _delay_ns(net))

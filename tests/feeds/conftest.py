@@ -132,12 +132,14 @@ class FakeConnection:
 class FakeFetch:
     def __init__(self):
         self.asked = []
+        self.bodies = {}
         self.refuse = False
 
-    def __call__(self, path, done):
+    def __call__(self, path, done, body=None):
         if self.refuse:
             return False
         self.asked.append((path, done))
+        self.bodies[path, done] = body
         return True
 
     def answer(self, status, body, recv_ns=0):

@@ -209,7 +209,8 @@ class Rig:
             ours=lambda: self.ours,
         )
 
-    def fetch(self, path, done):
+    def fetch(self, path, done, body=None):
+        assert body is None, path
         self.venue.asked.append(path)
         self.pending.append((path, done))
         return True

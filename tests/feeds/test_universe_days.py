@@ -222,7 +222,8 @@ class Rig:
         self.engine.start()
         self.reader.start()
 
-    def fetch(self, path, done):
+    def fetch(self, path, done, body=None):
+        assert body is None, path
         self.pending.append((path, done))
         return True
 

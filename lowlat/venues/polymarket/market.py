@@ -1,6 +1,6 @@
 """Polymarket market channel: frames and REST books to values, subscriptions to frames.
 
-Run by the feed engine and by the metadata engine's REST polls. Pure: bytes in, values or
+Run by the feed engine. Pure: bytes in, values or
 RemoteProtocolError out. A price_change is scanned by compiled code (_frames.pyx); everything else,
 and every surprise, goes to one msgspec decoder. Prices and sizes stay decimal text, because the
 book kernel turns them into integers in compiled code; the order of levels is as served (bids
@@ -15,7 +15,7 @@ import msgspec
 
 from lowlat.core.errors import LocalProtocolError, RemoteProtocolError
 from lowlat.venues.polymarket._frames import Change, PriceChange, scan_price_change
-from lowlat.venues.polymarket.bounds import SHARD_ASSETS_MAX
+from lowlat.venues.polymarket.bounds import BOOKS_MAX, SHARD_ASSETS_MAX
 from lowlat.venues.wire import BAD_JSON, Ignored, Payload, malformed, ms_text_ns
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PONG",
     "BestBidAsk",
     "Book",
+    "BookName",
     "Change",
     "Event",
     "FeeScheduleText",
@@ -36,12 +37,14 @@ __all__ = [
     "RestBook",
     "TickSizeChange",
     "book_hash",
+    "books_body",
     "decode",
     "decode_any",
     "decode_book",
-    "decode_books",
     "event_ns",
+    "name_book",
     "pairs",
+    "split_books",
     "verify_book",
 ]
 
@@ -196,6 +199,13 @@ class RestBook(msgspec.Struct, frozen=True, gc=False):
     """Empty text when there was no trade."""
 
 
+class BookName(msgspec.Struct, frozen=True, gc=False):
+    """What tells one served book from another without its levels. Source: polymarket.md 8.3."""
+
+    asset_id: str
+    hash: str
+
+
 class _Head(msgspec.Struct, gc=False):
     event_type: str
 
@@ -237,7 +247,8 @@ _decode_one: Final = msgspec.json.Decoder(_Known).decode
 _decode_head: Final = msgspec.json.Decoder(_Head).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_book: Final = msgspec.json.Decoder(RestBook).decode
-_decode_books: Final = msgspec.json.Decoder(list[RestBook]).decode
+_split_books: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_name: Final = msgspec.json.Decoder(BookName).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -306,12 +317,29 @@ def decode_book(payload: Payload) -> RestBook:
         raise malformed("/book", payload, error) from error
 
 
-def decode_books(payload: Payload) -> list[RestBook]:
-    """Decode the answer of ``POST /books``."""
+def split_books(payload: Payload) -> list[msgspec.Raw]:
+    """Split the answer of ``POST /books`` into books for ``name_book`` and ``decode_book``.
+
+    Hundreds of books are megabytes: whoever has little time decodes them one by one.
+    """
     try:
-        return _decode_books(payload)
+        return _split_books(payload)
     except BAD_JSON as error:
         raise malformed("/books", payload, error) from error
+
+
+def name_book(payload: Payload) -> BookName:
+    """Decode only whose book it is and its hash: equal hashes are equal books."""
+    try:
+        return _decode_name(payload)
+    except BAD_JSON as error:
+        raise malformed("/books", payload, error) from error
+
+
+def books_body(tokens: Sequence[str]) -> bytes:
+    """Return the body of ``POST /books``, BOOKS_MAX tokens at most."""
+    assert 0 < len(tokens) <= BOOKS_MAX, f"{len(tokens)} books in one question"
+    return msgspec.json.encode([{"token_id": token} for token in tokens])
 
 
 class _HashInput(msgspec.Struct):
