@@ -83,7 +83,7 @@ class RealEnds:
 
     @cached_property
     def binance_rest(self) -> Fetch:
-        """Depth snapshots."""
+        """Depth snapshots and old candles."""
         return self._client(self._config.endpoints.binance_rest_url)
 
     @cached_property

@@ -31,6 +31,8 @@ from lowlat.core.layout import (
     OrderRow,
     OrderState,
     RecordType,
+    RuleDoubt,
+    SettleRule,
     Venue,
 )
 from lowlat.shm.attach import Attached
@@ -53,6 +55,7 @@ __all__ = [
     "newest_groups",
     "newest_orders",
     "slug",
+    "unpriced",
 ]
 
 Records = npt.NDArray[np.void]
@@ -154,6 +157,33 @@ def missing_facts(row: MarketRow) -> tuple[str, ...]:
         known = row.status in MarketStatus.__members__.values()
         found.append(MarketStatus(row.status).name.lower() if known else f"status {row.status}")
     return tuple(found)
+
+
+_RULE_WORDS: Final = {
+    RuleDoubt.FAMILY: "its name is of no family whose rule is known",
+    RuleDoubt.COIN: "there is no price feed of its coin",
+    RuleDoubt.TIMES: "name, start and end do not say the same",
+    RuleDoubt.CONFIG: "cryptoMarketConfig is missing or says something else",
+    RuleDoubt.SOURCE: "the source of the outcome is missing or another one",
+    RuleDoubt.OUTCOMES: "its outcomes are not those of its kind",
+    RuleDoubt.WORDS: "the rules text is missing or does not say what decides",
+    RuleDoubt.STRIKE: "title and name do not say the same strike",
+    RuleDoubt.OLD: "it settled by a rule that is no more",
+}
+_WINDOWS: Final = frozenset(
+    {SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP, SettleRule.BINANCE_NOON_UP}
+)
+
+
+def unpriced(row: MarketRow) -> tuple[str, ...]:
+    """Return why no module can say what a price market is worth; empty for every other market."""
+    if row.rule_doubt:
+        doubt = row.rule_doubt
+        known = doubt in RuleDoubt.__members__.values()
+        return (f"rule not read: {_RULE_WORDS[RuleDoubt(doubt)] if known else doubt}",)
+    if row.settle_rule in _WINDOWS and not row.known & Known.START_PRICE:
+        return ("start price not known",)
+    return ()
 
 
 def book_lines(attached: Attached, markets: dict[int, MarketRow]) -> list[BookLine]:

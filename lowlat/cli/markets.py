@@ -60,7 +60,7 @@ def _is_asked_for(each: dict[str, Any], name: str | None, *, out: bool) -> bool:
 
 def _all(attached: "Attached", instance: str) -> list[dict[str, Any]]:
     """Return markets in the order traded, followed, out; by name in each."""
-    from lowlat.cli._views import market_rows, missing_facts, slug
+    from lowlat.cli._views import market_rows, missing_facts, slug, unpriced
 
     for kind, names, needed in (
         ("table", attached.tables, "markets"),
@@ -78,7 +78,12 @@ def _all(attached: "Attached", instance: str) -> list[dict[str, Any]]:
             "condition_id": "0x" + row.condition_id.hex(),
             "name": slug(row, row.market),
             "is": "followed" if missing or faults else "traded",
-            "why": [*_watch_words(row), *missing, *(() if missing else faults)],
+            "why": [
+                *_watch_words(row),
+                *missing,
+                *unpriced(row),
+                *(() if missing else faults),
+            ],
             "row": row.market,
             "priority": row.priority,
             "score_usd": row.score_usd,

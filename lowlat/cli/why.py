@@ -9,9 +9,10 @@ from lowlat.cli.main import Instance, Json, app
 
 if TYPE_CHECKING:
     from lowlat.cli._evidence import Evidence
-    from lowlat.core.layout import DecisionRecord
+    from lowlat.core.layout import DecisionRecord, MarketRow
 
 _MISSES = 10
+_UNPRICED_MAX = 20
 _NO_GATES = frozenset({"signals.emitted"})
 _EXECUTOR_GATES = ("executor.dropped", "executor.rejects", "executor.breaker_trips")
 """What stops an approved signal."""
@@ -35,7 +36,10 @@ def why(
 
     evidence = gather(instance)
     decisions = [each for each in evidence.decisions if _is_about(evidence, each, subject)]
-    result = _summary(evidence, decisions) | {"gates": _gates(instance, subject)}
+    result = _summary(evidence, decisions) | {
+        "gates": _gates(instance, subject),
+        "unpriced": _unpriced(evidence, subject),
+    }
     if as_json:
         print(json.dumps(result, indent=1))
         return
@@ -45,6 +49,10 @@ def why(
         print("\nStopped before a decision or after it (since the first start)")
     for gate, number in result["gates"].items():
         print(f"  {gate:<42}{number:>12,}")
+    if result["unpriced"]:
+        print("\nNot priced by any module")
+    for name, words in result["unpriced"].items():
+        print(f"  {name:<42}{words}")
     if not decisions:
         return
     print("\nBy rule")
@@ -78,6 +86,20 @@ def _gates(instance: str, subject: str | None) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def _unpriced(evidence: "Evidence", subject: str | None) -> dict[str, str]:
+    """Return price markets that nobody can price, and why; only of a subject, they are many."""
+    from lowlat.cli._views import unpriced
+
+    if subject is None:
+        return {}
+    found = {
+        evidence.market_name(2 * row.market): ", ".join(unpriced(row))
+        for row in evidence.markets.values()
+        if unpriced(row) and _is_row(row, subject)
+    }
+    return dict(sorted(found.items())[:_UNPRICED_MAX])
+
+
 def _module(decision: "DecisionRecord") -> str:
     return decision.module.rstrip(b"\0").decode("ascii", "replace")
 
@@ -88,8 +110,10 @@ def _is_about(evidence: "Evidence", decision: "DecisionRecord", subject: str | N
     row = evidence.markets.get(decision.instrument >> 1)
     if subject == str(decision.instrument >> 1):
         return True
-    if row is None:
-        return False
+    return row is not None and _is_row(row, subject)
+
+
+def _is_row(row: "MarketRow", subject: str) -> bool:
     if subject.lower().startswith("0x"):
         return row.condition_id.hex().startswith(subject.lower()[2:])
     texts = (row.slug, row.question)

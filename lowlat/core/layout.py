@@ -254,6 +254,8 @@ class SettleRule(IntEnum):
     """Binance candle close >= open (tie is Up)."""
     BINANCE_ABOVE = 4
     """Binance 1 m close strictly above a strike."""
+    BINANCE_NOON_UP = 5
+    """Binance 1 m close of noon in New York above the noon before; equal ones pay half each."""
 
 
 class RuleDoubt(IntEnum):

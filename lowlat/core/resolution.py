@@ -59,7 +59,12 @@ _PPM: Final = 1_000_000
 _DEPTH_E6_MIN: Final = 5_000 * E6
 _VOLUME_E6_MIN: Final = 10_000 * E6
 _FEED_RULES: Final = frozenset(
-    {SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP, SettleRule.BINANCE_ABOVE}
+    {
+        SettleRule.TWAP_60_UP,
+        SettleRule.BINANCE_CANDLE_UP,
+        SettleRule.BINANCE_ABOVE,
+        SettleRule.BINANCE_NOON_UP,
+    }
 )
 _ARGUED: Final = frozenset({Category.POLITICS, Category.WAR, Category.LEGAL})
 

@@ -43,6 +43,7 @@ _RULES_KNOWN: Final = frozenset(
         SettleRule.TWAP_60_UP,
         SettleRule.BINANCE_CANDLE_UP,
         SettleRule.BINANCE_ABOVE,
+        SettleRule.BINANCE_NOON_UP,
     }
 )
 _TWAP_BY_LOOKBACK: Final = {
@@ -245,11 +246,12 @@ def _settle(row: MarketRow, before: MarketRow, reading: RuleReading) -> MarketRo
     if reading.rule not in _RULES_KNOWN:
         return row._replace(
             settle_rule=SettleRule.UNKNOWN,
+            rule_doubt=reading.doubt,
             known=row.known & ~(Known.SETTLE_RULE | Known.START_PRICE),
         )
     known = row.known | Known.SETTLE_RULE
     if reading.rule == SettleRule.NOT_CRYPTO:
-        return row._replace(settle_rule=reading.rule, known=known)
+        return row._replace(settle_rule=reading.rule, rule_doubt=reading.doubt, known=known)
     kept = row
     if (before.coin, before.start_ns, before.settle_rule) != (
         reading.coin,
@@ -260,6 +262,7 @@ def _settle(row: MarketRow, before: MarketRow, reading: RuleReading) -> MarketRo
         kept = row._replace(start_price_e8=0, start_price_rest_e18=0)
     return kept._replace(
         settle_rule=reading.rule,
+        rule_doubt=reading.doubt,
         coin=reading.coin,
         settle_lookback_s=reading.lookback_s,
         start_ns=reading.start_ns,
@@ -280,6 +283,8 @@ def start_key(row: MarketRow) -> tuple[int, int, int] | None:
         return None if series is None else (row.coin, series, row.start_ns)
     if row.settle_rule == SettleRule.BINANCE_CANDLE_UP:
         return (row.coin, SettleSeries.BINANCE_KLINE_OPEN, row.start_ns)
+    if row.settle_rule == SettleRule.BINANCE_NOON_UP:
+        return (row.coin, SettleSeries.BINANCE_KLINE_CLOSE, row.start_ns)
     return None
 
 

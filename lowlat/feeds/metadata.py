@@ -57,7 +57,8 @@ class MetadataEngine:
     """Engine of the markets table.
 
     ``gamma`` and ``clob`` fetch from their hosts, ``settle`` and ``market`` are the price and
-    book streams to read along. ``held(market)`` says that something of a market is still ours.
+    book streams to read along, ``exchange`` asks the spot exchange for old candles.
+    ``held(market)`` says that something of a market is still ours.
     """
 
     name: Final = "metadata"
@@ -80,6 +81,7 @@ class MetadataEngine:
         wants: TableReader | None = None,
         ours: Callable[[], AbstractSet[int]] = frozenset,
         gauges: Counters | None = None,
+        exchange: Fetch | None = None,
     ) -> None:
         self._params = params
         self._universe = universe
@@ -88,7 +90,7 @@ class MetadataEngine:
         self._cells = MetadataCells(counters, gauges or counters)
         self._notes = FaultNotes(note)
         self._market = market
-        self._starts = Starts(settle, rows, clock, self._cells)
+        self._starts = Starts(settle, exchange, rows, clock, self._cells, self._notes)
         self._followed: dict[str, Followed] = {}
         self._questions = Questions(params, clob, self._followed.get, self._answered)
         self._listings = Listings(
@@ -136,7 +138,7 @@ class MetadataEngine:
 
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
-        work = self._starts.turn() + self._read_market(now_ns) + self.news.turn(now_ns)
+        work = self._starts.turn(now_ns) + self._read_market(now_ns) + self.news.turn(now_ns)
         work += self._dossiers.turn(now_ns) + self._review(now_ns)
         return work + self._listings.turn(now_ns) + self._questions.turn(now_ns)
 

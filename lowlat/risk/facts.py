@@ -15,7 +15,9 @@ END_UNKNOWN_NS = 2**62
 """Later than any end: what nobody dates is locked for long."""
 
 _NO_EVENT = bytes(32)
-_WINDOWED = frozenset({SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP})
+_WINDOWED = frozenset(
+    {SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP, SettleRule.BINANCE_NOON_UP}
+)
 
 
 class MarketFacts(FactCells):

@@ -1,12 +1,16 @@
 """Fair value of crypto up/down markets against their books: buy what the book has not followed.
 
 What there is to win (feeds.md 3.6): the start price in the first seconds, and the locked part of
-the average in the last minute. Three rules, read from the market, never guessed:
+the average in the last minute. Rules are read from the market, never guessed:
 
 * TWAP_60_UP: mean of the settlement spot over the last minute, end >= start; the spot is the
   exchange's mid carried over by the basis; seconds that printed are locked;
 * BINANCE_CANDLE_UP, BINANCE_ABOVE: the exchange's own price at the end; no basis, no average. What
-  a strike compares with is known from its listing on, so it is priced from then on.
+  a strike compares with is known from its listing on, so it is priced from then on;
+* BINANCE_NOON_UP: the same against the close of the noon before.
+
+The exchange's prices lie on a grid of cents, so a close that equals what it is compared with has
+weight: half a cent of the strike. It is Up in a candle, No at a strike, and pays half at noon.
 
 Per market and price change two limits are worked out: the highest YES and NO price that still
 leaves the margin after the market's fee. A book tick then costs two comparisons. Unknown start
@@ -44,6 +48,18 @@ __all__ = ["FairValue", "Latency", "LatencyParams"]
 
 _NEEDED: Final = Known.TRADEABLE | Known.SETTLE_RULE
 _AVERAGE_S: Final = 60
+_HALF_GRID: Final = 0.005
+"""Dollars: BTCUSDT, ETHUSDT and SOLUSDT trade in cents. Source: Binance exchangeInfo, tickSize."""
+_TIES: Final = {SettleRule.BINANCE_CANDLE_UP: -_HALF_GRID, SettleRule.BINANCE_ABOVE: _HALF_GRID}
+"""Where YES begins, off the price that is compared with; a half of a tie at noon is no shift."""
+_RULES: Final = frozenset(
+    {
+        SettleRule.TWAP_60_UP,
+        SettleRule.BINANCE_CANDLE_UP,
+        SettleRule.BINANCE_ABOVE,
+        SettleRule.BINANCE_NOON_UP,
+    }
+)
 
 
 class LatencyParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,8 +181,7 @@ class Latency(Module):
             row.coin != Coin.NONE
             and row.known & _NEEDED == _NEEDED
             and row.status == MarketStatus.ACTIVE
-            and row.settle_rule
-            in (SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP, SettleRule.BINANCE_ABOVE)
+            and row.settle_rule in _RULES
             and row.tick_e4 in TICKS
             and row.end_ns > row.start_ns
         )
@@ -176,7 +191,7 @@ class Latency(Module):
         average_s = _AVERAGE_S if row.settle_rule == SettleRule.TWAP_60_UP else 0
         coin = self.coin(row.coin)
         quote = Quote(
-            row, _strike(row), _opens_ns(row), average_s, self._terms, coin.model, self.ctx.path
+            row, _boundary(row), _opens_ns(row), average_s, self._terms, coin.model, self.ctx.path
         )
         before = self._quotes.get(row.market)
         if before is not None:
@@ -241,3 +256,9 @@ def _strike(row: MarketRow) -> float | None:
     if not row.known & Known.START_PRICE or row.start_price_e8 <= 0:
         return None
     return row.start_price_e8 / E8 + row.start_price_rest_e18 / 1e18
+
+
+def _boundary(row: MarketRow) -> float | None:
+    """Return the price at which YES begins: between two cents, where ties belong to one side."""
+    strike = _strike(row)
+    return None if strike is None else strike + _TIES.get(SettleRule(row.settle_rule), 0.0)

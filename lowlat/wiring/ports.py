@@ -236,7 +236,7 @@ class Connections(Protocol):
 
     @property
     def binance_rest(self) -> Fetch:
-        """Depth snapshots."""
+        """Depth snapshots and old candles."""
         ...
 
     @property

@@ -78,7 +78,7 @@ class ProcessEngines:
         """All engines in the order in which they start and turn."""
         self._feeds: list[_Feed] = []
         if "metadata" in self.roles:
-            self.metadata = metadata_stage(site, ends.gamma, ends.clob)
+            self.metadata = metadata_stage(site, ends.gamma, ends.clob, ends.binance_rest)
             self._feeds.append(self.metadata)
         if "binance" in self.roles:
             self.binance = binance_stage(

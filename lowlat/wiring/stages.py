@@ -55,7 +55,7 @@ class Site(NamedTuple):
     note: Note
 
 
-def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> "MetadataEngine":
+def metadata_stage(site: Site, gamma: Fetch, clob: Fetch, exchange: Fetch) -> "MetadataEngine":
     """Make the writer of the markets table."""
     from lowlat.core.instruments import Instruments
     from lowlat.feeds._rows import MarketRows
@@ -82,6 +82,7 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch) -> "MetadataEngine":
         wants=memory.open_table_reader("wants"),
         ours=held.markets,
         gauges=lambda name: site.meters.gauge(f"feed.{name}"),
+        exchange=exchange,
     )
 
 

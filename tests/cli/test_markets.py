@@ -13,7 +13,15 @@ from instance_kit import SLUGS, Instance
 from lowlat.app.machine import Metrics
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.interest import Interest, row_of_interest
-from lowlat.core.layout import LISTING, WANT_ROW, ListingReason, Watch
+from lowlat.core.layout import (
+    LISTING,
+    WANT_ROW,
+    Known,
+    ListingReason,
+    RuleDoubt,
+    SettleRule,
+    Watch,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -108,3 +116,19 @@ def test_the_age_of_the_scan_is_shown_and_unknown_before_there_is_one(lowlat, ma
     assert scan["sweep_ns"] is None
     feeds = json.loads(lowlat("status", "-i", made.name, "--json", "--over", "0").stdout)["feeds"]
     assert 69_000 <= feeds["metadata"]["age_ms"] <= 80_000
+
+
+def test_a_rule_that_was_not_read_says_what_does_not_fit(lowlat, made):
+    made.market(5, "bitcoin-day", rule_doubt=RuleDoubt.WORDS)
+    noon = {"settle_rule": SettleRule.BINANCE_NOON_UP, "known": Known.TRADEABLE}
+    made.market(6, "bitcoin-later", coin=1, **noon)
+    told = {
+        "bitcoin-day": "rule not read: the rules text is missing or does not say what decides",
+        "bitcoin-later": "start price not known",
+    }
+    found = read(lowlat, made)
+    assert all(words in found[name][1] for name, words in told.items())
+    done = lowlat("why", "bitcoin", "-i", made.name, "--json")
+    assert json.loads(done.stdout)["unpriced"] == told
+    assert told["bitcoin-day"] in lowlat("why", "bitcoin-day", "-i", made.name).stdout
+    assert json.loads(lowlat("why", "-i", made.name, "--json").stdout)["unpriced"] == {}

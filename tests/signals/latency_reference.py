@@ -20,7 +20,7 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, E8
-from lowlat.signals.latency import FairValue, Latency, LatencyParams, _opens_ns, _strike
+from lowlat.signals.latency import FairValue, Latency, LatencyParams, _boundary, _opens_ns
 from lowlat.signals.module import Module
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
@@ -67,7 +67,7 @@ class _Market:
         self.market = row.market
         self.coin = row.coin
         self.average_s = _AVERAGE_S if row.settle_rule == SettleRule.TWAP_60_UP else 0
-        self.strike = _strike(row)
+        self.strike = _boundary(row)
         self.start_ns = _opens_ns(row)
         self.stop_ns = row.end_ns - params.stop_before_end_ms * _MS_NS
         self.delay_s = (row.taker_delay_ms + params.own_delay_ms) / 1_000.0

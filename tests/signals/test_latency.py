@@ -21,6 +21,7 @@ K = 98_000.0
 TWAP = int(SettleRule.TWAP_60_UP)
 CANDLE = int(SettleRule.BINANCE_CANDLE_UP)
 ABOVE = int(SettleRule.BINANCE_ABOVE)
+NOON = int(SettleRule.BINANCE_NOON_UP)
 CRYPTO = int(Known.TRADEABLE | Known.SETTLE_RULE)
 PARAMS = LatencyParams(
     edge_min=0.005,
@@ -183,6 +184,41 @@ def test_strike_markets_compare_with_their_strike():
     assert unknown.signals == []
 
 
+def test_two_noons_compare_with_the_first_once_it_is_known():
+    rig = Rig(settle_rule=NOON)
+    rig.run(60, K + 60.0, prints=False)
+    rig.book(4000, 4200)
+    (signal,) = rig.signals
+    assert int(signal.token_id) % 2 == 0
+    unknown = Rig(settle_rule=NOON, known=CRYPTO)
+    unknown.run(60, K + 60.0, prints=False)
+    unknown.book(4000, 4200)
+    assert unknown.signals == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "z_of_a_tie"),
+    [
+        # SOL at 150 on a grid of cents, deviation 0.05: half a cent is a tenth of it.
+        (CANDLE, +0.1),  # Phi(+0.1) = 0.5398: equal is Up
+        (ABOVE, -0.1),  # Phi(-0.1) = 0.4602: equal is No
+        (NOON, 0.0),  # equal pays half: Phi(0) = 0.5
+    ],
+)
+def test_a_tie_on_the_grid_belongs_to_the_side_that_the_rules_name(rule, z_of_a_tie):
+    price = 150.0
+    facts = {"start_price_e8": round(price * E8), "strike_e8": round(price * E8)}
+    rig = Rig(settle_rule=rule, **facts)
+    rig.run(60, price, sway=0.004, prints=False)
+    rig.world.advance(S)
+    rig.world.put_spot(BTC, price)
+    rig.engine.turn(rig.world.now)
+    rig.book(100, 9900)
+    fair = rig.fair
+    assert fair.z == pytest.approx(z_of_a_tie * 0.05 / fair.deviation, abs=1e-4)
+    assert fair.probability == pytest.approx(0.5 + 0.5 * math.erf(fair.z / math.sqrt(2)))
+
+
 def test_the_basis_is_taken_out_before_comparing():
     # The exchange trades 60 dollars under the settlement series, which stands at the strike.
     rig = Rig()
@@ -242,7 +278,7 @@ def test_a_strike_is_priced_long_before_its_last_minute():
     fair = rig.fair
     assert fair is not None
     assert fair.left_s == pytest.approx(3_590.0, abs=1.0)
-    assert fair.z == pytest.approx((fair.mean - K) / fair.deviation)
+    assert fair.z == pytest.approx((fair.mean - K - 0.005) / fair.deviation)
 
 
 def test_volatility_is_doubted_more_the_longer_is_left():

@@ -114,9 +114,10 @@ def local_year(moment_ns: int) -> int:
     return datetime.fromtimestamp(moment_ns // _SECOND_NS, NEW_YORK).year
 
 
-def month_number(name: str) -> int | None:
-    """Return 1 to 12 for an English month name in lower case."""
-    return _MONTHS.index(name) + 1 if name in _MONTHS else None
+def month_number(name: str, letters: int | None = None) -> int | None:
+    """Return 1 to 12 for an English month name in lower case, or for so many letters of one."""
+    names = [month[:letters] for month in _MONTHS]
+    return names.index(name) + 1 if name in names else None
 
 
 def _date(local: datetime) -> str:

@@ -49,6 +49,19 @@ ABOVE = but(
     crypto=None,
 )
 
+DAILY = but(
+    TWAP,
+    slug="bitcoin-up-or-down-on-november-24-2026",
+    start_ns=None,
+    end_ns=at(2026, 11, 24, 17),
+    resolution_source="https://www.binance.com/en/trade/BTC_USDT",
+    rules_text="This market will resolve to “Up” if the “Close” price for the Binance 1 minute"
+    " candle for BTC/USDT Nov 23 ’26 12:00 in the ET timezone (noon) is lower than the final"
+    " “Close” price for the Nov 24 ’26 12:00 ET candle. If the final “Close” price for both of"
+    " these candles is exactly equal on Binance, this market will resolve 50-50.",
+    crypto=None,
+)
+
 
 def test_averaged_window():
     assert read_rule(TWAP) == RuleReading(
@@ -167,10 +180,68 @@ def test_candle_market_that_disagrees_is_unknown(info, change, reason):
     assert reason in reading.reason
 
 
-def test_daily_up_down_is_refused_because_a_tie_pays_half():
-    reading = read_rule(but(HOURLY, slug="bitcoin-up-or-down-on-november-22-2026"))
+def test_day_compares_the_closes_of_two_noons():
+    wanted = RuleReading(
+        SettleRule.BINANCE_NOON_UP, Coin.BTC, 0,
+        at(2026, 11, 23, 17, 1), at(2026, 11, 24, 17, 1),
+    )  # fmt: skip
+    assert read_rule(DAILY) == wanted
+    assert read_rule(but(DAILY, slug="bitcoin-up-or-down-on-november-24")) == wanted
+    assert read_rule(but(DAILY, start_ns=at(2026, 11, 23, 17))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("before", "day", "month", "end", "hours"),
+    [
+        # Noon of New York is 17:00 UTC in winter, 16:00 in summer.
+        ("Oct 31", 1, "november", at(2026, 11, 1, 17), 25),
+        ("Mar 7", 8, "march", at(2026, 3, 8, 16), 23),
+        ("Jun 30", 1, "july", at(2026, 7, 1, 16), 24),
+        ("Dec 31", 1, "january", at(2026, 1, 1, 17), 24),
+    ],
+)
+def test_day_lasts_23_or_25_hours_where_the_clock_changes(before, day, month, end, hours):
+    year = "25" if month == "january" else "26"
+    text = DAILY.rules_text.replace("Nov 23 ’26", f"{before} ’{year}")
+    text = text.replace("Nov 24", f"{month[:3].title()} {day}")
+    slug = f"bitcoin-up-or-down-on-{month}-{day}-2026"
+    reading = read_rule(but(DAILY, slug=slug, end_ns=end, rules_text=text))
+    assert reading.reason == ""
+    assert reading.end_ns == end + MINUTE
+    assert reading.end_ns - reading.start_ns == hours * 60 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"slug": "bitcoin-up-or-down-on-november-25-2026"}, "endDate is not noon"),
+        ({"slug": "bitcoin-up-or-down-on-november-31-2026"}, "no date"),
+        ({"slug": "bitcoin-up-or-down-on-smarch-24-2026"}, "month"),
+        ({"slug": "ripple-up-or-down-on-november-24-2026"}, "no price feed"),
+        ({"end_ns": None}, "endDate"),
+        ({"start_ns": at(2026, 11, 23, 16)}, "eventStartTime"),
+        ({"start_ns": at(2026, 11, 24, 16)}, "eventStartTime"),
+        ({"outcomes": ("Yes", "No")}, "outcomes"),
+        ({"rules_text": None}, "description"),
+        ({"resolution_source": None}, "resolutionSource"),
+        ({"crypto": CONFIG}, "average"),
+        ({"rules_text": DAILY.rules_text.replace("Nov 23", "Nov 22")}, "day before"),
+        ({"rules_text": DAILY.rules_text.replace("Nov 24", "Nov 25")}, "day of the slug"),
+        ({"rules_text": DAILY.rules_text.replace("’26", "’25")}, "day before"),
+        ({"rules_text": DAILY.rules_text.replace("Nov 23", "Nob 23")}, "month"),
+        ({"rules_text": DAILY.rules_text.replace("Nov 23", "Nov 31")}, "no date"),
+        ({"rules_text": DAILY.rules_text.replace("lower than", "at or below")}, "two noons"),
+        ({"rules_text": DAILY.rules_text.replace("1 minute", "1 hour")}, "two noons"),
+        ({"rules_text": DAILY.rules_text.replace("12:00 ET", "13:00 ET")}, "two noons"),
+        ({"rules_text": DAILY.rules_text.replace("50-50", "to Up")}, "pay half"),
+        ({"rules_text": DAILY.rules_text.replace("BTC/", "ETH/")}, "pair"),
+        ({"rules_text": DAILY.rules_text + " Chainlink."}, "another source"),
+    ],
+)
+def test_day_that_disagrees_is_unknown(change, reason):
+    reading = read_rule(but(DAILY, **change))
     assert reading.rule is SettleRule.UNKNOWN
-    assert "half" in reading.reason
+    assert reason in reading.reason
 
 
 def test_crypto_market_of_another_kind_is_unknown_and_the_rest_is_not_crypto():
@@ -184,7 +255,7 @@ def test_crypto_market_of_another_kind_is_unknown_and_the_rest_is_not_crypto():
 
 
 @given(
-    base=st.sampled_from([TWAP, HOURLY, ABOVE]),
+    base=st.sampled_from([TWAP, HOURLY, ABOVE, DAILY]),
     changes=st.fixed_dictionaries(
         {},
         optional={
@@ -204,3 +275,4 @@ def test_any_metadata_gives_a_reading(base, changes):
     reading = read_rule(but(base, **changes))
     assert isinstance(reading, RuleReading)
     assert bool(reading.reason) == (reading.rule is SettleRule.UNKNOWN)
+    assert bool(reading.doubt) == bool(reading.reason)
