@@ -48,6 +48,8 @@ class ChildSpec:
     """On top of ours."""
     restart: bool = True
     """False: its end is the end of the run."""
+    vital: bool = True
+    """False: when it dies again and again the run goes on without it, and it is tried for ever."""
     segments: bool = True
     """Whether it uses shared memory: such a child has a statistics segment of its name."""
     trades: bool = False

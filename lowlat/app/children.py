@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lowlat.app.child import ChildSpec, module_argv
+from lowlat.app.names import SETTLEMENT
 from lowlat.app.topology import RECORDER, ProcessConfig, process_of, start_after, stats_shape_of
 
-__all__ = ["children_of", "stop_order"]
+__all__ = ["children_of", "roles_of", "stop_order"]
 
 _HALTS: Final = frozenset({"polymarket", "risk", "executor"})
 """Without their process nothing may be sent: books, checks, or the account are not known."""
+_SETTLEMENT_HANG_S: Final = 30.0
+"""Its heartbeat is late by itself when a round does not get on, see settling.py."""
 
 
 def children_of(
@@ -18,10 +21,12 @@ def children_of(
     *,
     after: Sequence[str] = (),
     live: bool = False,
+    settles: bool = False,
 ) -> list[ChildSpec]:
     """Return the children of a topology; those that need nobody are started behind ``after``.
 
     ``live`` lets them trade real money; without it an executor refuses a config of mode live.
+    ``settles``: with the process that merges and redeems.
     """
     found = []
     for name, process in topology.items():
@@ -42,14 +47,36 @@ def children_of(
                 stats=stats_shape_of(process.engines),
             )
         )
+    if settles:
+        found.append(
+            ChildSpec(
+                SETTLEMENT,
+                module_argv("lowlat.app.settling", "--config", config_path),
+                vital=False,
+                hang_s=_SETTLEMENT_HANG_S,
+                # It plans from the ledger, which the recorder makes.
+                after=(*after, RECORDER),
+                stats=stats_shape_of((SETTLEMENT,)),
+            )
+        )
     return found
 
 
-def stop_order(topology: Mapping[str, ProcessConfig]) -> tuple[list[str], list[str]]:
+def roles_of(
+    topology: Mapping[str, ProcessConfig], *, settles: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Return what each process that takes config generations does."""
+    found: dict[str, tuple[str, ...]] = {name: each.engines for name, each in topology.items()}
+    return found | ({SETTLEMENT: (SETTLEMENT,)} if settles else {})
+
+
+def stop_order(
+    topology: Mapping[str, ProcessConfig], *, settles: bool = False
+) -> tuple[list[str], list[str]]:
     """Return who drains first, while everybody else works, and who ends behind that, in order.
 
     The executor needs books to unwind and risk to be alive; the recorder writes down the last word.
     """
     executor = process_of(topology, "executor")
     rest = [name for name in reversed(list(topology)) if name not in {executor, RECORDER}]
-    return [executor], [*rest, RECORDER]
+    return [executor], [*([SETTLEMENT] if settles else []), *rest, RECORDER]

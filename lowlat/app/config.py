@@ -66,9 +66,9 @@ class EndpointConfig(Section, frozen=True):
     binance_ws_url: str
     binance_rest_url: str
     data_url: str = ""
-    """The indexer: the wallet's history and holdings. Only `lowlat ledger settle` asks it."""
+    """The indexer: the wallet's history and holdings. Only settlement asks it."""
     relayer_url: str = ""
-    """Carries out merges and redemptions. Only `lowlat ledger settle` asks it."""
+    """Carries out merges and redemptions. Only settlement asks it."""
     polybolt_ws_url: str = ""
     """The newer price socket, which wants credentials; for ``prices.sources`` with 1 in it."""
     certificate_file: str = ""
@@ -82,7 +82,7 @@ class AccountConfig(Section, frozen=True):
     cancel_credentials_file: str = ""
     """For `lowlat panic`: API credentials without the key, which cancel but cannot sign."""
     settlement_credentials_file: str = ""
-    """For `lowlat ledger settle`: the owner's key and the relayer's API key."""
+    """For settlement alone: the owner's key and the relayer's API key."""
     price_credentials_file: str = ""
     """For the newer price socket: API credentials of any account, best of one without money."""
 
@@ -111,6 +111,17 @@ class LedgerConfig(Section, frozen=True):
     """0600; read by the recorder only."""
 
 
+class SettlementConfig(Section, frozen=True):
+    """The process that merges complete sets and redeems winnings."""
+
+    enabled: bool = False
+    """It needs ``account.settlement_credentials_file`` and the endpoints of data and relayer."""
+    dry_run: bool = False
+    """Show what is locked and would be freed, move nothing."""
+    every_s: Annotated[int, msgspec.Meta(ge=5, le=86_400)] = 60
+    """Between two rounds."""
+
+
 class EngineConfig(Section, frozen=True):
     """Everything. ``mode`` is what the endpoints are: sim, paper or live."""
 
@@ -131,6 +142,7 @@ class EngineConfig(Section, frozen=True):
     limits: LimitsParams = LimitsParams()
     execution: ExecutorParams = ExecutorParams()
     tape: TapeConfig = TapeConfig()
+    settlement: SettlementConfig = SettlementConfig()
 
     @property
     def records_frames(self) -> bool:
@@ -150,6 +162,7 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError("modules was empty, expected at least one, e.g. [modules.arbitrage]")
         _check_numbers(msgspec.to_builtins(self), "")
         self._check_polybolt()
+        self._check_settlement()
         self.limits.validate()
 
     def _check_polybolt(self) -> None:
@@ -162,6 +175,26 @@ class EngineConfig(Section, frozen=True):
             if not value:
                 raise ConfigError(
                     f"{key} was empty, expected a value: prices.sources names source {POLYBOLT}"
+                )
+
+    def _check_settlement(self) -> None:
+        if not self.settlement.enabled:
+            return
+        if not self.ledger.enabled:
+            raise ConfigError(
+                "settlement.enabled was true with ledger.enabled = false: what may be settled is "
+                "planned from the ledger; switch it on"
+            )
+        for key, value in (
+            ("account.settlement_credentials_file", self.account.settlement_credentials_file),
+            ("account.cancel_credentials_file", self.account.cancel_credentials_file),
+            ("endpoints.data_url", self.endpoints.data_url),
+            ("endpoints.relayer_url", self.endpoints.relayer_url),
+        ):
+            if not value:
+                raise ConfigError(
+                    f"{key} was empty, expected a value: settlement.enabled is true, "
+                    "see docs/ledger.md"
                 )
 
     def _check_url(self, key: str, value: str) -> None:

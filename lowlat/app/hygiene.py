@@ -38,6 +38,6 @@ def refuse_in_environment(secrets: Iterable[str], environment: Mapping[str, str]
         lower = value.lower()
         if any(secret in lower for secret in wanted):
             raise ConfigError(
-                f"environment variable {name} holds a secret of account.credentials_file: "
+                f"environment variable {name} holds a secret of a credentials file: "
                 "everything that runs as you can read it in /proc; unset it, and see who set it"
             )

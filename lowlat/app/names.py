@@ -2,10 +2,20 @@
 
 from typing import Final
 
-__all__ = ["GENERATION", "HALT_GAUGE", "HOLD_GAUGE", "RESUMES", "SUPERVISOR", "generation_word"]
+__all__ = [
+    "GENERATION",
+    "HALT_GAUGE",
+    "HOLD_GAUGE",
+    "RESUMES",
+    "SETTLEMENT",
+    "SUPERVISOR",
+    "generation_word",
+]
 
 SUPERVISOR: Final = "supervisor"
 """Owner of the supervisor's statistics segment, which carries its heartbeat."""
+SETTLEMENT: Final = "settlement"
+"""The process that merges and redeems, see settling.py."""
 HALT_GAUGE: Final = "halt"
 """Its halt cell: new orders stop while it is not 0."""
 HOLD_GAUGE: Final = "hold"

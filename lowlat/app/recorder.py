@@ -82,6 +82,9 @@ def _run(generation: Generation) -> int:
         hang_nameplate(metrics, config.mode, "poll")
         metrics.gauge("process.core").set(place.core + 1)
         steering = Steering(attachment, stats, _Recording(stop), generation.number)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            # The supervisor asks everybody who steers to dump; unhandled it would end us.
+            signal.signal(number, lambda *_: None)
         engines = [steering, *_engines(config, attachment, metrics)]
         for engine in engines:
             engine.start()

@@ -71,6 +71,8 @@ TIGHTER: Final[Mapping[str, int]] = {
     "execution.limits.price_min_e4": 1,
     "execution.limits.price_max_e4": -1,
     "execution.limits.book_age_max_ns": -1,
+    "settlement.dry_run": 1,
+    "settlement.every_s": 0,
 }
 _ZERO_IS_NONE: Final = frozenset(
     {"execution.limits.book_age_max_ns", "limits.kelly_ppm", "limits.damp_after_lots"}

@@ -1,8 +1,9 @@
 """Free locked capital: merge complete sets and redeem winnings, each proven by balances.
 
-Run by `lowlat ledger settle`, in a process of its own, never by the engine: it alone opens the file
-with the wallet owner's key. One round tells the ledger what the wallet did, plans from the ledger's
-owners and the venue's holdings, and carries out one step a transaction::
+Run by `lowlat ledger settle` or as a child of the supervisor (settling.py), in a process of its
+own, never by the engine: it alone opens the file with the wallet owner's key. One round tells the
+ledger what the wallet did, plans from the ledger's owners and the venue's holdings, and carries out
+one step a transaction::
 
     read balances → note "sent" → submit → poll → read balances again → note the verdict
 
@@ -12,6 +13,7 @@ anywhere in between leaves nothing to repeat blindly: the next round plans from 
 """
 
 import http.client
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lowlat.app.config import EngineConfig, read_secrets
+from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.ledger_check import VenueReader, reader_of
 from lowlat.app.state import state_dir
 from lowlat.app.venue_calls import VenueCalls
@@ -32,8 +35,9 @@ from lowlat.app.wallet_history import (
     since_ms,
     trade_notes,
 )
-from lowlat.core.errors import ConfigError, RemoteProtocolError
+from lowlat.core.errors import ConfigError, LedgerError, RemoteProtocolError
 from lowlat.store.ledger.capital import Plan, Step, plan_settlement, read_owned
+from lowlat.store.ledger.database import said
 from lowlat.store.ledger.notes import SettlementNote, drop_notes
 from lowlat.store.ledger.schema import FILLS, MOVEMENTS, SETTLEMENTS
 from lowlat.venues.polymarket.eip712 import SigningKey
@@ -59,7 +63,7 @@ from lowlat.venues.polymarket.wallet import (
     decode_holdings_page,
 )
 
-__all__ = ["KEY", "Round", "Settler", "settler_of"]
+__all__ = ["KEY", "Round", "Settler", "last_differs", "settler_of"]
 
 KEY: Final = "account.settlement_credentials_file"
 _DEPOSIT_WALLET: Final = 3
@@ -100,6 +104,10 @@ class Round:
     """What one round found and did."""
 
     plan: Plan = field(default_factory=Plan)
+    planned: bool = False
+    """False: the plan and its capital are not known."""
+    held: bool = False
+    """Whether steps of the plan were held back."""
     done: list[SettlementNote] = field(default_factory=list)
     movements: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
@@ -107,8 +115,16 @@ class Round:
     """What ended it early, "" when nothing did."""
 
 
-def settler_of(config: EngineConfig, ledger: Engine) -> "Settler":
-    """Make the service for a config. Raises ConfigError that says what is missing."""
+def settler_of(
+    config: EngineConfig,
+    ledger: Engine,
+    pause: Callable[[float], None] = time.sleep,
+    may_move: Callable[[], bool] = lambda: True,
+) -> "Settler":
+    """Make the service for a config. Raises ConfigError that says what is missing.
+
+    ``pause`` waits so many seconds; ``may_move`` is asked before each step that moves money.
+    """
     ends, path = config.endpoints, config.account.settlement_credentials_file
     for name, value in (
         ("endpoints.data_url", ends.data_url),
@@ -128,6 +144,8 @@ def settler_of(config: EngineConfig, ledger: Engine) -> "Settler":
         key = SigningKey(bytes.fromhex(digits))
     except ValueError:
         raise ConfigError(f"{KEY} {path}: private_key was not 64 hex digits") from None
+    if config.mode == "live":
+        refuse_in_environment((found.private_key, found.relayer_api_key), os.environ)
     if key.address_text.lower() != found.address.lower():
         raise ConfigError(
             f"{KEY} {path}: address was {found.address}, private_key signs as {key.address_text}"
@@ -142,7 +160,22 @@ def settler_of(config: EngineConfig, ledger: Engine) -> "Settler":
         relayer,
         WalletRequests(VenueCalls(ends.data_url, ends.certificate_file).host, found.funder),
         RelayerRequests(relayer.host, key, found.funder, found.relayer_api_key, found.chain_id),
+        pause,
+        may_move,
     )
+
+
+def last_differs(ledger: Engine) -> str:
+    """Return what the newest settlement said, when its balances did not tell what was expected."""
+    newest = select(SETTLEMENTS).order_by(SETTLEMENTS.c.wall_ms.desc()).limit(1)
+    try:
+        with ledger.connect() as connection:
+            row = connection.execute(newest).first()
+    except SQLAlchemyError as error:
+        raise LedgerError(f"the ledger could not be read: {said(error)}") from error
+    if row is None or row.state != "differs":
+        return ""
+    return f"{row.kind} of {row.condition_id}: {row.error}"
 
 
 class Settler:
@@ -159,6 +192,7 @@ class Settler:
         wallet: WalletRequests,
         requests: RelayerRequests,
         pause: Callable[[float], None] = time.sleep,
+        may_move: Callable[[], bool] = lambda: True,
     ) -> None:
         self._ledger = ledger
         self._folder = folder
@@ -168,7 +202,13 @@ class Settler:
         self._wallet = wallet
         self._requests = requests
         self._pause = pause
+        self._may_move = may_move
         self._condition_of: Callable[[str], Condition] = condition_reader(clob)
+
+    @property
+    def wallet(self) -> str:
+        """Whose capital it is."""
+        return self._wallet.wallet
 
     def round(self, *, dry: bool) -> Round:
         """Tell the ledger, plan, and unless ``dry`` carry the plan out. Never raises for faults."""
@@ -176,7 +216,11 @@ class Settler:
         try:
             self._tell(found)
             found.plan = self._plan()
+            found.planned = True
             for step in () if dry else found.plan.steps:
+                if not self._may_move():
+                    found.held = True
+                    break
                 note = self._settle(step)
                 found.done.append(note)
                 if note.state in ("failed", "differs"):

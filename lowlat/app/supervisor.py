@@ -337,7 +337,7 @@ class Supervisor:
             self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
         how = how_it_ended(life.exit_code)
         _log.error("lost child=%s pid=%d %s", seat.spec.name, life.pid, how)
-        looping = seat.died(now_ns)
+        looping = seat.died(now_ns) and seat.spec.vital
         first_start = not was_ready and not seat.restarts
         if not seat.spec.restart or first_start or looping:
             loop = seat.spec.restart and not first_start

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from lowlat.app.names import SETTLEMENT, SUPERVISOR
 from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError, SegmentError
 from lowlat.shm.layouts import StatsShape
@@ -51,7 +52,7 @@ _AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     "risk": ("executor",),
     "signals": ("risk", "polymarket", "binance", "prices"),
 }
-_NAMES_TAKEN: Final = frozenset({"supervisor", "sim"})
+_NAMES_TAKEN: Final = frozenset({SUPERVISOR, SETTLEMENT, "sim"})
 _FOLDER: Final = Path(__file__).parent / "topologies"
 _FEEDS: Final = frozenset({"metadata", "binance", "prices", "polymarket"})
 
@@ -246,7 +247,7 @@ def stats_shape_of(roles: Collection[str]) -> StatsShape:
     if len(roles) > 1:
         return StatsShape()
     [role] = roles
-    if role in _FEEDS or role == RECORDER:
+    if role in _FEEDS or role in {RECORDER, SETTLEMENT}:
         return StatsShape(counters=128, histograms=4, errors=32)
     if role == "executor":
         return StatsShape(counters=256, histograms=16, errors=32)

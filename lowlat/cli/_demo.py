@@ -20,7 +20,7 @@ from rich.console import Console
 from lowlat.app import log
 from lowlat.app.agreement import Agreement, VenueDoor, compare
 from lowlat.app.child import ChildSpec, module_argv
-from lowlat.app.children import children_of, stop_order
+from lowlat.app.children import children_of, roles_of, stop_order
 from lowlat.app.control import Controller
 from lowlat.app.state import state_dir
 from lowlat.app.supervisor import ChildState, Supervisor
@@ -92,8 +92,7 @@ class _Demo:
         self._config = folder / "engine.toml"
         self._view = view
         self._supervisor = Supervisor(options.instance, self._specs(), seed=options.seed)
-        roles = {name: place.engines for name, place in options.topology.items()}
-        self._control = Controller(self._supervisor, str(self._config), roles)
+        self._control = Controller(self._supervisor, str(self._config), roles_of(options.topology))
         self._supervisor.services.append(self._control)
         self._random = random.Random(options.seed)  # noqa: S311 - when to kill
         self._door: VenueDoor | None = None

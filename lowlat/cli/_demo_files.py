@@ -23,6 +23,7 @@ __all__ = ["Account", "clear_state", "open_account", "write_config"]
 
 _MARK: Final = "this-is-a-demo"
 _SIGNATURE_TYPE: Final = 0
+_DEPOSIT_WALLET: Final = 3
 _CONFIG: Final = """\
 # Written by lowlat demo. Everything here is simulated and stays on this machine.
 instance = {instance}
@@ -79,6 +80,8 @@ class Account(NamedTuple):
     credentials_file: Path
     cancel_credentials_file: Path
     """Without the key: what lowlat panic uses."""
+    settlement_credentials_file: Path | None = None
+    """The owner's key and the relayer's; only of a deposit wallet."""
 
 
 def clear_state(instance: str) -> Path:
@@ -105,25 +108,36 @@ def clear_state(instance: str) -> Path:
     return folder
 
 
-def open_account(door: VenueDoor, folder: Path) -> Account:
-    """Make a key, let the simulated venue open an account for it, write the credentials 0600."""
+def open_account(door: VenueDoor, folder: Path, signature_type: int = _SIGNATURE_TYPE) -> Account:
+    """Make a key, let the simulated venue open an account for it, write the credentials 0600.
+
+    A deposit wallet (3) gets the credentials of its settlement too.
+    """
     private_key = secrets.token_bytes(32)
     address = SigningKey(private_key).address_text
     made = door.control("account", owner=address)
-    wallet = str(made["wallets"][str(_SIGNATURE_TYPE)])
+    wallet = str(made["wallets"][str(signature_type)])
     cancels = {
         "api_key": made["apiKey"],
         "api_secret": made["secret"],
         "api_passphrase": made["passphrase"],
         "address": address,
-        "funder": address if _SIGNATURE_TYPE == 0 else wallet,
-        "signature_type": _SIGNATURE_TYPE,
+        "funder": address if signature_type == 0 else wallet,
+        "signature_type": signature_type,
     }
     signs = {"private_key": "0x" + private_key.hex()}
+    settles: dict[str, str | int] = {
+        **signs,
+        **{name: cancels[name] for name in ("address", "funder", "signature_type")},
+        "relayer_api_key": made["relayerApiKey"],
+    }
     return Account(
         wallet,
         _write_private(folder / "credentials.json", cancels | signs),
         _write_private(folder / "cancel.json", cancels),
+        _write_private(folder / "settlement.json", settles)
+        if signature_type == _DEPOSIT_WALLET
+        else None,
     )
 
 

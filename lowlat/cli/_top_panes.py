@@ -4,6 +4,7 @@ from typing import Final
 
 from rich.text import Text
 
+from lowlat.app.locked_capital import Locked, locked
 from lowlat.app.nameplate import BADGES
 from lowlat.cli._processes import LATE_NS, ProcessView
 from lowlat.cli._top_latency import PATH, draw_stages
@@ -107,9 +108,23 @@ def _account_lines(shot: Shot, width: int) -> list[Text]:
             f"{money.worth.tokens} tokens worth {dollars(money.worth.holdings_e6)}",
         ),
     ]
+    capital = locked(shot.picture.reading)
+    if capital is not None:
+        lines.append(_locked_line(capital))
     if total is not None and total.limit_e6:
         lines.append(_limit_line("at risk", total.used_e6, total.limit_e6, width))
     return lines
+
+
+def _locked_line(capital: Locked) -> Text:
+    free = (
+        f"{dollars(capital.mergeable_e6)} complete sets, "
+        f"{dollars(capital.redeemable_e6)} winnings to be freed"
+    )
+    words = f"{dollars(capital.held_cost_e6)} in what is held; {free}"
+    if capital.stopped:
+        return _labelled("locked", f"STOPPED, a person has to look: {words}", "bold red")
+    return _labelled("locked", words)
 
 
 def _limit_line(label: str, used_e6: int, limit_e6: int, width: int) -> Text:

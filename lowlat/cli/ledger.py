@@ -138,6 +138,7 @@ def settle(
 
     from lowlat.app.ledger_check import open_ledger_to_read
     from lowlat.app.settlement import settler_of
+    from lowlat.app.wallet_lock import SettlementLock
 
     loaded = _config(instance, config)
     stop = threading.Event()
@@ -146,6 +147,8 @@ def settle(
     engine = open_ledger_to_read(loaded)
     try:
         settler = settler_of(loaded, engine)
+        if not dry:
+            _lock = SettlementLock(settler.wallet, loaded.instance)
         while True:
             found = settler.round(dry=dry)
             _show_round(found, as_json=as_json)

@@ -60,7 +60,7 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from contextlib import closing
 
     from lowlat.app import log
-    from lowlat.app.children import children_of, stop_order
+    from lowlat.app.children import children_of, roles_of, stop_order
     from lowlat.app.control import Controller
     from lowlat.app.notify import Notifier
     from lowlat.app.state import state_dir
@@ -75,14 +75,14 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     say = None if quiet else view.say
     _check_panic(config)
     check_cores(config.topology, os.sched_getaffinity(0))
-    specs = children_of(path, config.topology, live=config.mode == "live")
-    first, rest = stop_order(config.topology)
+    settles = config.settlement.enabled
+    specs = children_of(path, config.topology, live=config.mode == "live", settles=settles)
+    first, rest = stop_order(config.topology, settles=settles)
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda code, _: stopping.append(code))
     supervisor = Supervisor(config.instance, specs)
-    roles = {name: place.engines for name, place in config.topology.items()}
-    control = Controller(supervisor, path, roles)
+    control = Controller(supervisor, path, roles_of(config.topology, settles=settles))
     notifier = Notifier(supervisor.summary)
     supervisor.services += [control, notifier]
     proof = _proof(supervisor, path, live=config.mode == "live")

@@ -103,6 +103,7 @@ def describe(shot: "Shot") -> dict[str, Any]:
             "open": pairs.open,
         },
         "money": _money(shot),
+        "locked": _locked(shot),
         "latency_ns": latency_table(reading.histograms),
         "errors": {
             process: {each.text: each.count for each in errors}
@@ -114,9 +115,17 @@ def describe(shot: "Shot") -> dict[str, Any]:
 
 def problems(shot: "Shot") -> list[str]:
     """Return in words why the instance is not well; nothing when it is."""
+    from lowlat.app.locked_capital import locked
+
     picture = shot.picture
     found = [shot.gone] if shot.gone else []
     found += [f"{each.name}: {each.trouble}" for each in picture.processes if each.trouble]
+    capital = locked(picture.reading)
+    if capital is not None and capital.stopped:
+        found.append(
+            "settlement: balances did not tell what was expected, nothing is moved until a person "
+            "looks (lowlat ledger check) and resumes (lowlat ctl resume)"
+        )
     return found + [f"new orders halted by {halt}" for halt in picture.halts]
 
 
@@ -139,6 +148,28 @@ def _money(shot: "Shot") -> dict[str, Any] | None:
         "bankroll_e6": money.bankroll_e6,
         "at_risk_e6": total.used_e6 if total is not None else None,
         "at_risk_limit_e6": total.limit_e6 if total is not None else None,
+    }
+
+
+def _locked(shot: "Shot") -> dict[str, Any] | None:
+    from lowlat.app.locked_capital import locked
+
+    found = locked(shot.picture.reading)
+    if found is None:
+        return None
+    counters = shot.picture.reading.counters
+    return {
+        "held_cost_e6": found.held_cost_e6,
+        "mergeable_e6": found.mergeable_e6,
+        "redeemable_e6": found.redeemable_e6,
+        "skipped": found.skipped,
+        "stopped": found.stopped,
+        "age_ms": _ms(shot.at_ns - found.known_ns),
+        "settled": {
+            name.removeprefix("settlement."): count
+            for name, count in sorted(counters.items())
+            if name.startswith("settlement.")
+        },
     }
 
 
@@ -170,6 +201,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         _line("groups", _counts(groups)),
         _line("money", _money_words(found["money"])),
     ]
+    if found["locked"] is not None:
+        lines.append(_line("locked", _locked_words(found["locked"])))
     lines += [_line("latency" if not at else "", text) for at, text in enumerate(_times(found))]
     errors = sum(sum(each.values()) for each in found["errors"].values())
     if errors:
@@ -206,6 +239,16 @@ def _money_words(money: dict[str, Any] | None) -> str:
     return (
         f"{dollars(money['cash_e6'])} cash, {money['tokens']} tokens worth "
         f"{dollars(money['holdings_e6'])}, P&L {dollars(money['pnl_e6'], signed=True)}"
+    )
+
+
+def _locked_words(found: dict[str, Any]) -> str:
+    from lowlat.cli._words import dollars
+
+    return (
+        f"{dollars(found['held_cost_e6'])} in what is held; "
+        f"{dollars(found['mergeable_e6'])} complete sets, "
+        f"{dollars(found['redeemable_e6'])} winnings to be freed"
     )
 
 

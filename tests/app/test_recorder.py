@@ -54,6 +54,8 @@ def test_what_was_published_before_sigterm_is_on_disk_when_it_ends(home, instanc
         )
         REPORT.pack(reports.buffer, halt)
         assert reports.publish(REPORT.kind)
+        # SIGUSR1 goes to everybody who steers; what it means to others must not end this one.
+        recorder.send_signal(signal.SIGUSR1)
         recorder.send_signal(signal.SIGTERM)
         _, said = recorder.communicate(timeout=10)
         assert recorder.returncode == 0, said

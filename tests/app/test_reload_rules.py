@@ -6,7 +6,7 @@ from config_text import GOOD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowlat.app.config import EngineConfig
+from lowlat.app.config import EngineConfig, SettlementConfig
 from lowlat.app.reload_rules import (
     TIGHTER,
     Change,
@@ -37,7 +37,9 @@ def test_every_limit_is_either_live_or_named_as_needing_a_restart():
     by_module = {"limits.module_budgets_max_ppm"}
     assert limits - TIGHTER.keys() == RESTART_LIMITS | by_module
     assert hard <= TIGHTER.keys()
-    assert TIGHTER.keys() <= limits | hard, "a key that does not exist"
+    settlement = {f"settlement.{each.name}" for each in msgspec.structs.fields(SettlementConfig)}
+    assert settlement - TIGHTER.keys() == {"settlement.enabled"}
+    assert TIGHTER.keys() <= limits | hard | settlement, "a key that does not exist"
 
 
 def test_every_other_key_is_refused_by_name():

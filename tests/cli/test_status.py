@@ -10,6 +10,10 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from instance_kit import Instance
 
+from lowlat.app.locked_capital import RoundMeters
+from lowlat.app.machine import Metrics
+from lowlat.app.settlement import Round
+from lowlat.core.clock import monotonic_ns
 from lowlat.core.layout import Rule
 from lowlat.core.units import E6
 
@@ -75,6 +79,29 @@ def test_a_hung_process_is_not_well(lowlat, made):
     assert done.returncode == 1
     assert "NOT WELL" in done.stdout
     assert "engine: heartbeat" in done.stdout
+
+
+def test_locked_capital_is_shown_once_it_is_known_and_a_stopped_settlement_is_not_well(
+    lowlat, instance
+):
+    with Instance(instance, processes=("engine", "settlement")) as made:
+        made.fill()
+        code, found = read(lowlat, made)
+        assert (code, found["locked"]) == (0, None), "unknown is never zero"
+        meters = RoundMeters(Metrics(made.stats["settlement"]), made.stats["settlement"].errors)
+        done = Round(planned=True)
+        done.plan.capital.held_cost_e6, done.plan.capital.mergeable_e6 = 30 * E6, 12 * E6
+        meters.show(1, done, "", monotonic_ns())
+        code, found = read(lowlat, made)
+        assert code == 0
+        locked = found["locked"]
+        assert (locked["held_cost_e6"], locked["mergeable_e6"]) == (30 * E6, 12 * E6)
+        assert (locked["redeemable_e6"], locked["stopped"]) == (0, False)
+        meters.show(2, done, "cash moved by 4, expected 5", monotonic_ns())
+        done = lowlat("status", "-i", made.name, "--over", "0")
+        assert done.returncode == 1
+        assert "nothing is moved until a person" in done.stdout
+        assert "$12.00 complete sets" in done.stdout
 
 
 def test_words_for_people_fit_a_terminal(lowlat, made):

@@ -41,12 +41,15 @@ class Rig:
         proxy=None,
         engine=None,
         topology=FUSED,
+        settles=False,
     ):
+        """``settles``: a deposit wallet, and the process that merges and redeems."""
         self.instance = instance
         self.folder = Path(folder)
         self.config = self.folder / "engine.toml"
         self.topology = topology
         self.ready_ns = {}
+        self._settles = settles
         self._proxy_of = proxy
         self.proxy = None
         arguments = ["--seed", str(seed), "--flow", json.dumps(LIVELY | (flow or {}))]
@@ -63,7 +66,9 @@ class Rig:
                 *(
                     replace(spec, argv=(*engine, *config)) if engine and spec.name == "engine"
                     else spec
-                    for spec in children_of(str(self.config), self.topology, after=["sim"])
+                    for spec in children_of(
+                        str(self.config), self.topology, after=["sim"], settles=settles
+                    )
                 ),
             ],
             seed=seed,
@@ -95,7 +100,7 @@ class Rig:
             return
         self.urls = dict(ready["urls"])
         self.door = VenueDoor(self.urls["control"])
-        self.account = open_account(self.door, self.folder)
+        self.account = open_account(self.door, self.folder, 3 if self._settles else 0)
         self.secrets = json.loads(self.account.credentials_file.read_text())
         self.start_cash_e6 = self.door.account(self.account.wallet).cash_e6
         through = dict(self.urls)
@@ -104,6 +109,21 @@ class Rig:
             self.proxy = self._proxy_of({name: self.urls[name] for name in names})
             through |= self.proxy.urls
         write_config(self.config, self.instance, through, self.account, self.topology)
+        if self._settles:
+            self._add_settlement()
+
+    def _add_settlement(self):
+        urls, file = self.urls, self.account.settlement_credentials_file
+        lines = {
+            "endpoints": f'data_url = "{urls["data"]}"\nrelayer_url = "{urls["relayer"]}"',
+            "account": f'settlement_credentials_file = "{file}"',
+        }
+        text = self.config.read_text()
+        for section, more in lines.items():
+            text = text.replace(f"[{section}]\n", f"[{section}]\n{more}\n", 1)
+        text += "\n[settlement]\nenabled = true\nevery_s = 5\n"
+        text += "\n[execution]\nbalance_check_every_ns = 1_000_000_000\n"
+        self.config.write_text(text)
 
     def turn_until(self, condition, seconds, what="it"):
         end_ns = monotonic_ns() + int(seconds * 1e9)

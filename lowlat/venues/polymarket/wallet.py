@@ -90,14 +90,14 @@ class Condition(NamedTuple):
 class WalletRequests:
     """Writes the calls about one wallet."""
 
-    __slots__ = ("_head", "_wallet")
+    __slots__ = ("_head", "wallet")
 
     def __init__(self, host: str, wallet: str, user_agent: str = "lowlat") -> None:
         if not _HOST.fullmatch(host):
             raise ConfigError(f"data host was {host!r}, expected a name with an optional port")
         if not _ADDRESS.fullmatch(wallet):
             raise ConfigError(f"funder was {wallet!r}, expected 0x and 40 hex digits")
-        self._wallet = wallet
+        self.wallet = wallet
         self._head = (
             f" HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {user_agent}\r\n"
             "Accept: application/json\r\nConnection: close\r\n\r\n"
@@ -106,14 +106,14 @@ class WalletRequests:
     def activity(self, start_s: int, cursor: str = "") -> bytes:
         """GET what happened since a second, oldest first; transfers included."""
         query = (
-            f"user={self._wallet}&start={max(1, start_s):d}&sort_direction=ASC"
+            f"user={self.wallet}&start={max(1, start_s):d}&sort_direction=ASC"
             f"&exclude_deposits_withdrawals=false&limit={PAGE_ROWS}"
         )
         return self._get("/v2/activity", query, cursor)
 
     def holdings(self, cursor: str = "") -> bytes:
         """GET what the wallet holds."""
-        return self._get("/v2/positions", f"user={self._wallet}&limit={PAGE_ROWS}", cursor)
+        return self._get("/v2/positions", f"user={self.wallet}&limit={PAGE_ROWS}", cursor)
 
     def _get(self, path: str, query: str, cursor: str) -> bytes:
         tail = f"&cursor={cursor}" if cursor else ""
