@@ -35,6 +35,7 @@ class Account:
         "tokens_pending_e6",
         "tokens_reserved_e6",
         "tokens_unseen_e6",
+        "usdce_e6",
         "wallet",
     )
 
@@ -43,6 +44,8 @@ class Account:
         self.owner = owner
         self.signature_type = signature_type
         self.cash_e6 = 0
+        self.usdce_e6 = 0
+        """Of the token that becomes cash at the on-ramp; outside the venue, so not audited."""
         self.cash_reserved_e6 = 0
         self.cash_pending_e6 = 0
         self.cash_unseen_e6 = 0
@@ -153,6 +156,13 @@ class Accounts:
         """Bring cash in from outside."""
         account.cash_e6 += cash_e6
         self.deposits_e6 += cash_e6
+
+    def wrap(self, account: Account, wallet: str, amount_e6: int) -> None:
+        """Turn an account's USDC.e into a wallet's cash (with a negative amount: back)."""
+        account.usdce_e6 -= amount_e6
+        other = self.by_wallet.get(wallet.lower())
+        if other is not None:
+            self.deposit(other, amount_e6)
 
     def pay(self, account: Account, cash_e6: int, *, from_fees: bool) -> None:
         """Pay income: a rebate out of the collected fees, a reward out of the operator's pocket."""

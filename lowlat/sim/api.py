@@ -29,6 +29,12 @@ __all__ = ["ClobApi"]
 
 NS: Final = 1_000_000_000
 NOT_FOUND: Final = failure(404, "not found")
+RESTRICTED: Final = failure(
+    403,
+    "Trading restricted in your region, please refer to available regions - "
+    "https://docs.polymarket.com/developers/CLOB/geoblock",
+)
+"""Source: 1."""
 
 Public = Callable[[Request, int], Response]
 Private = Callable[[ApiKey, Request, int], Response]
@@ -70,7 +76,12 @@ class ClobApi:
             ("DELETE", "/cancel-all"): cancels.cancel_all,
             ("DELETE", "/cancel-market-orders"): cancels.cancel_market,
         }
+        if self._config.geoblocked:
+            # Who is blocked may still cancel.
+            for path in ("/order", "/orders"):
+                self._entry["POST", path] = lambda _, __, respond: respond(RESTRICTED)
         self._public: dict[Route, Public] = {
+            ("GET", "/api/geoblock"): lambda request, _: self._region(request),
             **_service_routes(credentials),
             **_market_routes(reads, history),
             **_income_routes(income),
@@ -103,6 +114,12 @@ class ClobApi:
             return
         public = self._public.get(route)
         respond(self._other(request, now_ns) if public is None else public(request, now_ns))
+
+    def _region(self, request: Request) -> Response:
+        """Say whether an address may trade; the site does, which has no port here. Source: 1."""
+        config = self._config
+        where = {"ip": request.address, "country": config.country, "region": ""}
+        return success({"blocked": config.geoblocked, **where})
 
     def _other(self, request: Request, now_ns: int) -> Response:
         private = self._private.get((request.method, request.path))

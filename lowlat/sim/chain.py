@@ -14,9 +14,11 @@ from lowlat.sim.contracts import (
     CTF,
     NEG_RISK_ADAPTER,
     NEG_RISK_ADAPTER_V1,
+    ONRAMP,
     POSITION_MANAGER,
     PUSD,
     ROUTER,
+    USDC_E,
 )
 from lowlat.sim.credentials import Credentials
 from lowlat.sim.exchange import Exchange
@@ -55,6 +57,8 @@ class Chain:
                     "approve(address,uint256)": self._approve,
                     "transfer(address,uint256)": self._transfer,
                 },
+                (USDC_E,): {"approve(address,uint256)": self._approve},
+                (ONRAMP,): {"wrap(address,address,uint256)": self._wrap},
                 (CTF, POSITION_MANAGER): {"setApprovalForAll(address,bool)": self._approve_all},
                 (ADAPTER, NEG_RISK_ADAPTER): {
                     "splitPosition(address,bytes32,bytes32,uint256[],uint256)": self._ctf_split,
@@ -164,6 +168,15 @@ class Chain:
         _need(account.cash_e6, amount_e6, "transfer amount exceeds balance")
         self._accounts.send(account, to, amount_e6)
         return lambda: self._accounts.send(account, to, -amount_e6)
+
+    def _wrap(self, account: Account, target: str, words: Words) -> Undo:
+        asset, to, amount_e6 = words.address(0), words.address(1), words.uint(2)
+        if asset != USDC_E.lower():
+            raise Reverted("asset is not supported")
+        _need(account.allowance_e6(USDC_E, target), amount_e6, "insufficient allowance")
+        _need(account.usdce_e6, amount_e6, "transfer amount exceeds balance")
+        self._accounts.wrap(account, to, amount_e6)
+        return lambda: self._accounts.wrap(account, to, -amount_e6)
 
     # ----------------------------------------------------------------------------- positions
     def _ctf_split(self, account: Account, target: str, words: Words) -> Undo:
@@ -287,8 +300,11 @@ class Chain:
     # ----------------------------------------------------------------------------- reads
     def _read_cash(self, target: str, words: Words) -> bytes:
         account = self._accounts.by_wallet.get(words.address(0))
-        known = account is not None and target == PUSD.lower()
-        return uint_word(account.cash_e6 if known and account is not None else 0)
+        held_e6 = 0
+        if account is not None:
+            held = {PUSD.lower(): account.cash_e6, USDC_E.lower(): account.usdce_e6}
+            held_e6 = held.get(target, 0)
+        return uint_word(held_e6)
 
     def _read_allowance(self, target: str, words: Words) -> bytes:
         account = self._accounts.by_wallet.get(words.address(0))

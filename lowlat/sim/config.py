@@ -269,6 +269,11 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Nearly certain markets that exist at any time; each is followed by another."""
     bond_life_s: tuple[int, int] = (60, 600)
     account_cash_e6: int = 10_000_000_000
+    account_usdce_e6: int = 0
+    """What a new wallet holds of the token that the on-ramp turns into collateral."""
+    country: str = "IE"
+    geoblocked: bool = False
+    """Everybody's region is restricted: no new orders, ``/api/geoblock`` says so."""
     wallet_types: tuple[int, ...] = (0, 1, 2, 3)
     fresh_wallets: bool = False
     """Wallets of new owners have no approvals, deposit wallets wait for their deployment."""

@@ -13,9 +13,11 @@ __all__ = [
     "NEG_RISK_ADAPTER",
     "NEG_RISK_ADAPTER_V1",
     "NEG_RISK_MODULE",
+    "ONRAMP",
     "POSITION_MANAGER",
     "PUSD",
     "ROUTER",
+    "USDC_E",
 ]
 
 EXCHANGES: Final = {
@@ -26,6 +28,9 @@ EXCHANGES: Final = {
 """Version and contract of each exchange."""
 
 PUSD: Final = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
+USDC_E: Final = "0x2791Bca1f2de4661ED88A30C99A7a9449Aa84174"
+ONRAMP: Final = "0x93070a847efEf7F70739046A929D47a521F5B8ee"
+"""Takes USDC.e, mints pUSD one to one. Source: docs.polymarket.com/concepts/pusd, 2026-11."""
 CTF: Final = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
 POSITION_MANAGER: Final = "0x006F54F7f9A22e0000CC2AB60031000000ae9fEF"
 ADAPTER: Final = "0xAdA100Db00Ca00073811820692005400218FcE1f"

@@ -91,6 +91,7 @@ class Credentials:
             return
         cash_e6 = self._config.account_cash_e6
         account = self._accounts.open(wallet, checksum_address(owner), kind, cash_e6)
+        account.usdce_e6 = self._config.account_usdce_e6
         account.redeems_itself = not self._config.auto_redeem
         if self._config.fresh_wallets:
             account.approvals = {}

@@ -131,6 +131,12 @@ def sim():
 
 
 @pytest.fixture(scope="session")
+def serving():
+    """The way to start a venue of one's own, and the way to stop it."""
+    return serve, stop
+
+
+@pytest.fixture(scope="session")
 def fresh_sim():
     """A venue where new wallets have no approvals and deposit wallets wait to be deployed."""
     process, urls = serve(fresh_wallets=True, markets=20, neg_risk_events=1)

@@ -4,7 +4,15 @@ import pytest
 
 from lowlat.sim.abi import selector, uint_word
 from lowlat.sim.chain import Call, Reverted
-from lowlat.sim.contracts import ADAPTER, CTF, NEG_RISK_ADAPTER, PUSD, ROUTER
+from lowlat.sim.contracts import (
+    ADAPTER,
+    CTF,
+    NEG_RISK_ADAPTER,
+    ONRAMP,
+    PUSD,
+    ROUTER,
+    USDC_E,
+)
 
 E6 = 10**6
 S = 10**9
@@ -147,3 +155,26 @@ def test_what_waits_for_its_redeem_call_stays_backed(venue_of, trader_of):
     venue.exchange.accounts.audit()
     with pytest.raises(Reverted, match="resolved"):
         run("split(bytes31,uint256)", E6)
+
+
+def wrap(to, amount, asset=USDC_E):
+    words = address_word(asset) + address_word(to) + uint_word(amount)
+    return Call(ONRAMP, 0, selector("wrap(address,address,uint256)") + words)
+
+
+def test_usdce_becomes_cash_one_to_one_and_a_failed_batch_leaves_it(quiet_venue, account, run):
+    account.usdce_e6, account.approvals, cash = 5 * E6, {}, account.cash_e6
+    approve = Call(
+        USDC_E, 0, selector("approve(address,uint256)") + address_word(ONRAMP) + uint_word(3 * E6)
+    )
+    with pytest.raises(Reverted, match="insufficient allowance"):
+        run(wrap(account.wallet, E6))
+    with pytest.raises(Reverted, match="exceeds balance"):
+        run(approve, wrap(account.wallet, 3 * E6), wrap(account.wallet, 3 * E6))
+    assert (account.usdce_e6, account.cash_e6) == (5 * E6, cash)
+    run(approve, wrap(account.wallet, 3 * E6))
+    assert (account.usdce_e6, account.cash_e6) == (2 * E6, cash + 3 * E6)
+    with pytest.raises(Reverted, match="not supported"):
+        run(wrap(account.wallet, E6, PUSD))
+    balance = selector("balanceOf(address)") + address_word(account.wallet)
+    assert quiet_venue.chain.read(USDC_E, balance) == uint_word(2 * E6)
