@@ -103,11 +103,12 @@ def run(chosen, folder, *, own_mounts):
         finally:
             report(chaos, as_json=chosen.json)
         agreement = rig.drain(60)
-        assert_nothing_was_sent_twice(rig)
+        theirs = assert_nothing_was_sent_twice(rig)
         assert_every_signal_has_one_decision(rig, chaos.rebooted_ns)
         assert_nothing_lost(rig)
         audit = rig.door.call("GET", "/sim/state")["audit"]
     held = agreement.holds and audit == "ok"
+    print(f"{len(theirs)} orders at the venue, none twice, none unknown to us")
     print(f"agreement {agreement.holds} {agreement.differences()}, the venue's audit: {audit}")
     return 0 if held else 1
 
