@@ -165,14 +165,18 @@ class SegmentStatus:
 
 
 class Attached:
-    """Everything an outsider can read of an instance. Opens on first use."""
+    """Everything an outsider can read of an instance. Opens on first use.
+
+    Nothing in it refers back to it: its mappings go with the last reference, not when garbage is
+    collected. Pages of an unlinked segment stay taken as long as somebody maps them.
+    """
 
     def __init__(self, instance: str, names: list[str]) -> None:
         self.instance = instance
-        self._segments: dict[str, Segment] = {}
-        self.streams: Mapping[str, StreamView] = _Lazy(names, "stream", self._stream)
-        self.tables: Mapping[str, TableView] = _Lazy(names, "table", self._table)
-        self.stats: Mapping[str, StatsReader] = _Lazy(names, "stats", self._stats)
+        self._segment: Final = _opener(instance)
+        self.streams: Mapping[str, StreamView] = _Lazy(names, "stream", StreamView, self._segment)
+        self.tables: Mapping[str, TableView] = _Lazy(names, "table", TableView, self._segment)
+        self.stats: Mapping[str, StatsReader] = _Lazy(names, "stats", StatsReader, self._segment)
         self._names = names
 
     def status(self) -> list[SegmentStatus]:
@@ -195,33 +199,38 @@ class Attached:
             alive=probe_lock(header.run_dir, segment.name) is not None,
         )
 
-    def _segment(self, name: str) -> Segment:
-        if name not in self._segments:
-            self._segments[name] = open_segment(self.instance, name)
-        return self._segments[name]
 
-    def _stream(self, name: str) -> StreamView:
-        return StreamView(self._segment(name))
+def _opener(instance: str) -> Callable[[str], Segment]:
+    """Return what opens a segment by name, each once."""
+    opened: dict[str, Segment] = {}
 
-    def _table(self, name: str) -> TableView:
-        return TableView(self._segment(name))
+    def segment(name: str) -> Segment:
+        if name not in opened:
+            opened[name] = open_segment(instance, name)
+        return opened[name]
 
-    def _stats(self, name: str) -> StatsReader:
-        return StatsReader(self._segment(name))
+    return segment
 
 
 class _Lazy(Mapping[str, _T], Generic[_T]):
     """Opens each value on first use and keeps it."""
 
-    def __init__(self, names: list[str], kind: str, opener: Callable[[str], _T]) -> None:
+    def __init__(
+        self,
+        names: list[str],
+        kind: str,
+        view: Callable[[Segment], _T],
+        segment: Callable[[str], Segment],
+    ) -> None:
         prefix = kind + "."
         self._full = {n.removeprefix(prefix): n for n in names if n.startswith(prefix)}
-        self._open = opener
+        self._view = view
+        self._segment = segment
         self._values: dict[str, _T] = {}
 
     def __getitem__(self, name: str) -> _T:
         if name not in self._values:
-            self._values[name] = self._open(self._full[name])
+            self._values[name] = self._view(self._segment(self._full[name]))
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

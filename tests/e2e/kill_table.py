@@ -1,11 +1,12 @@
 """Kill and stop every process of a topology in turn while it trades; print how long READY took.
 
-``python tests/e2e/kill_table.py [--rounds 10] [--seed 1] [--topology spread] [--keep FILE]
-[--docs docs/operate.md]``. The same rounds, a few of them, are a test (test_spread.py). Afterwards
-the engine drains and both sides must agree: no order twice, no gated record lost, exactly one
-decision a signal. ``--keep`` adds the times to those of earlier calls, ``--docs`` puts the table of
-all of them where users look. Children keep byte code in a folder of their own, as an installation
-does.
+``python tests/e2e/kill_table.py [--rounds 10] [--seed 1] [--topology spread] [--only supervisor]
+[--keep FILE] [--docs docs/operate.md]``. The same rounds, a few of them, are a test
+(test_spread.py). Afterwards the engine drains and both sides must agree: no order twice, no gated
+record lost, exactly one decision a signal. Then the supervisor itself is struck, in a run of its
+own: its children go on, new orders halt, the next one adopts them. ``--keep`` adds the times to
+those of earlier calls, ``--docs`` puts the table of all of them where users look. Children keep
+byte code in a folder of their own, as an installation does.
 """
 
 import argparse
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rig import Rig, Run
 
 from lowlat.app.control_client import NobodyAnswersError, ask
-from lowlat.app.state import state_dir
+from lowlat.app.state import living_children, state_dir
 from lowlat.app.topology import fit_cores, load_topology, process_of
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm.attach import attach
@@ -147,6 +148,7 @@ def strike_supervisor(instance, folder, topology, rounds, draw):
         run.start()
         run.wait_for(lambda: run.orders() > 3 and is_free(), 60, "orders")
         for _ in range(rounds):
+            adopted = {each.name: each.pid for each in living_children(instance)}
             for (_, fault), took_s in found.items():
                 run.wait(draw.uniform(0.0, 0.4))
                 began_ns = monotonic_ns()
@@ -164,6 +166,8 @@ def strike_supervisor(instance, folder, topology, rounds, draw):
                     run.process.send_signal(signal.SIGCONT)
                 run.wait_for(is_free, 20, "everybody READY and no halt")
                 took_s.append((monotonic_ns() - began_ns) / 1e9)
+            children = {each.name: each.pid for each in living_children(instance)}
+            assert children == adopted, "a child did not outlive its supervisor"
         run.process.send_signal(signal.SIGTERM)
         _, words = run.process.communicate(timeout=60)
         assert run.process.returncode == 0, words
@@ -221,32 +225,47 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--topology", default="spread")
-    parser.add_argument("--supervisor", action="store_true", help="strike the supervisor instead")
+    parser.add_argument("--only", choices=("processes", "supervisor"), help="strike just these")
     parser.add_argument("--keep", default="", help="file that collects the times of many calls")
     parser.add_argument("--docs", default="", help="file that shows all that was kept")
     chosen = parser.parse_args()
     # Whoever ends this ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="lowlat-kills-") as folder:
-        os.environ["XDG_RUNTIME_DIR"] = f"{folder}/run"
-        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
         os.environ["PYTHONPYCACHEPREFIX"] = f"{tempfile.gettempdir()}/lowlat-pyc-{os.getuid()}"
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        Path(folder, "run").mkdir(mode=0o700)
         topology = fit_cores(load_topology(chosen.topology))
-        instance = f"k{uuid.uuid4().hex[:12]}"
-        if chosen.supervisor:
-            draw = random.Random(chosen.seed)
-            show(chosen, strike_supervisor(instance, Path(folder), topology, chosen.rounds, draw))
-            return 0
-        with Rig(instance, folder, seed=chosen.seed, topology=topology) as rig:
-            table = run_table(rig, chosen.rounds, random.Random(chosen.seed), say)
-            show(chosen, table)
-            agreement = rig.drain()
-            assert_every_signal_has_one_decision(rig)
-            assert_nothing_lost(rig)
-            say(f"agreement {agreement.holds} {agreement.differences()}")
-    return 0 if agreement.holds else 1
+        table, holds = {}, True
+        if chosen.only != "supervisor":
+            found, holds = strike_processes(chosen, at_home(folder, "processes"), topology)
+            table |= found
+        if chosen.only != "processes":
+            instance = f"k{uuid.uuid4().hex[:12]}"
+            home, draw = at_home(folder, "supervisor"), random.Random(chosen.seed)
+            table |= strike_supervisor(instance, home, topology, chosen.rounds, draw)
+        show(chosen, table)
+    return 0 if holds else 1
+
+
+def at_home(folder, name):
+    """Return a folder of its own for a run, and make its places the ones in use."""
+    home = Path(folder, name)
+    home.mkdir(mode=0o700)
+    (home / "run").mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = f"{home}/run"
+    os.environ["XDG_STATE_HOME"] = f"{home}/state"
+    return home
+
+
+def strike_processes(chosen, home, topology):
+    """Strike every child; return the times and whether both sides agree afterwards."""
+    with Rig(f"k{uuid.uuid4().hex[:12]}", home, seed=chosen.seed, topology=topology) as rig:
+        table = run_table(rig, chosen.rounds, random.Random(chosen.seed), say)
+        agreement = rig.drain()
+        assert_every_signal_has_one_decision(rig)
+        assert_nothing_lost(rig)
+    say(f"agreement {agreement.holds} {agreement.differences()}")
+    return table, agreement.holds
 
 
 if __name__ == "__main__":

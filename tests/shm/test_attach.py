@@ -1,5 +1,7 @@
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -40,6 +42,23 @@ def test_record_types_come_back_from_the_text_in_the_segment(record):
 def test_text_of_no_known_form_is_refused():
     with pytest.raises(LayoutError, match="no known form"):
         parse_abi("layout 1 little-endian\nwhat is this")
+
+
+def test_memory_goes_with_the_last_reference_not_with_the_garbage(running):
+    """An engine that starts anew needs the room that its last life's segments had."""
+    gc.disable()
+    try:
+        attached = lowlat.attach(running.instance)
+        attached.streams["market"].poll()
+        attached.tables["book"].snapshot()
+        assert attached.stats["feed"].snapshot()
+        assert attached.status()
+        mapped = weakref.ref(attached._segment("table.book"))
+        assert mapped() is not None
+        del attached
+        assert mapped() is None
+    finally:
+        gc.enable()
 
 
 def test_outsider_follows_a_stream_with_named_fields(running):
