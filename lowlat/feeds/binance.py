@@ -9,6 +9,7 @@ lives, or one is silent, the spot row says that there is no price. Source: feeds
 from collections.abc import Callable
 from typing import Final
 
+from lowlat.book._ladder import ASK, BID
 from lowlat.book.diff_book import DiffBook, DiffResult
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import SLOT_HEAD_BYTES, SPOT_TOP, TRADE, Coin, Venue, Writer, record_id
@@ -16,6 +17,7 @@ from lowlat.core.layout import Trade as TradeRecord
 from lowlat.core.ports import Clock, StreamWriter, TableWriter
 from lowlat.core.units import NO_PRICE_E8
 from lowlat.feeds._counters import BinanceCells, FaultNotes
+from lowlat.feeds._lead import LEVELS, Lead
 from lowlat.feeds.params import BinanceFeedParams
 from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
 from lowlat.venues.binance.events import (
@@ -52,12 +54,23 @@ class _Link:
 class _CoinState:
     """What is known of one coin. Ids are those of the newest message taken."""
 
-    __slots__ = ("asked", "book", "coin", "due_ns", "step_ns", "symbol", "trade_id", "update_id")
+    __slots__ = (
+        "asked",
+        "book",
+        "coin",
+        "due_ns",
+        "lead",
+        "step_ns",
+        "symbol",
+        "trade_id",
+        "update_id",
+    )
 
     def __init__(self, coin: Coin) -> None:
         self.coin = coin
         self.symbol = SYMBOLS[coin]
         self.book = DiffBook()
+        self.lead = Lead()
         self.update_id = 0
         self.trade_id = 0
         self.asked = False
@@ -273,6 +286,7 @@ class BinanceFeed:
             event.bid_size_e8,
             event.ask_price_e8,
             event.ask_size_e8,
+            state.lead.ppb,
         )
         book = state.book
         if book.live and book.update_id == event.update_id:
@@ -288,6 +302,7 @@ class BinanceFeed:
         bid_size_e8: int,
         ask_price_e8: int,
         ask_size_e8: int,
+        lead_ppb: int,
     ) -> None:
         """Write the row, then the same bytes to the stream."""
         now_ns = self._now_ns()
@@ -307,7 +322,7 @@ class BinanceFeed:
             coin,
             _BINANCE,
             self._generation,
-            0,
+            lead_ppb,
         )
         self._slot[:] = self._row
         self._table.write(coin)
@@ -319,8 +334,9 @@ class BinanceFeed:
         for state in self._coins.values():
             state.update_id = state.trade_id = 0
             state.book.restart()
+            state.lead.restart()
             state.due_ns = state.step_ns = 0
-            self._publish(state.coin, 0, 0, now_ns, NO_PRICE_E8, 0, NO_PRICE_E8, 0)
+            self._publish(state.coin, 0, 0, now_ns, NO_PRICE_E8, 0, NO_PRICE_E8, 0, 0)
 
     # ------------------------------------------------------------------ trades, depth
     def _on_rare(self, link: _Link, event: object, recv_ns: int) -> None:
@@ -349,6 +365,7 @@ class BinanceFeed:
         if state.trade_id and event.trade_id != state.trade_id + 1:
             self._cells.trade_gaps.add(1)
         state.trade_id = event.trade_id
+        state.lead.trade(event.size_e8, event.taker_side, recv_ns)
         record = TradeRecord(
             self._trade_ids | self._trades.cursor,
             event.trade_id,
@@ -372,7 +389,10 @@ class BinanceFeed:
             self._cells.ignored.add(1)
             return
         result = state.book.diff(event.first_id, event.last_id, event.bids, event.asks)
-        if result is DiffResult.GAP:
+        if result is DiffResult.APPLIED:
+            bids, asks = (state.book.ladder.levels(side, LEVELS) for side in (BID, ASK))
+            state.lead.depth([size for _, size in bids], [size for _, size in asks], recv_ns)
+        elif result is DiffResult.GAP:
             self._cells.depth_gaps.add(1)
             self._notes.add("depth gap", f"{event.symbol} U={event.first_id}", recv_ns)
 

@@ -29,6 +29,17 @@ cdef class CoinModel:
     cdef readonly int64_t last_print_s
     cdef readonly int64_t prints_version
     cdef readonly int64_t version
+    cdef readonly double lead
+    cdef readonly double lead_weight
+    cdef readonly int64_t lead_count
+    cdef readonly double ahead
+    cdef double _lead_before
+    cdef double _lead_xx
+    cdef double _lead_xy
+    cdef double _lead_yy
+    cdef double _lead_doubt
+    cdef int64_t _lead_count_min
+    cdef int64_t _lead_count_max
     cdef double _volatility
     cdef double _basis_factor
     cdef double _fast
@@ -48,8 +59,9 @@ cdef class CoinModel:
     cdef second_t _mids[RING]
     cdef second_t _prints[RING]
     cdef bint note_mid(
-        self, double mid, int64_t wall_ns, int64_t connection_generation
+        self, double mid, int64_t wall_ns, int64_t connection_generation, double lead
     ) noexcept
+    cdef void _learn_lead(self, double move) noexcept
     cdef void _cross(self, int64_t before, int64_t second) noexcept
     cdef bint found_mid(self, int64_t second, double *mid) noexcept
     cdef bint found_print(self, int64_t second, double *price) noexcept

@@ -39,6 +39,9 @@ cdef class CoinModel:
         self._spot_lag_ns = <int64_t>params.spot_lag_ms * MS_NS
         self._gap_s_max = params.gap_s_max
         self._basis_prints_min = params.basis_prints_min
+        self._lead_doubt = params.lead_doubt
+        self._lead_count_min = params.lead_returns_min
+        self._lead_count_max = <int64_t>(1.0 / (1.0 - self._decay_slow))
         self._generation = -1
         self._second = -1
         self._volatility = -1.0
@@ -50,13 +53,19 @@ cdef class CoinModel:
             self._prints[at].second = INT64_MIN
 
     # ------------------------------------------------------------------------------- inputs
-    def take_mid(self, double mid, int64_t wall_ns, int64_t connection_generation):
-        """Take the exchange's mid; True when it moved. Each second crossed adds a return."""
-        return self.note_mid(mid, wall_ns, connection_generation)
+    def take_mid(
+        self, double mid, int64_t wall_ns, int64_t connection_generation, double lead=0.0
+    ):
+        """Take the exchange's mid and lead; True when ``ahead`` moved. Each second adds a return.
+
+        ``lead`` is -1 to 1: how far the exchange leans to its buyers.
+        """
+        return self.note_mid(mid, wall_ns, connection_generation, lead)
 
     cdef bint note_mid(
-        self, double mid, int64_t wall_ns, int64_t connection_generation
+        self, double mid, int64_t wall_ns, int64_t connection_generation, double lead
     ) noexcept:
+        cdef double ahead
         cdef int64_t second = seconds_of(wall_ns - self._spot_lag_ns)
         cdef int64_t before = self._second
         cdef int64_t gap = second - before
@@ -69,9 +78,12 @@ cdef class CoinModel:
                 self._second = second
         self._generation = connection_generation
         self.mid_wall_ns = wall_ns
-        if mid == self.mid:
-            return False
         self.mid = mid
+        self.lead = lead
+        ahead = mid * (1.0 + self.lead_weight * lead)
+        if ahead == self.ahead:
+            return False
+        self.ahead = ahead
         self.version += 1
         return True
 
@@ -85,8 +97,12 @@ cdef class CoinModel:
             self._mids[crossed & (RING - 1)].second = crossed
         self._second = second
         if not known:
+            self._lead_before = self.lead
             return
         move = log(self.mid / at_before)
+        if gap == 1:
+            self._learn_lead(move)
+        self._lead_before = self.lead
         square = move * move / gap
         self.returns_count += gap
         # A plain mean until the window is full: one early return must not stand for all of it.
@@ -98,6 +114,29 @@ cdef class CoinModel:
         if self.returns_count >= self._warmup_s:
             variance = self._fast_weight * self._fast + (1.0 - self._fast_weight) * self._slow
             self._volatility = max(sqrt(variance), self._volatility_floor)
+
+    cdef void _learn_lead(self, double move) noexcept:
+        """Learn what a lead was worth a second later: a slope, believed as far as t goes.
+
+        Forgetting means of products; the slope is shrunk by lead_doubt / t^2, to 0 below it. A
+        lead that says nothing here (or is not sent) therefore weighs nothing.
+        """
+        cdef double lead = self._lead_before
+        cdef double share, rest, count, square, doubt
+        if lead == 0.0:
+            return
+        self.lead_count = min(self.lead_count + 1, self._lead_count_max)
+        count = <double>self.lead_count
+        share = 1.0 / count
+        self._lead_xx += share * (lead * lead - self._lead_xx)
+        self._lead_xy += share * (lead * move - self._lead_xy)
+        self._lead_yy += share * (move * move - self._lead_yy)
+        self.lead_weight = 0.0
+        square = self._lead_xy * self._lead_xy
+        rest = self._lead_xx * self._lead_yy - square
+        if self.lead_count >= self._lead_count_min and rest > 0.0 and square > 0.0:
+            doubt = self._lead_doubt * rest / (count * square)
+            self.lead_weight = self._lead_xy / self._lead_xx * max(0.0, 1.0 - doubt)
 
     def take_print(self, int64_t stamp_ns, double price):
         """Take a settlement spot print; with the exchange's mid of its second it gives a basis."""

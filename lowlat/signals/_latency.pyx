@@ -38,8 +38,9 @@ cdef enum:
     E4 = 10000
     E6 = 1000000
     E8 = 100000000
+    E9 = 1000000000
     ID_BYTES = 32
-    METADATA_MAX = 192
+    METADATA_MAX = 224
 
 cdef int64_t _NOTIONAL_E6_MIN = MIN_NOTIONAL_E6
 cdef int64_t _IMMEDIATE = Urgency.IMMEDIATE
@@ -213,7 +214,7 @@ cdef class Quote(Look):
         cdef Terms terms = self._terms
         cdef CoinModel coin = self._coin
         cdef fair_t *fair = &self._fair
-        cdef double spot = coin.mid, noise = 0.0, move, variance
+        cdef double spot = coin.ahead, noise = 0.0, move, variance
         fair.locked_s = 0
         if (
             coin._volatility < 0.0
@@ -307,7 +308,7 @@ cdef class Quote(Look):
         wish.group = wish.cause = 0
         wish.leg, wish.legs = 0, 1
         wish.metadata = metadata
-        wish.metadata_bytes = _write_metadata(metadata, fair)
+        wish.metadata_bytes = _write_metadata(metadata, fair, self._coin)
         sent = self._path.outlet.send(&wish)
         if sent == NOT_PLAIN:
             raise ValueError(
@@ -408,11 +409,14 @@ cdef class Mids(SpotLook):
         coin = self._module.coin(top.coin)
         mid = (<double>top.bid_price_e8 + <double>top.ask_price_e8) / (2.0 * E8)
         if coin.model.note_mid(
-            mid, top.recv_ns + self._path.offset_ns, top.connection_generation
+            mid,
+            top.recv_ns + self._path.offset_ns,
+            top.connection_generation,
+            top.lead_ppb / <double>E9,
         ):
             before = coin._looked_mid
-            if fabs(mid - before) * E6 >= before * self._move_ppm:
-                coin._looked_mid = mid
+            if fabs(coin.model.ahead - before) * E6 >= before * self._move_ppm:
+                coin._looked_mid = coin.model.ahead
                 coin._look(now_ns)
         return 0
 
@@ -424,13 +428,15 @@ cdef int _copy_id(uint8_t *to, bytes raw) except -1:
     return 0
 
 
-cdef Py_ssize_t _write_metadata(char *to, const fair_t *fair) noexcept:
-    """Write the JSON of the fair value; five numbers of 20 digits and their names fit."""
+cdef Py_ssize_t _write_metadata(char *to, const fair_t *fair, CoinModel coin) noexcept:
+    """Write the JSON of the fair value; six numbers of 20 digits and their names fit."""
     cdef char *at = to
     at = put_field(at, b'{"up_e4":', <int64_t>(fair.probability * E4))
     at = put_field(at, b',"z_e2":', <int64_t>(fair.z * 100.0))
     at = put_field(at, b',"mean_e2":', <int64_t>(fair.mean * 100.0))
     at = put_field(at, b',"locked_s":', fair.locked_s)
     at = put_field(at, b',"left_ms":', <int64_t>(fair.left_s * 1000.0))
+    # Parts per 1e9 by which trades and resting sizes moved the price that was expected.
+    at = put_field(at, b',"lead_ppb":', <int64_t>(coin.lead_weight * coin.lead * 1e9))
     at[0] = c'}'
     return at + 1 - to

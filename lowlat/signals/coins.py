@@ -26,6 +26,10 @@ class CoinParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis_prints_min: int = 5
     spot_lag_ms: int = 100
     """How old an exchange price is when it arrives. Source: feeds.md 3.6."""
+    lead_doubt: float = 9.0
+    """What the exchange's lead was worth is believed from t = 3 on, less this over t squared."""
+    lead_returns_min: int = 300
+    """Seconds with a lead before it can weigh anything."""
     gap_s_max: int = 5
     """A longer silence of the exchange says nothing about volatility."""
 
@@ -34,3 +38,9 @@ class CoinParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in ("volatility_half_life_s", "volatility_slow_half_life_s", "basis_half_life_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"coin.{name} was {getattr(self, name)}, expected above 0")
+        if not self.lead_doubt >= 0.0:
+            raise ConfigError(f"coin.lead_doubt was {self.lead_doubt}, expected 0 or more")
+        if self.lead_returns_min < 2:
+            raise ConfigError(
+                f"coin.lead_returns_min was {self.lead_returns_min}, expected 2 or more"
+            )

@@ -9,6 +9,9 @@ the average in the last minute. Rules are read from the market, never guessed:
   a strike compares with is known from its listing on, so it is priced from then on;
 * BINANCE_NOON_UP: the same against the close of the noon before.
 
+The exchange leans before it moves: prints and sizes near its touch (``feeds._lead``) shift the spot
+by what such a lean was worth a second later, as far as that is beyond chance (``_coin``).
+
 The exchange's prices lie on a grid of cents, so a close that equals what it is compared with has
 weight: half a cent of the strike. It is Up in a candle, No at a strike, and pays half at noon.
 
@@ -151,6 +154,7 @@ class Latency(Module):
                 f"{told['left_ms'] / 1000:.1f} s are left, {told['locked_s']} s of the average are "
                 f"printed; less the delay its token is worth {signal.confidence:.4f}"
             ),
+            *_lead_words(told.get("lead_ppb", 0)),
             (
                 f"buys up to {signal.limit_price_e4 / 1e4:g}, {signal.size_suggestion / E6:g} "
                 f"shares, fee rate {row.fee_rate_e6 / E6:g}"
@@ -238,6 +242,12 @@ class Latency(Module):
             model = CoinModel(self.params.coin)
             found = self._coins[coin] = CoinQuotes(model, self.ctx.path)
         return found
+
+
+def _lead_words(lead_ppb: int) -> list[str]:
+    if not lead_ppb:
+        return []
+    return [f"trades and sizes of the exchange move the price by {lead_ppb / 1e3:+.1f} ppm"]
 
 
 def _opens_ns(row: MarketRow) -> int:

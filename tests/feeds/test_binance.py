@@ -259,3 +259,19 @@ def test_mutated_frames_only_move_counters(tools, data):
     row = rig.row()
     assert row.bid_price_e8 == NO_PRICE_E8 or row.bid_price_e8 > 0
     rig.turn()
+
+
+def test_what_trades_and_sizes_lean_to_is_told_beside_the_next_touch(rig):
+    rig.send(depth(5, 8))
+    rig.turn()
+    snapshot(rig, 8)
+    rig.send(depth(9, 10, bids=[["98123.40", "2"]]))
+    bids, asks = (
+        sum(size for _, size in rig.feed.depth(Coin.BTC).ladder.levels(side, 5)) for side in (0, 1)
+    )
+    rig.send(top(10))
+    lean = (bids - asks) / (bids + asks)
+    assert lean != 0
+    assert rig.row().lead_ppb == int(lean / 2 * 10**9)
+    rig.connections[0].drop()
+    assert rig.row().lead_ppb == 0

@@ -23,6 +23,10 @@ class CoinModel:
         "_decay_slow",
         "_fast",
         "_generation",
+        "_lead_before",
+        "_lead_xx",
+        "_lead_xy",
+        "_lead_yy",
         "_mid_seconds",
         "_mids",
         "_params",
@@ -30,11 +34,15 @@ class CoinModel:
         "_prints",
         "_second",
         "_slow",
+        "ahead",
         "basis",
         "basis_count",
         "basis_noise",
         "basis_variance",
         "last_print_s",
+        "lead",
+        "lead_count",
+        "lead_weight",
         "mid",
         "mid_wall_ns",
         "prints_version",
@@ -55,7 +63,10 @@ class CoinModel:
         self._mid_seconds = [_NEVER] * _RING
         self._prints = [0.0] * _RING
         self._print_seconds = [_NEVER] * _RING
-        self.mid = 0.0
+        self.mid = self.ahead = 0.0
+        self.lead = self.lead_weight = self._lead_before = 0.0
+        self.lead_count = 0
+        self._lead_xx = self._lead_xy = self._lead_yy = 0.0
         self.mid_wall_ns = 0
         self.returns_count = 0
         self.basis = 0.0
@@ -71,8 +82,10 @@ class CoinModel:
         self.version = 0
 
     # ------------------------------------------------------------------------------- inputs
-    def take_mid(self, mid: float, wall_ns: int, connection_generation: int) -> bool:
-        """Take the exchange's mid; True when it moved. Each second crossed adds a return."""
+    def take_mid(
+        self, mid: float, wall_ns: int, connection_generation: int, lead: float = 0.0
+    ) -> bool:
+        """Take the exchange's mid and lead; True when ``ahead`` moved."""
         params = self._params
         second = (wall_ns - params.spot_lag_ms * 1_000_000) // _S_NS
         before = self._second
@@ -86,9 +99,12 @@ class CoinModel:
                 self._second = second
         self._generation = connection_generation
         self.mid_wall_ns = wall_ns
-        if mid == self.mid:
-            return False
         self.mid = mid
+        self.lead = lead
+        ahead = mid * (1.0 + self.lead_weight * lead)
+        if ahead == self.ahead:
+            return False
+        self.ahead = ahead
         self.version += 1
         return True
 
@@ -101,9 +117,13 @@ class CoinModel:
             self._mid_seconds[crossed % _RING] = crossed
         self._second = second
         if at_before is None:
+            self._lead_before = self.lead
             return
         gap = second - before
         move = log(mid / at_before)
+        if gap == 1:
+            self._learn_lead(move)
+        self._lead_before = self.lead
         square = move * move / gap
         self.returns_count += gap
         share = gap / self.returns_count
@@ -116,6 +136,23 @@ class CoinModel:
             weight = params.volatility_fast_weight
             variance = weight * self._fast + (1.0 - weight) * self._slow
             self.volatility = max(sqrt(variance), params.volatility_floor)
+
+    def _learn_lead(self, move: float) -> None:
+        """Learn what a lead was worth a second later: a slope, believed as far as t goes."""
+        lead, params = self._lead_before, self._params
+        if lead == 0.0:
+            return
+        self.lead_count = min(self.lead_count + 1, int(1.0 / (1.0 - self._decay_slow)))
+        share = 1.0 / self.lead_count
+        self._lead_xx += share * (lead * lead - self._lead_xx)
+        self._lead_xy += share * (lead * move - self._lead_xy)
+        self._lead_yy += share * (move * move - self._lead_yy)
+        self.lead_weight = 0.0
+        square = self._lead_xy * self._lead_xy
+        rest = self._lead_xx * self._lead_yy - square
+        if self.lead_count >= params.lead_returns_min and rest > 0.0 and square > 0.0:
+            doubt = params.lead_doubt * rest / (self.lead_count * square)
+            self.lead_weight = self._lead_xy / self._lead_xx * max(0.0, 1.0 - doubt)
 
     def take_print(self, stamp_ns: int, price: float) -> None:
         """Take a settlement spot print; with the exchange's mid of its second it gives a basis."""

@@ -138,10 +138,15 @@ class Reference(Module):
         if coin is None:
             coin = self._coins[spot.coin] = CoinModel(self.params.coin)
         mid = (bid + ask) / (2 * E8)
-        if coin.take_mid(mid, self.ctx.wall_ns(spot.recv_ns), spot.connection_generation):
+        if coin.take_mid(
+            mid,
+            self.ctx.wall_ns(spot.recv_ns),
+            spot.connection_generation,
+            spot.lead_ppb / 1_000_000_000,
+        ):
             before = self._looked.get(spot.coin, 0.0)
-            if abs(mid - before) * E6 >= before * self.params.spot_move_ppm:
-                self._looked[spot.coin] = mid
+            if abs(coin.ahead - before) * E6 >= before * self.params.spot_move_ppm:
+                self._looked[spot.coin] = coin.ahead
                 self._look_at_coin(spot.coin, now_ns)
 
     def on_settle(self, print_: Settle, now_ns: int) -> None:
@@ -231,7 +236,7 @@ class Reference(Module):
             return None
         if not state.average_s:
             left_s = (state.row.end_ns - wall_ns) / _S_NS
-            mean, locked_s, noise = coin.mid, 0, 0.0
+            mean, locked_s, noise = coin.ahead, 0, 0.0
             spot = mean
         else:
             if (
@@ -239,7 +244,7 @@ class Reference(Module):
                 or wall_ns - coin.last_print_s * _S_NS > params.print_age_s_max * _S_NS
             ):
                 return None
-            spot = coin.settled_price(coin.mid)
+            spot = coin.settled_price(coin.ahead)
             last_s = state.row.end_ns // _S_NS - params.average_lag_s
             left_s = (last_s * _S_NS - wall_ns) / _S_NS
             noise = coin.basis_noise * spot
@@ -287,7 +292,7 @@ class Reference(Module):
         """Emit a BUY of the outcome for what its book offers under the limit."""
         if now_ns < state.next_ns[outcome] or book.tick_e4 not in (0, state.tick_e4):
             return
-        fair = state.fair
+        fair, coin = state.fair, self._coins[state.coin]
         assert fair is not None, "a limit exists without a fair value"
         worth = fair.probability if outcome == Outcome.YES else 1.0 - fair.probability
         worth -= state.margin_delay
@@ -314,6 +319,7 @@ class Reference(Module):
                     "mean_e2": int(fair.mean * 100.0),
                     "locked_s": fair.locked_s,
                     "left_ms": int(fair.left_s * 1_000.0),
+                    "lead_ppb": int(coin.lead_weight * coin.lead * 1e9),
                 },
                 limit_price_e4=state.limits_e4[outcome],
                 expires_ns=now_ns + params.latency_budget_us * 1_000,

@@ -380,3 +380,36 @@ def test_a_print_without_its_mid_gives_no_basis_but_locks():
     coin.take_print(50 * S, 100.0)
     assert coin.basis_count == 0
     assert coin.locked(49, 51) == (200.0, 2, 1)
+
+
+def test_a_lead_is_worth_what_it_foretold_and_no_more():
+    # Each second goes 1e-4 the way of the lead before it, and 1e-4 up or down by itself.
+    coin = CoinModel(CoinParams(spot_lag_ms=0, lead_returns_min=4, lead_doubt=0.0))
+    mid, lead = 100.0, 0.0
+    for second, (next_lead, own) in enumerate(
+        [(1.0, 1), (-1.0, 1), (1.0, 1), (-1.0, -1), (0.0, -1)], start=1
+    ):
+        coin.take_mid(mid, second * S, 1, lead)
+        mid *= math.exp(1e-4 * (lead + own))
+        lead = next_lead
+    coin.take_mid(mid, 6 * S, 1, lead)
+    coin.take_mid(mid, 7 * S, 1, 0.5)
+    # Leads 1, -1, 1, -1 met moves of 2, 0, 0, -2 in 1e-4: slope (2 + 0 + 0 + 2) / 4 = 1.
+    assert coin.lead_count == 4
+    assert coin.lead_weight == pytest.approx(1e-4, rel=1e-6)
+    assert coin.ahead == pytest.approx(mid * (1 + 0.5e-4), rel=1e-9)
+    assert coin.mid == mid
+
+
+def test_a_lead_that_foretells_nothing_weighs_nothing():
+    coin = CoinModel(CoinParams(spot_lag_ms=0, lead_returns_min=100))
+    for second in range(400):
+        # Moves do not follow leads: both signs of one meet both of the other equally often.
+        coin.take_mid(100.0 * (1 + 1e-4 * (second // 2 % 2)), second * S, 1, (-1.0) ** second)
+    assert coin.lead_count > 300
+    assert coin.lead_weight == pytest.approx(0.0, abs=1e-6)
+    assert abs(coin.ahead - coin.mid) / coin.mid < 1e-6
+    early = CoinModel(CoinParams(spot_lag_ms=0, lead_returns_min=100))
+    for second in range(90):
+        early.take_mid(100.0 * 1.0001**second, second * S, 1, 1.0)
+    assert early.lead_weight == 0.0

@@ -25,7 +25,12 @@ K = 98_000.0
 COIN = 1
 MARKETS = 5
 KNOWN = int(Known.TRADEABLE | Known.SETTLE_RULE | Known.START_PRICE)
-RULES = (SettleRule.TWAP_60_UP, SettleRule.BINANCE_CANDLE_UP, SettleRule.BINANCE_ABOVE)
+RULES = (
+    SettleRule.TWAP_60_UP,
+    SettleRule.BINANCE_CANDLE_UP,
+    SettleRule.BINANCE_ABOVE,
+    SettleRule.BINANCE_NOON_UP,
+)
 
 
 ESTIMATES = (
@@ -35,6 +40,10 @@ ESTIMATES = (
     "basis_variance",
     "basis_noise",
     "last_print_s",
+    "lead",
+    "lead_count",
+    "lead_weight",
+    "ahead",
     "version",
 )
 
@@ -54,7 +63,13 @@ class Twins:
             missing_s_max=chance.choice([0, 3, 9]),
             spot_move_ppm=chance.choice([0, 10]),
             cooldown_ms=chance.choice([0, 250]),
-            coin=CoinParams(warmup_s=3, basis_prints_min=2, spot_lag_ms=chance.choice([0, 100])),
+            coin=CoinParams(
+                warmup_s=3,
+                basis_prints_min=2,
+                spot_lag_ms=chance.choice([0, 100]),
+                lead_doubt=chance.choice([0.0, 1.0, 9.0]),
+                lead_returns_min=chance.choice([2, 300]),
+            ),
         )
         self.chance = chance
         self.worlds = [World(), World()]
@@ -96,7 +111,8 @@ class Twins:
         self.each("shard")
         second = (self.worlds[0].clock.wall_ns() - WALL0) // S
         if chance.random() < 0.7:
-            self.each("put_spot", COIN, K + chance.uniform(-25, 25))
+            lead_ppb = chance.choice([0, chance.randrange(-(10**9), 10**9)])
+            self.each("put_spot", COIN, K + chance.uniform(-25, 25), lead_ppb=lead_ppb)
         if chance.random() < 0.6:
             self.each("put_print", COIN, second, K + chance.uniform(-15, 15))
         if chance.random() < 0.05:
@@ -185,14 +201,15 @@ def test_the_lives_compared_do_buy_and_do_know_their_averages():
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 400), st.floats(90, 110)), max_size=80)
 )
 def test_estimates_are_those_of_the_twin(steps):
-    params = CoinParams(warmup_s=2)
+    params = CoinParams(warmup_s=2, lead_doubt=0.5, lead_returns_min=2)
     compiled, reference = CoinModel(params), CoinReference(params)
     at_ns = 0
     for is_mid, step, price in steps:
         at_ns += step * 10 * MS
         if is_mid:
-            moved = compiled.take_mid(price, at_ns, step % 7)
-            assert moved == reference.take_mid(price, at_ns, step % 7)
+            lead = price / 10.0 - 10.0
+            moved = compiled.take_mid(price, at_ns, step % 7, lead)
+            assert moved == reference.take_mid(price, at_ns, step % 7, lead)
         else:
             compiled.take_print(at_ns - (step % 5) * S, price)
             reference.take_print(at_ns - (step % 5) * S, price)
