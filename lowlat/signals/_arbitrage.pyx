@@ -15,7 +15,7 @@ from lowlat.signals._look cimport Look
 
 from lowlat.venues.polymarket.amounts import TICKS
 
-__all__ = ["Event", "Leg"]
+__all__ = ["Chain", "Event", "Leg"]
 
 cdef enum:
     ONE_E4 = 10000
@@ -67,6 +67,46 @@ cdef class Event:
 
 
 @cython.final
+cdef class Chain:
+    """Markets of which the wider one is YES whenever the narrower one is; lowest order widest."""
+
+    cdef readonly list legs
+    cdef public int64_t next_ns
+
+    def __init__(self):
+        """Start without legs."""
+        self.legs = []
+
+    def add(self, Leg leg not None, int64_t order):
+        """Take a leg in at its place."""
+        leg._chain = self
+        leg._order = order
+        self.legs.append(leg)
+
+    def remove(self, Leg leg not None):
+        """Give a leg up."""
+        leg._chain = None
+        self.legs.remove(leg)
+
+    cdef int look(self, Leg leg, int64_t now_ns) except -1:
+        """Let the module act on the cheapest pair with this leg that costs less than it pays."""
+        cdef Leg other, wide = None, narrow = None
+        cdef int64_t cost_e6, least_e6 = E6 - leg._margin_e6
+        for other in self.legs:
+            if other is leg:
+                continue
+            cost_e6 = leg.yes_e6 + other.no_e6
+            if leg._order <= other._order and cost_e6 < least_e6:
+                wide, narrow, least_e6 = leg, other, cost_e6
+            cost_e6 = other.yes_e6 + leg.no_e6
+            if other._order <= leg._order and cost_e6 < least_e6:
+                wide, narrow, least_e6 = other, leg, cost_e6
+        if wide is not None:
+            leg._module.buy_nested(wide, narrow, now_ns)
+        return 0
+
+
+@cython.final
 cdef class Leg(Look):
     """One market: its all-in costs at the touch, in 1e-6 dollar a share."""
 
@@ -82,6 +122,8 @@ cdef class Leg(Look):
     cdef readonly int64_t no_e6
     cdef public int64_t next_ns
     cdef Event _event
+    cdef Chain _chain
+    cdef int64_t _order
     cdef object _module
     cdef const int64_t *_costs
     cdef int64_t _margin_e6
@@ -111,6 +153,11 @@ cdef class Leg(Look):
         """The event it is of, or None."""
         return self._event
 
+    @property
+    def chain(self):
+        """The chain of nested markets it is of, or None."""
+        return self._chain
+
     cdef int at(self, BookView book, int64_t now_ns) except -1:
         """Renew this market's part of the sums; let the module act when a sum pays."""
         cdef const ll_row8 *row = book.live()
@@ -120,10 +167,14 @@ cdef class Leg(Look):
             self._module.crossed(self, book, now_ns)
             return 0
         event = self._event
-        if event is None:
+        if event is None and self._chain is None:
             return 0
         yes_e6 = self._cost_e6(row.ask_price_e4[0]) if row.ask_count else UNKNOWN_COST_E6
         no_e6 = self._cost_e6(ONE_E4 - row.bid_price_e4[0]) if row.bid_count else UNKNOWN_COST_E6
+        if event is None:
+            self.yes_e6 = yes_e6
+            self.no_e6 = no_e6
+            return self._chain.look(self, now_ns)
         event.yes_e6 += yes_e6 - self.yes_e6
         event.no_e6 += no_e6 - self.no_e6
         self.yes_e6 = yes_e6

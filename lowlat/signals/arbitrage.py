@@ -4,6 +4,8 @@ Acts on neg-risk events only, never augmented ones, and only while every market 
 the event is known, active and fresh. After each market's own fee; sized by walking all books
 together while the marginal set still earns its margin; equal shares a leg, thinnest leg first.
 
+Nested strikes and dates (``nested``) are sets of two: YES of the wider, NO of the narrower.
+
 YES + NO of one market share a ladder, so "both for less than 1" is a crossed book: a data-quality
 count. It is acted on only when the feed says that a REST re-read shows it too (BookFlag.CONFIRMED).
 Selling sets is the same trade as buying the complements: a NO ask is 1 minus the YES bid and the
@@ -32,9 +34,11 @@ from lowlat.core.layout import (
 )
 from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, ONE_E4
-from lowlat.signals._arbitrage import Event, Leg
+from lowlat.signals._arbitrage import Chain, Event, Leg
 from lowlat.signals.module import Module
+from lowlat.signals.nested import place_of
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
+from lowlat.venues.polymarket.windows import COIN_NAMES
 
 __all__ = ["Arbitrage", "ArbitrageParams"]
 
@@ -87,6 +91,7 @@ class Arbitrage(Module):
         super().__init__(params)
         self._legs: dict[int, Leg] = {}
         self._events: dict[bytes, Event] = {}
+        self._chains: dict[tuple[object, ...], Chain] = {}
         self._costs: dict[tuple[int, int], array[int]] = {}
 
     @classmethod
@@ -97,10 +102,11 @@ class Arbitrage(Module):
         sets = signal.size_suggestion / E6
         pays = sets * told["payout_e4"] / E4
         cost, fees = told["cost_e6"] / E6, told["fees_e6"] / E6
+        least = "at least " if told.get("nested") else ""
         return [
             (
-                f"{sets:g} sets of {signal.legs} legs pay {pays:.4f} and cost {cost:.4f} with "
-                f"{fees:.4f} fees: {pays - cost - fees:.4f} before leg risk"
+                f"{sets:g} sets of {signal.legs} legs pay {least}{pays:.4f} and cost {cost:.4f} "
+                f"with {fees:.4f} fees: {pays - cost - fees:.4f} before leg risk"
             ),
             (
                 f"this is leg {signal.leg + 1}: {sets:g} shares up to "
@@ -110,8 +116,12 @@ class Arbitrage(Module):
 
     # ------------------------------------------------------------------------------- callbacks
     def wants(self) -> Sequence[Interest]:
-        """Want exclusive events, whole: a set with an outcome missing is none."""
-        return (Interest(self.params.priority, neg_risk=True),)
+        """Want exclusive events, whole: a set with an outcome missing is none; and strikes."""
+        strikes = tuple(f"{name}-above" for name in COIN_NAMES.values())
+        return (
+            Interest(self.params.priority, neg_risk=True),
+            Interest(self.params.priority, slug_prefixes=strikes),
+        )
 
     def interest(self, row: MarketRow) -> bool:
         """Want markets that trade; single ones only to see crossed books."""
@@ -119,7 +129,7 @@ class Arbitrage(Module):
             row.known & Known.TRADEABLE == Known.TRADEABLE
             and row.status == MarketStatus.ACTIVE
             and row.tick_e4 in TICKS
-            and (self.params.single_markets or _exclusive(row))
+            and (self.params.single_markets or _exclusive(row) or place_of(row) is not None)
         )
 
     def on_market(self, row: MarketRow) -> None:
@@ -135,6 +145,8 @@ class Arbitrage(Module):
             leg.next_ns = before.next_ns
         if _exclusive(row):
             self._events.setdefault(row.event_id, Event()).add(leg)
+        elif (place := place_of(row)) is not None:
+            self._chains.setdefault(place.chain, Chain()).add(leg, place.order)
 
     def on_gone(self, market: int) -> None:
         """Forget a market; its event is incomplete without it."""
@@ -144,6 +156,12 @@ class Arbitrage(Module):
             event.remove(leg)
             if not event.legs:
                 del self._events[leg.row.event_id]
+        if leg is not None and leg.chain is not None:
+            leg.chain.remove(leg)
+            place = place_of(leg.row)
+            assert place is not None, "a leg of a chain has a place"
+            if not self._chains[place.chain].legs:
+                del self._chains[place.chain]
 
     def look(self, market: int) -> Leg:
         """Return the market's leg: it keeps the sums, and calls ``crossed`` and ``buy_event``."""
@@ -163,16 +181,35 @@ class Arbitrage(Module):
         """Buy one outcome of every market of the event, if each book is fresh and healthy."""
         if now_ns < event.next_ns[outcome] or len(event.legs) > self.params.legs_max:
             return
-        views = []
-        for leg in event.legs:
-            view = self.ctx.book(leg.market)
-            if view is None or view.flags & _ODD or view.tick_e4 not in (0, leg.tick_e4):
-                self.ctx.count("unfit_leg")
-                return
-            views.append(view)
+        views = self._fit_views(event.legs)
+        if not views:
+            return
         payout_e4 = ONE_E4 if outcome == Outcome.YES else event.payout_no_e6 // 100
         if self._buy_set(event.legs, [outcome] * len(views), views, payout_e4, now_ns):
             event.next_ns[outcome] = now_ns + self.params.cooldown_ms * _MS_NS
+
+    def buy_nested(self, wide: Leg, narrow: Leg, now_ns: int) -> None:
+        """Buy YES of the wider and NO of the narrower market, if both books are fit."""
+        chain = wide.chain
+        assert chain is not None, "a nested pair has a chain"
+        if now_ns < chain.next_ns:
+            return
+        legs = [wide, narrow]
+        views = self._fit_views(legs)
+        outcomes = [int(Outcome.YES), int(Outcome.NO)]
+        if views and self._buy_set(legs, outcomes, views, ONE_E4, now_ns, nested=True):
+            chain.next_ns = now_ns + self.params.cooldown_ms * _MS_NS
+
+    def _fit_views(self, legs: Sequence[Leg]) -> list[BookView]:
+        """Return the book of each leg; none when one is not fresh and healthy."""
+        views = []
+        for leg in legs:
+            view = self.ctx.book(leg.market)
+            if view is None or view.flags & _ODD or view.tick_e4 not in (0, leg.tick_e4):
+                self.ctx.count("unfit_leg")
+                return []
+            views.append(view)
+        return views
 
     def _buy_set(
         self,
@@ -181,6 +218,8 @@ class Arbitrage(Module):
         views: Sequence[BookView],
         payout_e4: int,
         now_ns: int,
+        *,
+        nested: bool = False,
     ) -> bool:
         """Size the set and emit its legs; False when nothing worth sending is there."""
         unwind_e6 = max(
@@ -208,6 +247,15 @@ class Arbitrage(Module):
         signals = []
         for number, at in enumerate(order):
             instrument = by_index[2 * legs[at].market + outcomes[at]]
+            told: dict[str, str | int | float | bool | None] = {
+                "sets": sets_e6 // E6,
+                "cost_e6": walk.cost_e6,
+                "fees_e6": walk.fees_e6,
+                "payout_e4": payout_e4,
+                "depth_e6": depth[at],
+            }
+            if nested:
+                told["nested"] = 1
             signals.append(
                 Signal(
                     module=self.name,
@@ -218,13 +266,7 @@ class Arbitrage(Module):
                     expected_value=value_e6 / E6 / count,
                     size_suggestion=sets_e6,
                     urgency=Urgency.IMMEDIATE,
-                    metadata={
-                        "sets": sets_e6 // E6,
-                        "cost_e6": walk.cost_e6,
-                        "fees_e6": walk.fees_e6,
-                        "payout_e4": payout_e4,
-                        "depth_e6": depth[at],
-                    },
+                    metadata=told,
                     limit_price_e4=walk.worst_prices_e4[at],
                     expires_ns=expires_ns,
                     group=group,
