@@ -49,6 +49,10 @@ class Stream:
     def cursor(self):
         return len(self.records) + 1
 
+    @property
+    def slot_count(self):
+        return self.slots
+
     def free(self):
         gates = [reader.released for reader in self.readers if reader.gate]
         return self.slots - (len(self.records) - min(gates, default=len(self.records)))

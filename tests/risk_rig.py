@@ -221,13 +221,15 @@ class Rig:
             reserved_e6=0,
         )
 
-    def hold(self, instrument, size, cost, *, confirmed=None):
+    def hold(self, instrument, size, cost, *, confirmed=None, generation=1):
         """Hold shares: the row, then the report that says to look."""
-        self.world.put_position(self.positions, instrument, size, cost, confirmed=confirmed)
+        self.world.put_position(
+            self.positions, instrument, size, cost, confirmed=confirmed, generation=generation
+        )
         self.report(
             ReportKind.RECONCILED,
             instrument=instrument,
-            generation=1,
+            generation=generation,
             size_e6=size * E6,
             position_e6=size * E6,
         )

@@ -27,6 +27,8 @@ class Worth(NamedTuple):
     """What the tokens held are worth at least."""
     tokens: int
     """Number of tokens held."""
+    unlisted: int = 0
+    """How many of them are of a market that the venue does not list: worth nothing here."""
 
     @property
     def total_e6(self) -> int:
@@ -50,7 +52,7 @@ def worth(attached: Attached) -> Worth | None:
     if not sizes:
         return Worth(cash_e6, 0, 0)
     holdings_e6 = sum(_value_e6(attached, event, sizes) for event in _events(attached, sizes))
-    return Worth(cash_e6, holdings_e6, len(held))
+    return Worth(cash_e6, holdings_e6, len(held), int((held["generation"] == 0).sum()))
 
 
 def certain_e6(event: Iterable[MarketRow], sizes: dict[int, list[int]]) -> int:

@@ -105,7 +105,8 @@ def _account_lines(shot: Shot, width: int) -> list[Text]:
         _labelled(
             "account",
             f"{dollars(money.worth.cash_e6)} cash, {dollars(money.reserved_e6)} reserved, "
-            f"{money.worth.tokens} tokens worth {dollars(money.worth.holdings_e6)}",
+            f"{money.worth.tokens} tokens worth {dollars(money.worth.holdings_e6)}"
+            + (f", {money.worth.unlisted} without a market" if money.worth.unlisted else ""),
         ),
     ]
     capital = locked(shot.picture.reading)

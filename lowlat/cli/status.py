@@ -139,6 +139,7 @@ def _money(shot: "Shot") -> dict[str, Any] | None:
         "reserved_e6": money.reserved_e6,
         "holdings_e6": money.worth.holdings_e6,
         "tokens": money.worth.tokens,
+        "tokens_unlisted": money.worth.unlisted,
         "pnl_e6": money.pnl_e6,
         "realized_e6": money.realized_e6,
         "unrealized_e6": money.unrealized_e6,

@@ -7,9 +7,10 @@ import msgspec
 from lowlat.core.layout import Exchange, Known, MarketRow, MarketStatus, Outcome
 from lowlat.core.signal import Identity
 
-__all__ = ["MARKETS_MAX", "Instrument", "Instruments", "token_text"]
+__all__ = ["MARKETS_MAX", "Instrument", "Instruments", "token_text", "unlisted_markets"]
 
 MARKETS_MAX: Final = 32_768
+_UNLISTED_MAX: Final = 256
 
 
 class Instrument(msgspec.Struct, frozen=True, gc=False):
@@ -112,6 +113,15 @@ def _tokens(row: MarketRow) -> tuple[Instrument, Instrument]:
     )
     found = _TOKENS[row.market] = (yes_no[0], yes_no[1])
     return found
+
+
+def unlisted_markets(rows: int) -> range:
+    """Return the rows of the markets table that no market is given: the last ones.
+
+    Tokens of ours whose market has no row keep their position there, each at the YES of a row of
+    its own, so that no two of them look like the outcomes of one market.
+    """
+    return range(rows - min(_UNLISTED_MAX, rows // 8), rows)
 
 
 def token_text(raw: bytes) -> str:

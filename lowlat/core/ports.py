@@ -84,6 +84,11 @@ class StreamWriter(Protocol):
         """Position of the next record, from 1."""
         ...
 
+    @property
+    def slot_count(self) -> int:
+        """Slots of the ring."""
+        ...
+
     def publish(self, kind: int) -> int:
         """Publish the buffer; return its position, or 0 when a gate has not passed the slot."""
         ...

@@ -5,11 +5,16 @@ changes three rows. The cash row goes first and carries the other two rows' new 
 killed between the stores is finished by the next (``restore``); the report follows the rows.
 
 Average cost is a function of totals (bought, sold), so fills may come in any order.
+
+A token whose market has no row is *unlisted*: its position has a row of its own at the end of the
+table (core/instruments.py), generation 0, until the market gets its row. A token is never in two
+rows but between the two stores of that move, which the next life finishes.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from lowlat.core.instruments import unlisted_markets
 from lowlat.core.layout import (
     CASH_ROW,
     POSITION_ROW,
@@ -125,14 +130,62 @@ class Accounts(AccountCells):
         self._positions_table = positions
         self._cash_table = cash
         self._next_report = next_report
+        self.unlisted: dict[bytes, int] = {}
+        """Row of each token whose market has none."""
+        self.unlisted_rows = range(
+            2 * unlisted_markets(positions.rows // 2).start, positions.rows, 2
+        )
 
     # --------------------------------------------------------------------------- reading
     def position(self, instrument: int, generation: int, token_id: bytes) -> Position:
         """Return the token's position, an empty one the first time."""
         held = self.positions.get(instrument)
         if held is None or held.token_id != token_id:
+            if instrument in self.unlisted_rows:
+                return self._unlisted_position(instrument, token_id)
+            if token_id in self.unlisted:
+                return self.list_token(token_id, instrument, generation)
             held = self.positions[instrument] = Position(instrument, generation, token_id)
         return held
+
+    # --------------------------------------------------------------------------- unlisted tokens
+    def keep_unlisted(self, token_id: bytes) -> int:
+        """Return the row of a token whose market has none, its own from now on; -1: all taken."""
+        row = self.unlisted.get(token_id)
+        if row is None:
+            taken = set(self.unlisted.values())
+            row = next((each for each in self.unlisted_rows if each not in taken), -1)
+            if row >= 0:
+                self.unlisted[token_id] = row
+                held = self.positions[row] = Position(row, 0, token_id)
+                self._write_position(held, 0)
+        return row
+
+    def _unlisted_position(self, row: int, token_id: bytes) -> Position:
+        """Return the position of a token whose order says that it has this row, new or given up."""
+        if row not in self.unlisted.values():
+            self.unlisted[token_id] = row
+            self.positions[row] = Position(row, 0, token_id)
+            return self.positions[row]
+        own = self.keep_unlisted(token_id)
+        assert own >= 0, f"no row for unlisted token {int.from_bytes(token_id, 'big')}"
+        return self.positions[own]
+
+    def list_token(self, token_id: bytes, instrument: int, generation: int) -> Position:
+        """Move a token to its market's row. That one is written first: nothing is ever missing."""
+        row = self.unlisted.pop(token_id)
+        held = self.positions[instrument] = self.positions.pop(row)
+        held.instrument, held.generation = instrument, generation
+        self._write_position(held, self._next_report()[0])
+        self._empty(row)
+        return held
+
+    def forget_unlisted(self, token_id: bytes) -> None:
+        """Give up the row of an unlisted token of which nothing is held."""
+        row = self.unlisted.pop(token_id)
+        held = self.positions.pop(row)
+        assert not held.size_e6, f"{held.size_e6} shares of a token were to be forgotten"
+        self._empty(row)
 
     # --------------------------------------------------------------------------- writing
     def write_order(self, order: Order) -> None:
@@ -253,11 +306,12 @@ class Accounts(AccountCells):
 
     def wipe(self) -> None:
         """Empty every position row that a start cut short has left."""
-        empty = Position(0, 0, _ZERO_TOKEN)
         for index in range(self._positions_table.rows):
             if self._positions_table.read(index):
-                empty.instrument = index
-                self._write_position(empty, 0)
+                self._empty(index)
+
+    def _empty(self, row: int) -> None:
+        self._write_position(Position(row, 0, _ZERO_TOKEN), 0)
 
     def put_position(self, row: PositionRow) -> None:
         """Take a position over from the journal and write its row."""
@@ -267,6 +321,14 @@ class Accounts(AccountCells):
     def _restore_position(self, row: PositionRow) -> None:
         if row.token_id == _ZERO_TOKEN:
             return
+        if row.instrument in self.unlisted_rows:
+            others = (each for each in self.positions.values() if each.instrument != row.instrument)
+            if any(each.token_id == row.token_id for each in others):
+                # Its market's row was written, then death came: this one is over.
+                self._empty(row.instrument)
+                return
+            self.unlisted[row.token_id] = row.instrument
+            self.positions[row.instrument] = Position(row.instrument, 0, row.token_id)
         held = self.position(row.instrument, row.generation, row.token_id)
         held.restore(row)
 

@@ -17,6 +17,7 @@ from lowlat.execution.limits import TIERS, Breaker, RateBucket
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import FillState, Heard, Order
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.told import Told
 from lowlat.venues.polymarket.account import (
     Fill,
     OrderChange,
@@ -277,12 +278,28 @@ class VenueListener:
                 one = msgspec.structs.replace(update, fills=(fill,))
                 self.trade_update(one, now_ns)
 
-    def rebase(self, order: Order, fills: list[tuple[Fill, FillState]], now_ns: int) -> None:
+    def rebase(
+        self,
+        order: Order,
+        fills: list[tuple[Fill, FillState]],
+        now_ns: int,
+        told: Told | None,
+    ) -> None:
         """Give a restored order its fills back; balances tell when the venue lists fewer."""
         news = [self._news(order, fill, state) for fill, state in fills]
-        if not news or not self._desk.rebase(order, news, now_ns):
+        if not news or not self._desk.rebase(order, news, now_ns, told):
             self.in_doubt = True
         self.schedule(order, now_ns)
+
+    def listed_news(self, trade: TradeUpdate, wanted: Iterable[Order]) -> list[FillNews]:
+        """Return what a listed trade says of these orders; nothing when its status is unknown."""
+        state = _TRADE_STATE.get(trade.status)
+        orders = {order.order_id: order for order in wanted}
+        return [
+            self._news(orders[fill.order_id], fill, state)
+            for fill in trade.fills
+            if state is not None and fill.order_id in orders
+        ]
 
     def _news(self, order: Order, fill: Fill, state: FillState) -> FillNews:
         return FillNews(

@@ -83,6 +83,7 @@ class MarketReader:
         self.shards = Shards(shards, shard_silent_ns_max)
         self.gate = MarketGate(self._facts, self.facts, markets, book, self._view, self.shards)
         self._market_rows = markets.rows
+        self._swept = 0
         self._book_rows = book.rows
 
     def market(self, market: int) -> MarketRow | None:
@@ -134,6 +135,13 @@ class MarketReader:
 
     def sweep(self) -> None:
         """Read every market row that changed; at start, so that tokens of old orders are known."""
-        for market in range(self._markets.rows):
+        self._swept = 0
+        self.sweep_some(self._markets.rows)
+
+    def sweep_some(self, count: int) -> None:
+        """Read those of the next rows that changed, and begin again behind the last."""
+        until = min(self._swept + count, self._markets.rows)
+        for market in range(self._swept, until):
             if self._markets.version(market):
                 self.market(market)
+        self._swept = until if until < self._markets.rows else 0

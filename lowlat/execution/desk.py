@@ -37,6 +37,7 @@ from lowlat.execution.orders import (
     blank_row,
     hear,
 )
+from lowlat.execution.told import Amounts, Told, minus
 from lowlat.execution.trade_ids import trade_digest, trade_text_of
 from lowlat.venues.polymarket.orders import OrderTemplate
 
@@ -116,7 +117,8 @@ class OrderDesk(DeskCells):
         self._retired: deque[Order] = deque()
         self.bookings = 0
         """Grows with every change of positions and cash."""
-        self.slots = reports.free()
+        # Not what is free now: a start onto a half-full ring would halve the reserve for good.
+        self.slots = reports.slot_count
 
     # --------------------------------------------------------------------------- names, rows
     def _next_report(self) -> tuple[int, int]:
@@ -132,16 +134,16 @@ class OrderDesk(DeskCells):
             order = self._retired.popleft()
             # Not one that a late fill brought back, nor one that was forgotten already.
             if order.done and self.by_id.get(order.id) is order:
-                self.forget(order)
-                self.give_row(order.row)
+                self.drop(order)
         return self.rows_ready >= count
 
     def take_row(self) -> int:
         """Return a free row, -1 when there is none."""
         return self.next_row() if self.rows_ready or self.rows_free(1) else -1
 
-    def forget(self, order: Order) -> None:
-        """Drop an order nothing more is expected of."""
+    def drop(self, order: Order) -> None:
+        """Forget an order nothing more is expected of; its row is another's."""
+        self.give_row(order.row)
         del self.by_id[order.id]
         del self.by_order_id[order.order_id]
         self.touched.pop(order.id, None)
@@ -283,44 +285,65 @@ class OrderDesk(DeskCells):
         for step in steps:
             self._settle_fill(order, fill, step, now_ns)
 
-    def rebase(self, order: Order, listed: list[FillNews], now_ns: int) -> bool:
+    def rebase(
+        self, order: Order, listed: list[FillNews], now_ns: int, told: Told | None = None
+    ) -> bool:
         """Give a restored order its fills back from the venue's listing; False when it lists less.
 
-        What we booked before the restart is in the order's totals; only the difference is booked.
+        What we booked before the restart is in the order's totals; only the difference is booked:
+        trade by trade where ``told`` says what was told of each, else by the last one's name.
         """
         kept = [news for news in listed if news.state != FillState.FAILED]
         size_e6 = sum(news.size_e6 for news in kept)
         if size_e6 < order.filled_e6 and len(kept) == len(listed):
             return False
-        last = listed[-1]
-        delta = Fill(
-            last.trade_id,
-            size_e6 - order.filled_e6,
-            sum(news.cash_e6 for news in kept) - order.cash_e6,
-            sum(news.fee_e6 for news in kept) - order.fee_e6,
-            last.price_e4,
-            maker=last.maker,
-            final=True,
-        )
+        before, bookings = order.state, self.bookings
         order.matched_e6 = sum(news.size_e6 for news in listed)
         for news in listed:
-            amounts = (news.size_e6, news.cash_e6, news.fee_e6, news.price_e4)
-            fill = Fill(news.trade_id, *amounts, maker=news.maker, final=True)
+            fill = order.fills[news.trade_id] = _fill_of(news, _amounts(news))
             fill.state = news.state
-            order.fills[news.trade_id] = fill
         whole = order.immediate or order.matched_e6 + REST_DUST_E6 >= order.size_e6
         if not hear(order, Heard.FILL_ALL if whole else Heard.FILL_PART):
             self._meters.illegal.add(1)
-        if delta.size_e6 or delta.cash_e6 or delta.fee_e6:
-            self._book(order, delta, 1, now_ns)
-        confirmed_e6 = sum(news.size_e6 for news in kept if news.state == FillState.CONFIRMED)
-        if confirmed_e6 != order.confirmed_e6:
-            self.accounts.confirm(order, confirmed_e6 - order.confirmed_e6)
-            self._settle(order)
-            self._report_fill(ReportKind.CONFIRMED, order, order.fills[last.trade_id], now_ns)
+        if told is None:
+            amounts = (size_e6, sum(n.cash_e6 for n in kept), sum(n.fee_e6 for n in kept))
+            booked = (order.filled_e6, order.cash_e6, order.fee_e6)
+            self._book_rest(order, listed[-1], amounts, booked, now_ns)
+        else:
+            for news in listed:
+                had = told.of(trade_digest(news.trade_id))
+                if news.state != FillState.FAILED:
+                    self._book_rest(order, news, _amounts(news), had, now_ns)
+                elif any(had):
+                    self._book(order, _fill_of(news, had), -1, now_ns)
+        if order.state != before and self.bookings == bookings:
+            self.report_state(order, now_ns)
+        self._confirm_listed(order, kept, now_ns, told)
         self._settle(order)
         self.accounts.write_order(order)
         return True
+
+    def _book_rest(
+        self, order: Order, news: FillNews, amounts: Amounts, booked: Amounts, now_ns: int
+    ) -> None:
+        rest = minus(amounts, booked)
+        if any(rest):
+            self._book(order, _fill_of(news, rest), 1, now_ns)
+
+    def _confirm_listed(
+        self, order: Order, kept: list[FillNews], now_ns: int, told: Told | None
+    ) -> None:
+        """Count what the listing says is settled, and report what of it is news."""
+        final = [news for news in kept if news.state == FillState.CONFIRMED]
+        change_e6 = sum(news.size_e6 for news in final) - order.confirmed_e6
+        if not change_e6:
+            return
+        self.accounts.confirm(order, change_e6)
+        self._settle(order)
+        if told is not None:
+            final = [each for each in final if trade_digest(each.trade_id) not in told.confirmed]
+        for news in final:
+            self._report_fill(ReportKind.CONFIRMED, order, order.fills[news.trade_id], now_ns)
 
     def trades_listed(self, order: Order) -> None:
         """Believe a whole listing of trades: of a finished order nothing else was matched."""
@@ -459,6 +482,12 @@ class OrderDesk(DeskCells):
             order.row,
         )
 
+    def report_state(self, order: Order, now_ns: int) -> None:
+        """Say what state an order is in: to hear it twice changes nothing."""
+        kind = _KIND_OF_STATE[OrderState(order.state)]
+        amounts = (max(0, order.size_e6 - order.filled_e6), 0, 0)
+        self.report(kind, order, now_ns, reason=order.reason, amounts=amounts)
+
     def _report_fill(self, kind: ReportKind, order: Order, fill: Fill, now_ns: int) -> None:
         amounts = (fill.size_e6, fill.cash_e6, fill.fee_e6)
         self.report(kind, order, now_ns, amounts=amounts, fill=fill)
@@ -521,6 +550,14 @@ class OrderDesk(DeskCells):
             # The reserve is spent: rows stay true, the ledger refills from the venue.
             self.ledger_gap = True
             self._meters.ledger_gap.add(1)
+
+
+def _amounts(news: FillNews) -> Amounts:
+    return news.size_e6, news.cash_e6, news.fee_e6
+
+
+def _fill_of(news: FillNews, amounts: Amounts) -> Fill:
+    return Fill(news.trade_id, *amounts, news.price_e4, maker=news.maker, final=True)
 
 
 def _matched(order: Order, claimed_e6: int) -> tuple[Heard, int]:

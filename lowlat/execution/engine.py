@@ -55,6 +55,7 @@ from lowlat.execution.recovered import Recovered
 from lowlat.execution.retries import Retries
 from lowlat.execution.sender import OrderSender, Refused
 from lowlat.execution.templates import TemplatePool
+from lowlat.execution.untold import Untold
 from lowlat.venues.polymarket.account import Account
 from lowlat.venues.polymarket.lookups import decode_heartbeat_reply
 from lowlat.venues.polymarket.replies import decode_batch_reply, decode_order_reply
@@ -92,6 +93,7 @@ class ExecutorPorts:
         "positions",
         "reports",
         "salts",
+        "told",
         "transport",
     )
 
@@ -110,8 +112,12 @@ class ExecutorPorts:
         salts: Salts,
         meters: ExecutorMeters,
         note: Callable[[str, str], None] | None = None,
+        told: StreamReader | None = None,
     ) -> None:
-        """``note(kind, sample)`` keeps one sample a distinct fault; without it they only count."""
+        """``note(kind, sample)`` keeps one sample a distinct fault; without it they only count.
+
+        ``told``: the end of our own reports, as an earlier life left them; read once, at the start.
+        """
         self.intents = intents
         self.reports = reports
         self.orders = orders
@@ -124,6 +130,7 @@ class ExecutorPorts:
         self.salts = salts
         self.meters = meters
         self.note = note
+        self.told = told
 
 
 class ExecutorEngine:
@@ -186,8 +193,16 @@ class ExecutorEngine:
             params,
             ports.meters,
         )
+        untold = Untold(self.desk, ports.told)
         self.groups = GroupDesk(
-            self.desk, self.sender, self.lookups, ports.markets, ports.groups, params, self.drop
+            self.desk,
+            self.sender,
+            self.lookups,
+            ports.markets,
+            ports.groups,
+            params,
+            self.drop,
+            untold.owes_group,
         )
         self.retries = Retries(ports.salts, params)
         self.heartbeat = Heartbeat(params.heartbeat_every_ns)
@@ -205,6 +220,8 @@ class ExecutorEngine:
             params,
             ports.meters,
             recovered,
+            self.halt,
+            untold,
         )
         self.path = PlainPath(self, ports, self._intent, self.sender, self.desk, self.pool, params)
         self._cancels: deque[int] = deque()

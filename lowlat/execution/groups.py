@@ -8,7 +8,8 @@ of the group moved or a deadline passed, so that hearing things twice or late ch
     FILLED    equal within dust              → COMPLETE when every fill is CONFIRMED | NAKED
     COMPLETE, UNWOUND                        → NAKED when a fill FAILED after all
     UNWINDING buys the complement, or sells  → UNWOUND | NAKED at the deadline
-    NAKED     a leg FAILED, or no way out at the worst price; a FAILED leg is unwound at once
+    NAKED     a leg FAILED, no way out at the worst price, or, at the deadline, nobody knows what
+              the legs got; a FAILED leg is unwound at once
     FLAT      no leg was filled
 
 A leg that got more than asked (a dollar-sized BUY at better prices) keeps the surplus. An order
@@ -70,8 +71,13 @@ class GroupDesk:
         table: TableWriter,
         params: ExecutorParams,
         drop: Drop,
+        owes: Callable[[int, GroupState], bool],
     ) -> None:
-        """``drop(intent, refused, now_ns)`` reports an intent that is not sent."""
+        """``drop(intent, refused, now_ns)`` reports an intent that is not sent.
+
+        ``owes(group, state)``: an earlier life wrote that state and died before it said so.
+        """
+        self._owes = owes
         self._desk = desk
         self._sender = sender
         self._lookups = lookups
@@ -251,9 +257,12 @@ class GroupDesk:
         resting: list[Order] = []
         for leg in group.legs.values():
             resting.extend(order for order in leg.orders if order.state == OrderState.LIVE)
-            for order in (*leg.orders, *leg.unwinds):
-                if order.state == OrderState.SENDING:
-                    order.lookup_ns = min(order.lookup_ns, now_ns)
+        if not group.doubted:
+            group.doubted = True
+            for order in group.orders():
+                # One that is UNKNOWN is asked about each second as it is.
+                if order.state != OrderState.UNKNOWN and not order.done:
+                    order.lookup_ns = min(order.lookup_ns or now_ns, now_ns)
         if not group.canceled:
             group.canceled = not resting or self._lookups.cancel(resting, now_ns)
             if not group.canceled:
@@ -261,7 +270,9 @@ class GroupDesk:
 
     def _balanced(self, group: Group, now_ns: int) -> None:
         if group.waiting():
-            # Equal so far, but something may still come: no state is final.
+            # Equal so far, but something may still come: no state is final, and none hides it.
+            if group.state == GroupState.OPEN:
+                self._say(group, GroupState.NAKED, now_ns)
             return
         low_e6, high_e6 = group.low_high_e6()
         if high_e6 <= group.dust_e6 and not group.unwinds:
@@ -292,6 +303,7 @@ class GroupDesk:
             self._say(group, GroupState.NAKED, now_ns)
             group.deadline_ns = now_ns + self._params.group_deadline_ns
             group.unwind_deadline_ns = 0
+            group.doubted = False
             group.attempts = group.completions = 0
         if group.busy():
             if now_ns < group.deadline_ns:
@@ -457,6 +469,8 @@ class GroupDesk:
         rebuild_legs(group, members, row)
         group.deadline_ns = now_ns + self._params.group_deadline_ns
         self.by_id[group.id] = group
+        if self._owes(group.id, group.state):
+            self._say(group, group.state, now_ns)
         if group.state in _RESTING and group.settled():
             self._retired.append(group)
             return
@@ -465,6 +479,13 @@ class GroupDesk:
         group.wake_ns = now_ns
         for order in members:
             self._desk.touched[order.id] = order
+
+    def relist(self, row: int, instrument: int, generation: int) -> None:
+        """Follow a token whose market got its row."""
+        for group in self.by_id.values():
+            for leg in group.legs.values():
+                if leg.intent.instrument == row:
+                    leg.intent = leg.intent._replace(instrument=instrument, generation=generation)
 
     def reconciled(self, now_ns: int) -> None:
         """Look at every group once the account is known again."""

@@ -70,6 +70,7 @@ class Group:
         "cause",
         "completions",
         "deadline_ns",
+        "doubted",
         "dust_e6",
         "id",
         "legs",
@@ -104,6 +105,8 @@ class Group:
         self.attempts = 0
         self.completions = 0
         self.canceled = False
+        self.doubted = False
+        """Its deadline has passed with something unknown, and was acted on."""
         self.unwind_cost_e6 = 0
         self.written: tuple[int, int] = (-1, -1)
 
@@ -113,19 +116,20 @@ class Group:
         """Orders sent to unwind that got something."""
         return sum(order.filled_e6 > 0 for leg in self.legs.values() for order in leg.unwinds)
 
-    def _orders(self) -> list[Order]:
+    def orders(self) -> list[Order]:
+        """Return every order that was sent for it."""
         return [order for leg in self.legs.values() for order in (*leg.orders, *leg.unwinds)]
 
     def waiting(self) -> bool:
         """Whether an order may still fill, or a match is announced whose trade has not come."""
-        return any(order.open or order.awaited_e6 > REST_DUST_E6 for order in self._orders())
+        return any(order.open or order.awaited_e6 > REST_DUST_E6 for order in self.orders())
 
     def busy(self) -> bool:
         """Whether an order is on its way whose outcome we expect to hear; unknown ones are not."""
         return any(
             order.state in (OrderState.SENDING, OrderState.DELAYED)
             or (order.state != OrderState.UNKNOWN and order.awaited_e6 > REST_DUST_E6)
-            for order in self._orders()
+            for order in self.orders()
         )
 
     def low_high_e6(self) -> tuple[int, int]:
@@ -146,11 +150,11 @@ class Group:
 
     def confirmed(self) -> bool:
         """Whether every fill is final."""
-        return all(order.confirmed_e6 == order.filled_e6 for order in self._orders())
+        return all(order.confirmed_e6 == order.filled_e6 for order in self.orders())
 
     def settled(self) -> bool:
         """Whether nothing more is expected of any order."""
-        return all(order.done for order in self._orders())
+        return all(order.done for order in self.orders())
 
     def cost_of_unwinding_e6(self) -> int:
         """Return what taking the surplus back cost: both sides less the dollar they pay."""

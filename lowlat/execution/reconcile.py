@@ -6,27 +6,32 @@ Owned by the executor; a sans-IO state machine, one request in flight::
 
 The venue's trades decide what our orders filled; its open orders what rests. Orders in SENDING may
 have left: they become UNKNOWN and are canceled by id (lookups.py). Resting orders of our key that
-no book knows are canceled. After a reboot, trades of orders the journal never got to write are
-adopted. Balances are compared only while nothing is on its way, and believed when they differ
-twice: the venue caches them. Nothing here ever sends an order. Source: design 10.
+no book knows are canceled, and so are ours in a market that has no row: nobody watches them. What
+a reboot took is taken over from the journal (adoption.py). Balances are compared only while nothing
+is on its way (balances.py). Nothing here ever sends an order. Source: design 10.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
 from lowlat.book.fees import schedule_of
 from lowlat.core.errors import RemoteProtocolError
-from lowlat.core.layout import OrderState, OrderType, ReportKind
+from lowlat.core.layout import OrderState, ReportKind
 from lowlat.core.ports import SEND_PARTIAL, SENT, Clock, Transport
+from lowlat.execution.adoption import Adoption
 from lowlat.execution.answers import VenueListener
+from lowlat.execution.balances import CASH, Balances
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.groups import GroupDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.meters import ExecutorMeters
-from lowlat.execution.orders import FillState, Heard, Order, blank_row
+from lowlat.execution.orders import FillState, Heard, Order
 from lowlat.execution.params import ExecutorParams
 from lowlat.execution.recovered import Recovered
+from lowlat.execution.unlisted import Unlisted
+from lowlat.execution.untold import Untold
 from lowlat.venues.polymarket.account import Account, Fill, OrderUpdate, TradeUpdate
 from lowlat.venues.polymarket.lookups import (
     decode_balance,
@@ -77,7 +82,10 @@ class Reconciler:
         params: ExecutorParams,
         meters: ExecutorMeters,
         recovered: Recovered | None,
+        halt: Callable[[str, int], None],
+        untold: Untold,
     ) -> None:
+        """``halt(reason, now_ns)`` stops new orders: not all that is held has a place."""
         self._desk = desk
         self._groups = groups
         self._listener = listener
@@ -90,7 +98,11 @@ class Reconciler:
         self._clock = clock
         self._params = params
         self._meters = meters
-        self._recovered = recovered
+        self.unlisted = Unlisted(desk, groups, markets, halt)
+        self._adoption = Adoption(desk, self.unlisted, listener, markets, meters, self._name)
+        self._adoption.recovered = recovered
+        self._balances = Balances(desk, self.unlisted, listener, meters, self._name)
+        self._untold = untold
         self._step = _Step.IDLE
         self._cursor = FIRST_CURSOR
         self._pages = 0
@@ -100,9 +112,7 @@ class Reconciler:
         self._seen_open: dict[bytes, OrderUpdate] = {}
         self._seen_trades: list[TradeUpdate] = []
         self._tokens: list[int] = []
-        self._balances: dict[int, int] = {}
         self._booked_at_ask = 0
-        self._differed: dict[int, int] = {}
         self._balance_due_ns = 0
         self._fresh = False
         self._again = False
@@ -120,13 +130,14 @@ class Reconciler:
         """Load what we know of the account and begin to ask."""
         orders = self._desk.restore_rows()
         if self._desk.accounts.restore(orders) is not None:
-            self._recovered = None
+            self._adoption.recovered = None
             self._load(orders, now_ns)
             return
         self._desk.wipe(orders)
         self._markets_due_ns = now_ns + self._params.markets_wait_ns
-        if self._recovered is not None and self._recovered.cash is not None:
-            self._await_markets(self._recovered, now_ns)
+        recovered = self._adoption.recovered
+        if recovered is not None and recovered.cash is not None:
+            self._await_markets(recovered, now_ns)
             return
         # Nothing is known at all: the venue's balances are the books.
         self._fresh = True
@@ -134,19 +145,20 @@ class Reconciler:
 
     def _await_markets(self, recovered: Recovered, now_ns: int) -> int:
         """Load the journal once its tokens are listed again: after a reboot no market is."""
-        self._markets.sweep()
-        listed = {each.identity.token_id for each in self._markets.instruments.by_index.values()}
-        wanted = {each.token_id for each in recovered.positions if each.size_e6}
-        wanted.update(each.token_id for each in recovered.orders)
-        if not wanted <= listed and now_ns < self._markets_due_ns:
+        if not self._adoption.has_markets(recovered, now_ns) and now_ns < self._markets_due_ns:
             self._wait_ns = now_ns + _MARKETS_POLL_NS
             return 0
-        self._load(self._from_journal(recovered), now_ns)
+        orders = self._adoption.load(recovered, now_ns)
+        self._load(orders, now_ns)
+        for order in orders:
+            # Of this boot's reports the first: what the next life finds told begins here.
+            self._desk.report_state(order, now_ns)
         return 1
 
     def _load(self, orders: list[Order], now_ns: int) -> None:
         """Take up the account as we know it and begin to ask the venue."""
         self.loaded = True
+        self._untold.begin(orders, now_ns)
         for order in orders:
             self._readmit(order, now_ns)
         self._groups.restore(orders, now_ns)
@@ -165,49 +177,6 @@ class Reconciler:
         if not order.done:
             order.lookup_ns = now_ns
 
-    def _from_journal(self, recovered: Recovered) -> list[Order]:
-        """Put orders and positions back under this boot's instruments and ids."""
-        accounts = self._desk.accounts
-        assert recovered.cash is not None, "a journal without cash knows no orders either"
-        by_token = {
-            each.identity.token_id: each for each in self._markets.instruments.by_index.values()
-        }
-        accounts.cash_e6 = recovered.cash.cash_e6
-        accounts.fees_e6 = recovered.cash.fees_e6
-        accounts.realized_e6 = recovered.cash.realized_e6
-        for row in recovered.positions:
-            token = by_token.get(row.token_id)
-            if token is None:
-                if not row.size_e6:
-                    # A market that is gone, and nothing of it held.
-                    continue
-                self._listener.in_doubt = True
-                self._meters.foreign.add(1)
-                continue
-            accounts.put_position(row._replace(instrument=token.index, generation=token.generation))
-        orders = []
-        for old in recovered.orders:
-            token = by_token.get(old.token_id)
-            index = self._desk.take_row() if token is not None else -1
-            if token is None or index < 0:
-                self._listener.in_doubt = True
-                self._meters.foreign.add(1)
-                continue
-            # Ids of an earlier boot may be given again in this one.
-            fields = old._replace(
-                id=self._desk.new_id(),
-                instrument=token.index,
-                generation=token.generation,
-                sent_ns=0,
-                acked_ns=0,
-                filled_ns=0,
-                reserved_e6=0,
-            )
-            order = Order(index, fields)
-            accounts.write_order(order)
-            orders.append(order)
-        return orders
-
     def check_orders(self, now_ns: int) -> None:
         """Read open orders and trades again: something may have been missed."""
         if self._step == _Step.IDLE and self.done:
@@ -221,25 +190,27 @@ class Reconciler:
         self._seen_open, self._seen_trades = {}, []
         self._wait_ns = now_ns
         created = [
-            order.created_wall_ms for order in self._desk.unsettled.values() if not order.done
+            order.created_wall_ms
+            for order in (*self._desk.unsettled.values(), *self._untold.orders())
         ]
         if self._fresh:
             self._after_s = None
             return
         since_ms = self._clock.wall_ns() // 1_000_000
-        if self._recovered is not None and not self.done:
-            since_ms = self._recovered.last_wall_ms
+        if self._adoption.recovered is not None and not self.done:
+            since_ms = self._adoption.recovered.last_wall_ms
         self._after_s = max(0, min([since_ms, *created]) // 1_000 - self._params.trades_overlap_s)
 
     # --------------------------------------------------------------------------- asking
     def turn(self, now_ns: int) -> int:
         """Ask the next question when the last is answered; return 1 when one left."""
         if not self.loaded:
-            if self._recovered is None or now_ns < self._wait_ns:
+            recovered = self._adoption.recovered
+            if recovered is None or now_ns < self._wait_ns:
                 return 0
-            return self._await_markets(self._recovered, now_ns)
+            return self._await_markets(recovered, now_ns)
         if self._step == _Step.IDLE:
-            return self._consider_balances(now_ns)
+            return self.unlisted.turn(now_ns) + self._consider_balances(now_ns)
         if self._asking or now_ns < self._wait_ns:
             return 0
         request = self._request()
@@ -259,7 +230,7 @@ class Reconciler:
         if self._step == _Step.TRADES:
             return requests.trades(second, after_s=self._after_s, cursor=self._cursor)
         if self._step == _Step.CANCEL:
-            return requests.cancel_orders(second, self._foreign()[:_CANCELS_MAX])
+            return requests.cancel_orders(second, self._unwatched()[:_CANCELS_MAX])
         refresh = self._step == _Step.REFRESH
         if self._step != _Step.TOKENS:
             return requests.balance(second, self._signature_type, refresh=refresh)
@@ -295,7 +266,8 @@ class Reconciler:
             self._seen_trades.extend(trades.rows)
             if self._next_page(trades.next_cursor):
                 return
-            if self._has_unlisted_news() and now_ns < self._markets_due_ns:
+            listed = self._adoption.has_markets_of_news(self._seen_trades, now_ns)
+            if not listed and now_ns < self._markets_due_ns:
                 self._begin(now_ns)
                 self._wait_ns = now_ns + _MARKETS_POLL_NS
                 return
@@ -306,11 +278,11 @@ class Reconciler:
             # Only asks the venue to look at the chain; its answer carries nothing we need.
             self._step = _Step.CASH
         elif self._step == _Step.CASH:
-            self._balances = {0: decode_balance(status, body).balance_e6}
+            self._balances.told = {CASH: decode_balance(status, body).balance_e6}
             self._step = _Step.TOKENS
             self._tokens_left(now_ns)
         else:
-            self._balances[self._tokens.pop()] = decode_balance(status, body).balance_e6
+            self._balances.told[self._tokens.pop()] = decode_balance(status, body).balance_e6
             self._tokens_left(now_ns)
 
     def _next_page(self, cursor: str) -> bool:
@@ -336,8 +308,9 @@ class Reconciler:
         word = "canceled" if self._params.cancel_foreign else "left"
         for order_id in self._foreign():
             self._name(word, "0x" + order_id.hex(), now_ns)
-        if self._params.cancel_foreign and self._foreign():
+        if self._params.cancel_foreign:
             self._meters.foreign.add(len(self._foreign()))
+        if self._unwatched():
             self._step = _Step.CANCEL
         else:
             self._after_orders(now_ns)
@@ -346,13 +319,24 @@ class Reconciler:
         known = self._desk.by_order_id
         return [order_id for order_id in self._seen_open if order_id not in known]
 
+    def _unwatched(self) -> list[bytes]:
+        """Return resting orders to cancel: nobody's, and ours where there is no book to watch."""
+        known = self._desk.by_order_id
+        found = self._foreign() if self._params.cancel_foreign else []
+        return found + [
+            order_id
+            for order_id in self._seen_open
+            if order_id in known and self.unlisted.is_without_market(known[order_id])
+        ]
+
     def _compare_trades(self, now_ns: int) -> None:
+        self._untold.settle(self._seen_trades, self._listener, now_ns)
         rebased: dict[int, list[tuple[Fill, FillState]]] = {}
         for trade in self._seen_trades:
             for fill in trade.fills:
                 order = self._desk.by_order_id.get(fill.order_id)
                 if order is None:
-                    order = self._adopt(trade, fill, now_ns)
+                    order = self._adoption.adopt(trade, fill, now_ns)
                 if order is None:
                     continue
                 if order.filled_e6 and not order.fills and not order.sealed:
@@ -361,69 +345,14 @@ class Reconciler:
             self._listener.trade_listed(trade, rebased, now_ns)
         for order_id, fills in rebased.items():
             order = self._desk.by_id[order_id]
-            self._listener.rebase(order, fills, now_ns)
-
-    def _is_news(self, trade: TradeUpdate, fill: Fill) -> bool:
-        """Whether the journal never heard of a fill: the machine went down before it could."""
-        recovered = self._recovered
-        if recovered is None or self.done:
-            return False
-        if fill.order_id in recovered.known_ids or fill.order_id in self._desk.by_order_id:
-            return False
-        return trade.match_ns >= (recovered.last_wall_ms - 60_000) * 1_000_000
-
-    def _has_unlisted_news(self) -> bool:
-        """Whether a fill that nobody heard of is in a market that is not listed yet."""
-        self._markets.sweep()
-        listed = self._markets.instruments.by_token
-        return any(
-            str(fill.token_id) not in listed and self._is_news(trade, fill)
-            for trade in self._seen_trades
-            for fill in trade.fills
-        )
-
-    def _adopt(self, trade: TradeUpdate, fill: Fill, now_ns: int) -> Order | None:
-        """Make an order of a fill that the journal never heard of; None when it is not news."""
-        if not self._is_news(trade, fill):
-            return None
-        token = self._markets.instruments.by_token.get(str(fill.token_id))
-        if token is None:
-            self._listener.in_doubt = True
-            self._meters.foreign.add(1)
-            self._name("unlisted", str(fill.token_id), now_ns)
-            return None
-        index = self._desk.take_row()
-        if index < 0:
-            self._listener.in_doubt = True
-            return None
-        self._meters.foreign.add(1)
-        maker_e6 = fill.cash_e6 if fill.action == 0 else fill.size_e6
-        taker_e6 = fill.size_e6 if fill.action == 0 else fill.cash_e6
-        adopted = blank_row()._replace(
-            id=self._desk.new_id(),
-            order_id=fill.order_id,
-            token_id=token.identity.token_id,
-            size_e6=fill.size_e6,
-            maker_amount_e6=maker_e6,
-            taker_amount_e6=taker_e6,
-            price_e4=fill.price_e4,
-            instrument=token.index,
-            generation=token.generation,
-            state=int(OrderState.UNKNOWN),
-            action=int(fill.action),
-            order_type=int(OrderType.FAK),
-            legs=1,
-            created_wall_ms=max(0, trade.match_ns // 1_000_000),
-        )
-        order = Order(index, adopted)
-        row = self._markets.market(order.market)
-        order.fees = schedule_of(row) if row is not None else None
-        self._desk.add(order)
-        self._desk.accounts.write_order(order)
-        self._name("adopted", "0x" + fill.order_id.hex(), now_ns)
-        return order
+            self._listener.rebase(order, fills, now_ns, self._untold.told_of(order))
+        self._untold.end()
 
     def _after_orders(self, now_ns: int) -> None:
+        for order in self._desk.unsettled.values():
+            if order.open and self.unlisted.is_without_market(order):
+                # Canceled a moment ago, if it rested: its own id tells.
+                order.lookup_ns = now_ns
         if self._fresh:
             self._step = _Step.REFRESH
             self._tokens = sorted(
@@ -439,6 +368,7 @@ class Reconciler:
         self._balance_due_ns = now_ns + self._params.balance_check_every_ns
         if not self.done:
             self.done = True
+            self._adoption.recovered = None
             # From here on a restart may trust the tables.
             self._desk.accounts.reconciled_ns = now_ns
             self._desk.accounts.write_cash()
@@ -465,11 +395,7 @@ class Reconciler:
             return 0
         self._listener.in_doubt = False
         self._booked_at_ask = self._desk.bookings
-        self._tokens = [
-            int.from_bytes(held.token_id, "big")
-            for held in self._desk.accounts.positions.values()
-            if held.size_e6 or held.bought_e6
-        ]
+        self._tokens = list(self._balances.ours())
         self._step = _Step.REFRESH
         self._wait_ns = now_ns
         return 1
@@ -479,65 +405,15 @@ class Reconciler:
             return
         moved = self._desk.bookings != self._booked_at_ask or bool(self._desk.unsettled)
         if self._fresh or not moved:
-            self._believe(now_ns)
+            self._balances.believe(now_ns, at_once=self._fresh)
         self._fresh = False
         self._finish(now_ns)
 
     def _ask_unlisted_again(self, now_ns: int) -> bool:
         """Wait for the markets of tokens that are held; True when the venue is asked anew."""
-        self._markets.sweep()
-        listed = self._markets.instruments.by_token
-        held = [token for token, size_e6 in self._balances.items() if token and size_e6]
-        if all(str(token) in listed for token in held) or now_ns >= self._markets_due_ns:
+        if now_ns >= self._markets_due_ns or self.unlisted.ask(self._balances.held(), now_ns):
             return False
-        self._tokens = sorted(token for token in self._balances if token)
+        self._tokens = sorted(token for token in self._balances.told if token != CASH)
         self._step = _Step.REFRESH
         self._wait_ns = now_ns + _MARKETS_POLL_NS
         return True
-
-    def _believe(self, now_ns: int) -> None:
-        """Correct our books where the venue differs, the second time in a row that it does."""
-        differed: dict[int, int] = {}
-        instruments = self._markets.instruments.by_token
-        for token_id, balance_e6 in self._balances.items():
-            token = instruments.get(str(token_id)) if token_id else None
-            if token_id and token is None:
-                # Held in a market that we do not follow: not ours to trade, but said.
-                if balance_e6:
-                    self._meters.foreign.add(1)
-                    self._name("unlisted", str(token_id), now_ns)
-                continue
-            ours_e6 = (
-                self._desk.accounts.size_e6(token.index)
-                if token is not None
-                else self._desk.accounts.cash_e6
-            )
-            if balance_e6 == ours_e6:
-                continue
-            if not self._fresh and self._differed.get(token_id) != balance_e6:
-                differed[token_id] = balance_e6
-                continue
-            self._correct(token.index if token is not None else -1, balance_e6, now_ns)
-        self._differed = differed
-        if differed:
-            self._listener.in_doubt = True
-        self._desk.accounts.reconciled_ns = now_ns
-        self._desk.accounts.write_cash()
-
-    def _correct(self, instrument: int, balance_e6: int, now_ns: int) -> None:
-        accounts = self._desk.accounts
-        if instrument < 0:
-            change_e6 = accounts.correct_cash(balance_e6, now_ns)
-            self._desk.say(ReportKind.RECONCILED, now_ns, amounts=(0, change_e6, 0))
-            return
-        token = self._markets.instruments.by_index[instrument]
-        change_e6 = accounts.correct_position(
-            instrument, token.generation, token.identity.token_id, balance_e6
-        )
-        self._desk.say(
-            ReportKind.RECONCILED,
-            now_ns,
-            instrument=instrument,
-            generation=token.generation,
-            amounts=(change_e6, 0, 0),
-        )

@@ -88,9 +88,12 @@ class Admission:
         condition_id = info.condition_id
         inside = condition_id in self._rows.inside
         reason = refusal(self._params, info, wall_ns, followed=inside)
-        if reason and not (inside and self._held(condition_id)):
+        if reason and not self._held(condition_id):
             self.withdraw(condition_id, wall_ns)
             return reason
+        if reason and not inside:
+            # Claimed already, and on its way to a place.
+            return ListingReason.FOLLOWED
         offered = (event_key(info), score_of(info), self._steps(info))
         self._rows.offer(condition_id, *offered, wall_ns)
         if inside:
@@ -99,15 +102,21 @@ class Admission:
             self._fresh[condition_id] = info
         return ListingReason.FOLLOWED
 
-    def claim(self, condition_id: str, wall_ns: int) -> None:
+    def claim(self, condition_id: str, wall_ns: int, info: MarketInfo | None = None) -> None:
         """Give a place, before all others, to what is ours or was followed in an earlier life.
 
         Its listing, when it is seen again, says what it is worth otherwise.
         """
+        if info is not None:
+            self._fresh[condition_id] = info
         key, score, steps = self._rows.standing(condition_id) or (condition_id, 0, ())
         offered = (key, score, tuple(sorted({*steps, (_ALWAYS, _OURS)})))
         self._rows.offer(condition_id, *offered, wall_ns)
         self._sockets.offer(condition_id, *offered, wall_ns)
+
+    def is_ours(self, condition_id: str) -> bool:
+        """Whether a market was claimed, so that no filter keeps it out."""
+        return self._rows.priority(condition_id) == _OURS
 
     def withdraw(self, condition_id: str, wall_ns: int) -> None:
         """Take a market out of the running: refused, gone or resolved."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from lowlat.core.instruments import Instruments
+from lowlat.core.instruments import Instruments, unlisted_markets
 from lowlat.core.layout import (
     MARKET_ROW,
     MARKET_STATE,
@@ -89,7 +89,7 @@ class MarketRows:
 
     def allocate(self, now_ns: int) -> int | None:
         """Return a row for a new market: a fresh one, else one that may be given away."""
-        if self._next < self._table.rows:
+        if self._next < unlisted_markets(self._table.rows).start:
             market = self._next
             self._next += 1
             self._generations[market] = 1

@@ -36,6 +36,7 @@ from lowlat.feeds._listed import ListedNews
 from lowlat.feeds._listings import Listings
 from lowlat.feeds._questions import HTTP_NOT_FOUND, Followed, Questions
 from lowlat.feeds._rows import MarketRows
+from lowlat.feeds._sought import Sought
 from lowlat.feeds._start_prices import Starts
 from lowlat.feeds._universe import dossier_of, facts_refusal, market_row
 from lowlat.feeds.params import MetadataParams, UniverseParams
@@ -80,6 +81,7 @@ class MetadataEngine:
         dossiers: StreamWriter | None = None,
         wants: TableReader | None = None,
         ours: Callable[[], AbstractSet[int]] = frozenset,
+        unlisted: Callable[[], AbstractSet[str]] = frozenset,
         gauges: Counters | None = None,
         exchange: Fetch | None = None,
     ) -> None:
@@ -101,6 +103,15 @@ class MetadataEngine:
             self._notes,
             self._take_listing,
             self._end_sweep,
+        )
+        self._sought = Sought(
+            params,
+            unlisted,
+            rows.instruments.by_token,
+            gamma,
+            self._cells,
+            self._notes,
+            self._take_ours,
         )
         self.news = ListedNews(listings)
         """Why listed markets are out."""
@@ -139,7 +150,7 @@ class MetadataEngine:
     def turn(self, now_ns: int) -> int:
         """Read along, ask what is due; return how much was done."""
         work = self._starts.turn(now_ns) + self._read_market(now_ns) + self.news.turn(now_ns)
-        work += self._dossiers.turn(now_ns) + self._review(now_ns)
+        work += self._sought.turn(now_ns) + self._dossiers.turn(now_ns) + self._review(now_ns)
         return work + self._listings.turn(now_ns) + self._questions.turn(now_ns)
 
     def close(self) -> None:
@@ -211,6 +222,16 @@ class MetadataEngine:
             if row is not None and row.watch != Watch.SOCKET and row.status not in _DONE:
                 self._admission.claim("0x" + row.condition_id.hex(), wall_ns)
 
+    def _take_ours(self, info: MarketInfo, now_ns: int) -> None:
+        """Follow a market that was sought by a token of ours, whatever the filters say of it."""
+        condition_id = info.condition_id
+        self._barred.pop(condition_id, None)
+        self._admission.claim(condition_id, self._clock.wall_ns(), info)
+        followed = self._followed.get(condition_id)
+        if followed is not None and followed.market < 0:
+            followed.info = info
+            self._ask_new(followed, now_ns)
+
     def _admit(self, condition_id: str, info: MarketInfo | None, now_ns: int) -> None:
         self.news.follow(condition_id)
         followed = self._followed.get(condition_id)
@@ -243,7 +264,9 @@ class MetadataEngine:
 
     def _is_held(self, condition_id: str) -> bool:
         followed = self._followed.get(condition_id)
-        return followed is not None and followed.market >= 0 and self._rows.held(followed.market)
+        if followed is not None and followed.market >= 0:
+            return self._rows.held(followed.market)
+        return self._sought.wants(condition_id)
 
     def _refuse(self, followed: Followed, reason: ListingReason) -> None:
         slug = followed.info.slug if followed.info is not None else None
@@ -313,6 +336,8 @@ class MetadataEngine:
     def _may_enter(self, followed: Followed, facts: MarketFacts) -> bool:
         """Whether a market may have a row, now that its trading facts are known."""
         reason = facts_refusal(self._universe, facts)
+        if reason and self._admission.is_ours(followed.condition_id):
+            reason = ListingReason.FOLLOWED
         if reason:
             self._barred[followed.condition_id] = reason
             self._refuse(followed, reason)

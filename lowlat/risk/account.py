@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from lowlat.core.instruments import unlisted_markets
 from lowlat.core.layout import (
     CASH_ROW,
     GROUP_ROW,
@@ -20,6 +21,7 @@ from lowlat.core.layout import (
     Action,
     GroupState,
     OrderRow,
+    PositionRow,
     ReportKind,
 )
 from lowlat.core.ports import READ_BUSY, Cell, StreamReader, TableReader, TableWriter
@@ -91,6 +93,11 @@ class Account:
         self._own = state.own
         self._unplaced: dict[int, None] = {}
         """Instruments whose market is not known yet, and rows that were busy."""
+        self._unlisted_rows = range(
+            2 * unlisted_markets(ports.positions.rows // 2).start, ports.positions.rows, 2
+        )
+        self._unlisted: set[int] = set()
+        """Rows of tokens that are held and whose market has no row."""
         self.stakes = StakeBook(state, ports.stakes, ports.cell)
         self._lost = ports.cell("risk.intents_never_sent")
         self._foreign = ports.cell("risk.orders_not_from_risk")
@@ -169,6 +176,10 @@ class Account:
         ) = _HEAD.unpack_from(self._ports.reports.buffer, SLOT_HEAD_BYTES)
         if kind in _MOVES_SHARES:
             self._read_position(instrument)
+            if self._unlisted:
+                # One of them may have moved to its market's row, which is all that is told.
+                for row in tuple(self._unlisted):
+                    self._read_position(row)
         own = self._own.get(intent) if intent else None
         if kind in _FILLS:
             moved = Moved(report, module, instrument, generation, action, size_e6, cash_e6, fee_e6)
@@ -320,6 +331,9 @@ class Account:
             return
         row = POSITION_ROW.unpack(positions.buffer)
         state = self._state
+        if instrument in self._unlisted_rows:
+            self._hold_unlisted(row)
+            return
         facts = state.facts.get(instrument >> 1)
         if facts is None or facts.generation != row.generation or state.exposure.occupied(facts):
             if row.size_e6:
@@ -332,6 +346,19 @@ class Account:
             row.size_e6,
             row.confirmed_e6,
             row.cost_e6 if row.size_e6 else 0,
+        )
+
+    def _hold_unlisted(self, row: PositionRow) -> None:
+        """Count a token whose market has no row: lost in the worst case, and locked for long."""
+        if row.size_e6:
+            self._unlisted.add(row.instrument)
+        elif row.instrument in self._unlisted:
+            self._unlisted.discard(row.instrument)
+        else:
+            return
+        holding = self._holding(row.instrument >> 1)
+        self._state.exposure.hold(
+            holding, 0, row.size_e6, row.confirmed_e6, row.cost_e6 if row.size_e6 else 0
         )
 
     def _read_cash(self) -> None:

@@ -5,6 +5,7 @@ then the signals there are: aggregated, ranked, checked in fixed order, sized, p
 waits; while the ledger is too far behind to take decisions, signals stay where they are.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection
 from math import lcm
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ from lowlat.core.layout import (
     SIGNAL,
     STREAMS,
     IntentFlag,
+    IntentRecord,
     MarketRow,
     OrderType,
     RecordType,
@@ -160,6 +162,10 @@ class RiskEngine:
         self._second_ns = 0
         self._restarted = False
         self._trusting = False
+        self._left_overs: deque[Case] = deque()
+        """Signals of before this life that are not ended yet. The gate stays shut for them."""
+        self._decided_before: set[int] = set()
+        self._intended_before: dict[int, IntentRecord] = {}
         self._epoch_id = record_id(Writer.RISK, ports.intents.epoch, 0)
         self._started_ns = 0
         self.plain = PlainPath(
@@ -304,7 +310,7 @@ class RiskEngine:
                 if not aggregator.veto(unit, now_ns, limits):
                     self._decide(unit, now_ns)
         done += self._end_refused(now_ns)
-        if not aggregator.groups:
+        if not aggregator.groups and not self._left_overs:
             signals.release()
         return done
 
@@ -339,25 +345,40 @@ class RiskEngine:
         return done
 
     def _drop_left_overs(self) -> None:
-        """End every signal that came before this life of risk, and that it had not ended."""
+        """End every signal that came before this life of risk, and that it had not ended.
+
+        Those whose decisions find no room are ended as room comes, before anything else is judged.
+        """
         signals = self._ports.signals
-        now_ns = self.state.now_ns
-        decided = {each.signal for each in _records(self._ports.decided, DECISION)}
-        intended = {each.signal: each for each in _records(self._ports.intended, INTENT)}
-        while self._decisions.free(2) > 1 and signals.poll() == _SIGNAL_KIND:
-            case = self._reader.case()
-            if case.id in decided:
-                # Its decision was published, then death came before the slot was given back.
-                continue
-            intent = intended.get(case.id)
-            if intent is None:
-                case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
-                self._decisions.refuse(case, now_ns, self._generation)
-                continue
-            # Death came between the intent and its decision: its order may have left.
-            case.size_e6 = intent.size_e6
-            self._decisions.approve(case, intent.id, intent.checked_ns, intent.config_generation)
-        signals.release()
+        self._decided_before = {each.signal for each in _records(self._ports.decided, DECISION)}
+        self._intended_before = {
+            each.signal: each for each in _records(self._ports.intended, INTENT)
+        }
+        while signals.poll() == _SIGNAL_KIND:
+            self._left_overs.append(self._reader.case())
+        self._end_left_overs()
+
+    def _end_left_overs(self) -> None:
+        """End as many as there is room for; their slots are given back behind the last."""
+        left = self._left_overs
+        while left and self._decisions.free(2) > 1:
+            self._end_left_over(left.popleft())
+        if not left and not self._aggregator.groups:
+            self._ports.signals.release()
+
+    def _end_left_over(self, case: Case) -> None:
+        """End a signal of before as what it was: decided, sent, or neither."""
+        if case.id in self._decided_before:
+            # Its decision was published, then death came before the slot was given back.
+            return
+        intent = self._intended_before.get(case.id)
+        if intent is None:
+            case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
+            self._decisions.refuse(case, self.state.now_ns, self._generation)
+            return
+        # Death came between the intent and its decision: its order may have left.
+        case.size_e6 = intent.size_e6
+        self._decisions.approve(case, intent.id, intent.checked_ns, intent.config_generation)
 
     # ------------------------------------------------------------------------------- deciding
     def _decide(self, unit: Unit, now_ns: int) -> None:
@@ -525,7 +546,9 @@ class RiskEngine:
         state = self.state
         account = self.account
         equity = self.equity
-        if state.waiting and account.reconciled:
+        if self._left_overs:
+            self._end_left_overs()
+        elif state.waiting and account.reconciled:
             if not self._trusting:
                 self._trust_tables(now_ns)
             self._open_gate(now_ns)

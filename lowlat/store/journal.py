@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 _LOG: Final = logging.getLogger(__name__)
+_NO_TOKEN: Final = bytes(32)
 _KNOWN_MAX: Final = 20_000
 _IDS_PER_ENTRY: Final = 2_000
 _SNAPSHOT_TRIES: Final = 100
@@ -443,6 +444,9 @@ def _consistent(
             )
         entries.append(Entry(EntryKind.ORDER, ORDER_ROW.codec.pack(*order)))
     for instrument, held in positions.items():
+        if held.token_id == _NO_TOKEN:
+            # A row that a token moved away from.
+            continue
         if cash is not None and cash.redo_order and cash.redo_instrument == instrument:
             held = held._replace(  # noqa: PLW2901
                 size_e6=cash.redo_size_e6, cost_e6=cash.redo_cost_e6

@@ -6,6 +6,7 @@ process may read, so it works the same beside the executor and away from it.
 
 from typing import Final
 
+from lowlat.core.instruments import token_text, unlisted_markets
 from lowlat.core.layout import ORDER_ROW, POSITION_ROW, OrderRow, OrderState
 from lowlat.core.ports import READ_BUSY, TableReader
 
@@ -29,6 +30,11 @@ class Held:
         self._orders_versions = [0] * orders.rows
         self._shares: set[int] = set()
         """Tokens of which shares are ours, or may be."""
+        self._unlisted_rows = range(
+            2 * unlisted_markets(positions.rows // 2).start, positions.rows, 2
+        )
+        self._unlisted: dict[int, str] = {}
+        self._unlisted_versions: dict[int, int] = {}
         self._awaited: dict[int, int] = {}
         """Token by row of each order that is not finished, or may not be."""
 
@@ -50,6 +56,26 @@ class Held:
         self._look_at_orders()
         tokens = self._shares.union(one for one in self._awaited.values() if one != _ANY)
         return {token // 2 for token in tokens}
+
+    def unlisted(self) -> set[str]:
+        """Return the tokens that the executor keeps apart because their market has no row."""
+        for row in self._unlisted_rows:
+            version = self._positions.version(row)
+            if not version:
+                # They are taken from the first one on.
+                break
+            if version == self._unlisted_versions.get(row):
+                continue
+            version = self._positions.read(row)
+            if version <= 0:
+                continue
+            self._unlisted_versions[row] = version
+            token_id = POSITION_ROW.unpack(self._positions.buffer).token_id
+            if any(token_id):
+                self._unlisted[row] = token_text(token_id)
+            else:
+                self._unlisted.pop(row, None)
+        return set(self._unlisted.values())
 
     def _look_at_shares(self, token: int) -> None:
         if self._positions.version(token) == self._shares_versions[token]:

@@ -81,6 +81,7 @@ def metadata_stage(site: Site, gamma: Fetch, clob: Fetch, exchange: Fetch) -> "M
         dossiers=memory.open_stream_writer("dossiers"),
         wants=memory.open_table_reader("wants"),
         ours=held.markets,
+        unlisted=held.unlisted,
         gauges=lambda name: site.meters.gauge(f"feed.{name}"),
         exchange=exchange,
     )
@@ -278,6 +279,9 @@ def executor_stage(
         salts=salts,
         meters=site.meters.executor(),
         note=site.note,
+        told=memory.open_stream_reader(
+            "reports", position=max(1, reports.cursor - reports.slot_count)
+        ),
     )
     signer = OrderSigner(
         bytes.fromhex(keys.private_key.removeprefix("0x")),

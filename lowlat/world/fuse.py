@@ -97,7 +97,7 @@ class FusedClock:
 class FusedStream:
     """A stream's writer that may die before, inside and behind each publish."""
 
-    __slots__ = ("_fuse", "_memory", "_stores", "_writer", "buffer", "epoch", "free")
+    __slots__ = ("_fuse", "_memory", "_stores", "_writer", "buffer", "epoch", "free", "slot_count")
 
     def __init__(self, writer: _core.StreamWriter, memory: memoryview, fuse: Fuse) -> None:
         self._writer = writer
@@ -107,6 +107,7 @@ class FusedStream:
         self.buffer = writer.buffer
         self.epoch = writer.epoch
         self.free = writer.free
+        self.slot_count = writer.slot_count
 
     @property
     def cursor(self) -> int:

@@ -64,6 +64,10 @@ class Stream:
     def cursor(self):
         return len(self.records) + 1
 
+    @property
+    def slot_count(self):
+        return self.slots
+
     def free(self):
         return self.slots if self.gate is None else self.slots - (len(self.records) - self.gate)
 
@@ -242,6 +246,7 @@ class Desk:
             salts=self.salts,
             meters=self.meters,
             note=lambda kind, sample: self.notes.append((kind, sample)),
+            told=Reader(shared.reports),
         )
         credentials = ApiCredentials(API_KEY, "c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "pass")
         requests = ClobRequests("clob.test", L2Auth(ADDRESS, credentials))

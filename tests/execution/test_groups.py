@@ -285,8 +285,56 @@ def test_order_without_an_answer_is_looked_up_at_its_groups_deadline(desk):
     desk.turn(2, 200_000_000)
     assert [each.state for each in orders(desk)] == [lo.OrderState.UNKNOWN] * 2
     assert len(desk.take(b"DELETE /order")) == 2
-    # Nothing is naked, nothing can be done but to ask: the group is not looked at again.
+    # What the legs got, nobody knows: that is shown, and nothing can be done but to ask.
+    assert group_states(desk) == ["OPEN", "NAKED"]
+    assert desk.cash().reserved_e6 > 0
     assert desk.engine.groups.turn(desk.clock.now_ns + SECOND) == 0
+    desk.run(40, SECOND)
+    assert group_states(desk)[-1] == "FLAT"
+    assert desk.cash().reserved_e6 == 0
+    assert not desk.engine.groups.active
+
+
+def test_legs_in_doubt_at_the_deadline_that_filled_after_all_complete_their_group(desk):
+    desk.wish(*legs(desk))
+    desk.run(25, 100_000_000)
+    assert group_states(desk) == ["OPEN", "NAKED"]
+    first, second = orders(desk)
+    desk.user(desk.trade_event(first, "100", "0.46", "t0"))
+    desk.user(desk.trade_event(second, "100", "0.32", "t1"))
+    desk.turn()
+    assert group_states(desk)[-1] == "FILLED"
+    assert not any(each.order_flags & lo.IntentFlag.UNWIND for each in orders(desk))
+
+
+def test_a_leg_in_doubt_at_the_deadline_that_filled_alone_is_unwound(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    desk.run(25, 100_000_000)
+    first, second = orders(desk)
+    desk.venue_orders.append(desk.order_event(second, "CANCELED"))
+    desk.user(desk.order_event(second, "CANCELED", kind="CANCELLATION"))
+    desk.user(desk.trade_event(first, "100", "0.46", "t0"))
+    desk.turn(3)
+    assert orders(desk)[-1].order_flags & lo.IntentFlag.UNWIND
+    assert group_states(desk)[-1] == "UNWINDING"
+
+
+@pytest.mark.parametrize("state", ["delayed", "matched"])
+def test_what_the_venue_delays_or_does_not_list_is_asked_about_at_the_deadline(make_desk, state):
+    desk = make_desk(params=ExecutorParams(group_deadline_ns=SECOND))
+    desk.wish(*legs(desk))
+    ((key, _),) = desk.posts()
+    answers = [
+        desk.matched(order, "100", cash, None, status=state)
+        for order, cash in zip(orders(desk), ("46", "32"), strict=True)
+    ]
+    desk.answer(key, answers)
+    desk.run(9, 100_000_000)
+    assert not desk.take(b"GET /data/order/")
+    desk.answered = len(desk.transport.sent)
+    desk.turn(3, 100_000_000)
+    assert len(desk.take(b"GET /data/order/")) == 2
 
 
 def test_unwind_waits_for_depth_until_its_deadline(desk):

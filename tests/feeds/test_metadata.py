@@ -50,6 +50,7 @@ class Venue:
     def __init__(self, tools):
         self.tools = tools
         self.events = {}
+        self.ended = {}
         self.clob = {}
         self.long = {}
         self.asked = []
@@ -119,7 +120,10 @@ class Venue:
         }
 
     def close(self, market, winner=None):
-        self.events.pop(market, None)
+        event = self.events.pop(market, None)
+        if event is not None:
+            self.ended[market] = event
+            event["markets"][0]["closed"] = True
         self.clob[self.cid(market)]["ao"] = False
         self.long[self.cid(market)]["closed"] = True
         if winner is not None:
@@ -143,12 +147,15 @@ class Venue:
         raise AssertionError(path)
 
     def by_name(self, path):
-        wanted = parse_qs(urlsplit(path).query)["condition_ids"]
+        query = parse_qs(urlsplit(path).query)
+        wanted, tokens = query.get("condition_ids", []), query.get("clob_token_ids", [])
+        events = self.ended if query["closed"] == ["true"] else self.events
         markets = [
             {**market, "events": [{key: event[key] for key in event if key != "markets"}]}
-            for event in self.events.values()
+            for event in events.values()
             for market in event["markets"]
             if market["conditionId"] in wanted
+            or not set(tokens).isdisjoint(json.loads(market["clobTokenIds"]))
         ]
         return json.dumps({"markets": markets}).encode()
 
@@ -185,6 +192,7 @@ class Rig:
         self.ours = set()
         self.slow = lambda _path: False
         """Which questions are not answered for now."""
+        self.unlisted = set()
         self.new_engine()
 
     def new_engine(self):
@@ -207,6 +215,7 @@ class Rig:
             dossiers=self.dossiers.writer,
             wants=self.wants.reader,
             ours=lambda: self.ours,
+            unlisted=lambda: self.unlisted,
         )
 
     def fetch(self, path, done, body=None):
@@ -392,6 +401,49 @@ def test_what_becomes_ours_gets_its_place_back_and_keeps_it(make):
     rig.want(Interest(900, slug_prefixes=("market-1",)))
     rig.run(20 * SECOND)
     assert rig.watched()["market-0"] is Watch.SOCKET
+
+
+def test_an_ended_market_of_which_we_hold_shares_gets_a_row_whatever_the_filters_say(make):
+    rig = make(universe=UniverseParams(tags=("sports",), fee_rate_e6_max=0), rows=8)
+    rig.venue.add(0)
+    rig.venue.close(0, winner=1)
+    rig.start(4 * SECOND)
+    assert rig.row() is None
+    rig.unlisted = {rig.tools.token(0, 1)}
+    rig.run(SECOND)
+    row = rig.row()
+    assert "0x" + row.condition_id.hex() == rig.venue.cid(0)
+    assert row.status != MarketStatus.ACTIVE
+    rig.unlisted = set()
+    rig.run(30 * SECOND)
+    assert (rig.row().status, rig.row().winner) == (MarketStatus.RESOLVED, 2)
+
+
+def test_a_running_market_that_no_filter_wants_gets_a_row_for_what_is_held(make):
+    rig = make(universe=UniverseParams(tags=("sports",)), rows=8)
+    rig.venue.add(0)
+    rig.unlisted = {rig.tools.token(0, 0)}
+    rig.start(SECOND)
+    assert rig.row().status == MarketStatus.ACTIVE
+    assert rig.engine.instruments.by_token[rig.tools.token(0, 0)].index == 0
+
+
+def test_a_token_that_the_venue_does_not_know_is_asked_for_now_and_then(make):
+    rig = make(rows=8)
+    rig.unlisted = {"12345"}
+    rig.start(21 * SECOND)
+    asked = [path for path in rig.venue.asked if "clob_token_ids=12345" in path]
+    assert 8 <= len(asked) <= 12
+    assert rig.row() is None
+
+
+def test_the_last_rows_are_no_markets(make):
+    rig = make(rows=8)
+    for market in range(9):
+        rig.venue.add(market)
+    rig.start(20 * SECOND)
+    assert rig.row(6) is not None
+    assert rig.row(7) is None
 
 
 def test_beyond_the_sockets_markets_are_read_by_rest(make):

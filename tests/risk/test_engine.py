@@ -6,6 +6,7 @@ from risk_rig import CALM, Rig
 
 from lowlat.core.layout import (
     RESET,
+    TURN,
     BookFlag,
     Exchange,
     GroupState,
@@ -19,6 +20,7 @@ from lowlat.core.layout import (
     Writer,
     record_id,
 )
+from lowlat.core.ports import EMPTY
 from lowlat.core.units import E6
 from lowlat.risk.limits import LimitsParams
 
@@ -625,6 +627,21 @@ def test_orders_the_executor_makes_by_itself_count_too():
     assert rule(rig.decide(0, 10, 4000)) == Rule.SELF_CROSS
 
 
+def test_tokens_without_a_market_count_as_lost_and_never_as_a_complete_set():
+    rig = Rig()
+    rig.hold(28, 100, 40.0, generation=0)
+    rig.hold(30, 100, 50.0, generation=0)
+    state = rig.engine.state
+    assert state.exposure.total_e6 == 90 * E6
+    assert state.exposure.cost_e6 == 90 * E6
+    # The first moved to its market's row, and only that is told.
+    rig.market()
+    rig.world.put_position(rig.positions, 28, 0, 0.0, generation=0)
+    rig.hold(0, 100, 40.0)
+    assert state.exposure.total_e6 == 90 * E6
+    assert state.exposure.holdings[0].shares_e6[0] == 100 * E6
+
+
 # ------------------------------------------------------------------------------- restart
 def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     rig = Rig(start=False, intents_epoch=2)
@@ -724,6 +741,37 @@ def test_an_intent_that_left_before_its_decision_is_told_as_approved(size):
     assert rule(decision) == (Rule.APPROVED if size == 10 else Rule.CUT)
     die(rig)
     assert len(rig.decided) == 2
+
+
+def test_left_overs_that_find_no_room_for_their_decisions_are_ended_as_such_later():
+    rig = Rig(decision_slots=12)
+    rig.market()
+    rig.ledger_gate.release()
+    sent = rig.signal(0, 10, 4000)
+    rig.engine.advance(rig.world.now)
+    assert len(rig.intended) == 1
+    others = [rig.signal(0, 10, 4000) for _ in range(3)]
+    # The ledger reads nothing: the ring of decisions is full when the next life begins.
+    while rig.decisions.free() > 0:
+        rig.decisions.publish(TURN.kind)
+    die(rig)
+    assert rig.decided == []
+    while rig.ledger_gate.poll() != EMPTY:
+        pass
+    rig.ledger_gate.release()
+    rig.report(ReportKind.EPOCH_SEEN, intent=record_id(Writer.RISK, rig.intents.epoch, 0))
+    for _ in range(5):
+        rig.turn()
+    ended = {each.signal: Rule(each.rule) for each in rig.decided}
+    assert ended.pop(sent.id) == Rule.APPROVED
+    assert ended == {each.id: Rule.DROPPED_EPOCH for each in others}
+    assert len(rig.decided) == 4
+    assert len(rig.intended) == 1, "what had left is not sent again"
+    while rig.ledger_gate.poll() != EMPTY:
+        pass
+    rig.ledger_gate.release()
+    rig.market(1)
+    assert rig.decide(2, 10, 4000).approved
 
 
 def test_of_a_group_cut_short_by_death_the_legs_that_left_are_approved():

@@ -94,3 +94,14 @@ def test_all_of_ours_by_market(account):
     assert held.markets() == {2, 9}
     put(orders, ORDER_ROW, 3, instrument=18, state=int(OrderState.CANCELED))
     assert held.markets() == {2}
+
+
+def test_tokens_without_a_market_are_named_as_the_venue_names_them(account):
+    positions, _, held = account
+    assert held.unlisted() == set()
+    put(positions, POSITION_ROW, 56, token_id=(77).to_bytes(32, "big"), instrument=56)
+    put(positions, POSITION_ROW, 58, token_id=(78).to_bytes(32, "big"), instrument=58, size_e6=5)
+    assert held.markets() == {29}
+    assert held.unlisted() == {"77", "78"}
+    put(positions, POSITION_ROW, 56, token_id=bytes(32), instrument=56)
+    assert held.unlisted() == {"78"}

@@ -30,7 +30,7 @@ __all__ = [
 
 _VENUE: Final = "polymarket"
 _NO_ID: Final = bytes(32)
-_NAMED: Final = {"unlisted": "token"}
+_NAMED: Final = {"unlisted": "token", "listed": "token"}
 """What a word of the executor is about, where it is no order."""
 _BELIEVED: Final = "the venue's balance was taken over"
 
