@@ -1,17 +1,33 @@
 """A child's place through all its lives: state, deaths, heartbeat. Used by the supervisor."""
 
 import contextlib
+import select
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from random import Random
 from typing import Final
 
-from lowlat.app.child import ChildProcess, ChildSpec
+from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
+from lowlat.app.state import ChildRecord, living_children
+from lowlat.core.errors import SegmentError
 from lowlat.shm.memory import Segment, open_segment
 
-__all__ = ["UNDER_WAY", "ChildState", "ChildStatus", "HaltCode", "Seat", "how_it_ended", "summary"]
+__all__ = [
+    "UNDER_WAY",
+    "ChildState",
+    "ChildStatus",
+    "HaltCode",
+    "Seat",
+    "how_it_ended",
+    "leftovers",
+    "may_start",
+    "raise_failed",
+    "summary",
+    "traders_ready",
+    "wait_for_news",
+]
 
 RESTARTS_MAX: Final = 5
 """Within RESTART_WINDOW_NS; one more is a crash loop."""
@@ -144,6 +160,57 @@ class Seat:
             max(0, now_ns - beat_ns) if beat_ns else -1,
             life.exit_code if life else None,
         )
+
+
+def leftovers(instance: str, seats: Mapping[str, Seat]) -> dict[str, ChildRecord]:
+    """Return living children of a dead supervisor that are just what we would start.
+
+    Raises SegmentError for any other.
+    """
+    found: dict[str, ChildRecord] = {}
+    for record in living_children(instance):
+        seat = seats.get(record.name)
+        if seat is None or seat.spec.argv != record.argv:
+            raise SegmentError(
+                f"instance {instance!r} still has a process {record.name} (pid "
+                f"{record.pid}) of an earlier run: lowlat clean --instance {instance}"
+            )
+        found[record.name] = record
+    return found
+
+
+def may_start(seat: Seat, seats: Mapping[str, Seat]) -> bool:
+    """Whether everybody it comes after is READY."""
+    names = list(seats)
+    after = seat.spec.after
+    if after is None:
+        after = tuple(names[: names.index(seat.spec.name)])
+    return all(seats[name].state is ChildState.READY for name in after)
+
+
+def raise_failed(seats: Iterable[Seat], failure: str) -> None:
+    """Raise SpawnError with the last words of a child that will not be started again."""
+    for seat in seats:
+        if seat.state is ChildState.FAILED:
+            words = seat.life.last_words() if seat.life else ""
+            raise SpawnError(f"{failure}\n  {words}")
+
+
+def traders_ready(seats: Iterable[Seat]) -> bool:
+    """Whether everybody without whom new orders halt is READY."""
+    return all(seat.state is ChildState.READY for seat in seats if seat.spec.trades)
+
+
+def wait_for_news(seats: Iterable[Seat], more: Iterable[int], wait_s: float) -> None:
+    """Wait until a child ends or says something, or one of more descriptors is readable."""
+    poller = select.poll()
+    for seat in seats:
+        if seat.life is not None:
+            for descriptor in seat.life.descriptors():
+                poller.register(descriptor, select.POLLIN)
+    for descriptor in more:
+        poller.register(descriptor, select.POLLIN)
+    poller.poll(wait_s * 1000)
 
 
 def summary(seats: Iterable[Seat], halt: HaltCode) -> str:

@@ -10,15 +10,15 @@ them. No order passes through here and no strategy is loaded: little can go wron
 
 import logging
 import random
-import select
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
-from lowlat.app.names import HALT_GAUGE, HOLD_GAUGE, RESUMES, SUPERVISOR, generation_word
+from lowlat.app.names import HALT_GAUGE, SUPERVISOR
+from lowlat.app.office import ChildNotes, Office
 from lowlat.app.postmortem import PostMortem
 from lowlat.app.seat import (
     UNDER_WAY,
@@ -27,61 +27,32 @@ from lowlat.app.seat import (
     HaltCode,
     Seat,
     how_it_ended,
+    leftovers,
+    may_start,
+    raise_failed,
     summary,
+    traders_ready,
+    wait_for_news,
 )
-from lowlat.app.state import (
-    ChildRecord,
-    forget_children,
-    living_children,
-    save_children,
-    state_dir,
-)
+from lowlat.app.service import Service
+from lowlat.app.state import ChildRecord, forget_children, state_dir
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.errors import SegmentError
-from lowlat.shm.attachment import Attachment
-from lowlat.shm.layouts import StatsShape
-from lowlat.shm.segments import Cleaned, SegmentSet, create_segments
-from lowlat.shm.stats import StatsWriter
+from lowlat.shm.segments import Cleaned
 
-__all__ = [
-    "HALT_GAUGE",
-    "NAME",
-    "ChildState",
-    "ChildStatus",
-    "HaltCode",
-    "Service",
-    "Supervisor",
-]
+__all__ = ["HALT_GAUGE", "NAME", "ChildState", "ChildStatus", "HaltCode", "Supervisor"]
 
 NAME: Final = SUPERVISOR
 HEARTBEAT_EVERY_S: Final = 0.1
 KILL_WAIT_S: Final = 5.0
-_OWN_STATS: Final = StatsShape(counters=256, histograms=2, errors=16)
 _COMING: Final = UNDER_WAY - {ChildState.WAITING}
 _NS: Final = 1_000_000_000
 _AGAIN_NS: Final = _NS
-"""Between two tries of what a full disk or table refused."""
+"""Between two tries of what a full disk or memory refused."""
 _log: Final = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 OnReady = Callable[[str, dict[str, Any]], None]
 OnCrash = Callable[[ChildProcess, str], object]
-
-
-class Service(Protocol):
-    """Something that the supervisor's loop serves besides its children."""
-
-    def opened(self, stats: StatsWriter) -> None:
-        """Take the supervisor's cells, each time segments were made and before a child starts."""
-        ...
-
-    def descriptors(self) -> list[int]:
-        """Return what to wake up for."""
-        ...
-
-    def turn(self, now_ns: int) -> None:
-        """Do what is due; never blocks."""
-        ...
 
 
 class Supervisor:
@@ -98,15 +69,10 @@ class Supervisor:
         """``segments``: more arguments of ``create_segments`` (sizes). ``seed``: of the jitter."""
         self.instance = instance
         self._seats = {spec.name: Seat(spec) for spec in children}
-        self._segment_options = dict(segments or {})
+        self._office = Office(instance, segments or {})
+        self._notes = ChildNotes(instance)
         self._random = random.Random(seed)  # noqa: S311 - jitter
-        self._set: SegmentSet | None = None
-        self._attachment: Attachment | None = None
-        self._stats: StatsWriter | None = None
-        self._halt = HaltCode.STARTING
         self._adoptable: dict[str, ChildRecord] = {}
-        self._note_due_ns = 0
-        """When to note again who runs, after the disk refused; 0: it is noted."""
         self._on_ready: OnReady | None = None
         self.state_dir: Path = state_dir(instance)
         self.on_turn: Callable[[], None] | None = None
@@ -133,46 +99,21 @@ class Supervisor:
     def open(self) -> None:
         """Make the segments and take office. Raises SegmentError when another supervisor runs."""
         specs = [seat.spec for seat in self._seats.values() if seat.spec.segments]
-        shapes = {NAME: _OWN_STATS, **{spec.name: spec.stats for spec in specs}}
-        self._set = create_segments(self.instance, stats=shapes, **self._segment_options)
+        self._office.make({spec.name: spec.stats for spec in specs})
         try:
-            self._adoptable = self._leftovers()
-            self._attachment = Attachment(self.instance, NAME)
-            self._stats = self._attachment.open_stats()
+            self._adoptable = leftovers(self.instance, self._seats)
+            stats = self._office.enter(spec.name for spec in specs)
         except BaseException:
-            self._leave()
+            self._office.leave()
             raise
-        if self._set.warning:
-            _log.warning("memory lock: %s", self._set.warning)
-        self._write_halt(HaltCode.STARTING)
-        # Children look these up when they start: they exist from the first moment.
-        self._stats.gauge(HOLD_GAUGE)
-        if not self._stats.gauge(RESUMES).value:
-            self._stats.gauge(RESUMES).set(1)
-        for seat in self._seats.values():
-            if seat.spec.segments:
-                self._stats.gauge(generation_word(seat.spec.name))
         for service in self.services:
-            service.opened(self._stats)
-        self._beat()
+            service.opened(stats)
+        self._office.beat()
 
     @property
     def adopts(self) -> bool:
         """Whether children of a dead supervisor still run; known after ``open``."""
         return bool(self._adoptable)
-
-    def _leftovers(self) -> dict[str, ChildRecord]:
-        """Return living children of a dead supervisor that are just what we would start."""
-        found: dict[str, ChildRecord] = {}
-        for record in living_children(self.instance):
-            seat = self._seats.get(record.name)
-            if seat is None or seat.spec.argv != record.argv:
-                raise SegmentError(
-                    f"instance {self.instance!r} still has a process {record.name} (pid "
-                    f"{record.pid}) of an earlier run: lowlat clean --instance {self.instance}"
-                )
-            found[record.name] = record
-        return found
 
     def start(self, progress: Progress | None = None, on_ready: OnReady | None = None) -> None:
         """Start every child, each when those it comes after are READY.
@@ -184,37 +125,27 @@ class Supervisor:
         seats = list(self._seats.values())
         # All that still live, first: nobody is watched before somebody watches him.
         self._start([seat for seat in seats if not self._adopt(seat)], progress)
-        self._write_halt(HaltCode.NONE)
+        self._office.halt(HaltCode.NONE)
 
     def _start(self, seats: list[Seat], progress: Progress | None = None) -> None:
         """Start children as those they come after get READY; return when everybody is."""
         while True:
-            for seat in [seat for seat in seats if self._may_start(seat)]:
+            for seat in [seat for seat in seats if may_start(seat, self._seats)]:
                 seats.remove(seat)
                 if progress is not None:
                     progress(f"starting {seat.spec.name}")
                 self._spawn(seat)
-            self._raise_failed()
+            raise_failed(self._seats.values(), self.failure)
             if seats and all(seat.state not in _COMING for seat in self._seats.values()):
                 names = ", ".join(seat.spec.name for seat in seats)
                 raise SpawnError(f"{names}: what they start behind will never be READY")
-            if not seats and all(seat.state not in UNDER_WAY for seat in self._seats.values()):
+            # One that the run can do without is waited for once, not while it comes and goes.
+            if not seats and not any(
+                seat.state in UNDER_WAY and (seat.spec.vital or not seat.restarts)
+                for seat in self._seats.values()
+            ):
                 return
             self.turn(HEARTBEAT_EVERY_S)
-
-    def _may_start(self, seat: Seat) -> bool:
-        """Whether everybody it comes after is READY."""
-        names = list(self._seats)
-        after = seat.spec.after
-        if after is None:
-            after = tuple(names[: names.index(seat.spec.name)])
-        return all(self._seats[name].state is ChildState.READY for name in after)
-
-    def _raise_failed(self) -> None:
-        failed = [seat for seat in self._seats.values() if seat.state is ChildState.FAILED]
-        for seat in failed:
-            words = seat.life.last_words() if seat.life else ""
-            raise SpawnError(f"{self.failure}\n  {words}")
 
     def _adopt(self, seat: Seat) -> bool:
         record = self._adoptable.pop(seat.spec.name, None)
@@ -252,8 +183,9 @@ class Supervisor:
     # ----------------------------------------------------------------------------- watch
     def turn(self, wait_s: float = 0.0) -> None:
         """Write the heartbeat, wait up to wait_s for news of a child, act on it."""
-        self._beat()
-        self._wait(min(wait_s, HEARTBEAT_EVERY_S))
+        self._office.beat()
+        more = [each for service in self.services for each in service.descriptors()]
+        wait_for_news(self._seats.values(), more, min(wait_s, HEARTBEAT_EVERY_S))
         now_ns = monotonic_ns()
         for seat in self._seats.values():
             self._look_at(seat, now_ns)
@@ -261,25 +193,14 @@ class Supervisor:
                 seat.kill_due_ns = 1 << 62
                 _log.error("killed for restart child=%s pid=%d", seat.spec.name, seat.life.pid)
                 seat.life.send(signal.SIGKILL)
-        if self._halt is HaltCode.CHILD_LOST and self._traders_ready():
-            self._write_halt(HaltCode.NONE)
-        if self._note_due_ns and now_ns >= self._note_due_ns:
+        if self._office.code is HaltCode.CHILD_LOST and traders_ready(self._seats.values()):
+            self._office.halt(HaltCode.NONE)
+        if self._notes.is_due(now_ns):
             self._remember()
         for service in self.services:
             service.turn(now_ns)
         if self.on_turn is not None:
             self.on_turn()
-
-    def _wait(self, wait_s: float) -> None:
-        poller = select.poll()
-        for seat in self._seats.values():
-            if seat.life is not None:
-                for descriptor in seat.life.descriptors():
-                    poller.register(descriptor, select.POLLIN)
-        for service in self.services:
-            for descriptor in service.descriptors():
-                poller.register(descriptor, select.POLLIN)
-        poller.poll(wait_s * 1000)
 
     def _look_at(self, seat: Seat, now_ns: int) -> None:
         life = seat.life
@@ -332,9 +253,10 @@ class Supervisor:
                 seat.restarts += 1
                 self._spawn_again(seat, now_ns)
             return
-        was_ready = seat.state is ChildState.READY
+        # It may have said so and died between two turns.
+        was_ready = seat.state is ChildState.READY or life.ready is not None
         if seat.spec.trades:
-            self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
+            self._office.halt(max(self._office.code, HaltCode.CHILD_LOST))
         how = how_it_ended(life.exit_code)
         _log.error("lost child=%s pid=%d %s", seat.spec.name, life.pid, how)
         looping = seat.died(now_ns) and seat.spec.vital
@@ -344,7 +266,7 @@ class Supervisor:
             seat.state = ChildState.FAILED
             self.failure = f"{how}, {len(seat.deaths_ns)} times in a minute" if loop else how
             self.failure = f"{seat.spec.name} {self.failure}"
-            self._write_halt(max(self._halt, HaltCode.CRASH_LOOP))
+            self._office.halt(max(self._office.code, HaltCode.CRASH_LOOP))
             if self.on_crash is not None:
                 self.on_crash(life, how)
             return
@@ -357,10 +279,6 @@ class Supervisor:
             # Behind the start: what it wrote is still there while its successor wakes up.
             self.on_crash(life, how)
 
-    def _traders_ready(self) -> bool:
-        seats = [seat for seat in self._seats.values() if seat.spec.trades]
-        return all(seat.state is ChildState.READY for seat in seats)
-
     def status(self) -> list[ChildStatus]:
         """Describe every child."""
         now_ns = monotonic_ns()
@@ -368,7 +286,7 @@ class Supervisor:
 
     def summary(self) -> str:
         """Say in one line how everybody is: for a service manager's status."""
-        return summary(self._seats.values(), self._halt)
+        return summary(self._seats.values(), self._office.code)
 
     def child(self, name: str) -> ChildProcess | None:
         """Return the present (or last) life of a child."""
@@ -377,7 +295,7 @@ class Supervisor:
     @property
     def halt(self) -> HaltCode:
         """What the halt cell says now."""
-        return self._halt
+        return self._office.code
 
     # ----------------------------------------------------------------------------- stop
     def stop(
@@ -389,7 +307,7 @@ class Supervisor:
         """
         seats = [self._seats[name] for name in names]
         if any(seat.spec.trades for seat in seats):
-            self._write_halt(HaltCode.DRAINING)
+            self._office.halt(HaltCode.DRAINING)
         for seat in seats:
             seat.restarts_asked = False
             if seat.life is not None and not seat.life.gone:
@@ -431,7 +349,7 @@ class Supervisor:
         if seat.life is None or seat.life.gone or seat.state is not ChildState.READY:
             raise SpawnError(f"{name} is {seat.state.name.lower()}, only a ready one can restart")
         if seat.spec.trades:
-            self._write_halt(max(self._halt, HaltCode.CHILD_LOST))
+            self._office.halt(max(self._office.code, HaltCode.CHILD_LOST))
         seat.state, seat.restarts_asked = ChildState.STOPPING, True
         seat.kill_due_ns = monotonic_ns() + int(deadline_s * _NS)
         seat.life.send(signal.SIGTERM)
@@ -461,7 +379,7 @@ class Supervisor:
         self._reap(seats)
         if before_unlink is not None:
             before_unlink()
-        self._leave(unlink=True)
+        self._office.leave(unlink=True)
         self.open()
         for seat in seats:
             seat.restarts += 1
@@ -471,58 +389,24 @@ class Supervisor:
                 seat.life.close()
                 seat.life = None
         self._start(seats)
-        self._write_halt(HaltCode.NONE if self._traders_ready() else HaltCode.CHILD_LOST)
+        self._office.halt(
+            HaltCode.NONE if traders_ready(self._seats.values()) else HaltCode.CHILD_LOST
+        )
 
     def close(self, *, keep: bool = False, deadline_s: float = 10.0) -> Cleaned:
         """Stop whatever still runs, reap it, unlink the segments (unless keep), leave office."""
-        if self._set is None:
+        if not self._office.is_open:
             return Cleaned()
-        running = [name for name, seat in self._seats.items() if seat.runs]
-        if running:
-            self.stop(reversed(running), deadline_s)
+        if any(seat.runs for seat in self._seats.values()):
+            # All of them: one that waits to be started again must not be, meanwhile.
+            self.stop(reversed(self._seats), deadline_s)
         for seat in self._seats.values():
             if seat.life is not None:
                 seat.life.close()
         forget_children(self.instance)
-        return self._leave(unlink=not keep)
-
-    def _leave(self, *, unlink: bool = False) -> Cleaned:
-        done = Cleaned()
-        self._stats = None
-        if self._attachment is not None:
-            self._attachment.close()
-            self._attachment = None
-        if self._set is not None:
-            if unlink:
-                done = self._set.unlink()
-            else:
-                self._set.close()
-            self._set = None
-        return done
-
-    # ----------------------------------------------------------------------------- cells
-    def _beat(self) -> None:
-        if self._stats is not None:
-            self._stats.heartbeat.set(monotonic_ns())
-
-    def _write_halt(self, code: int) -> None:
-        if code != self._halt:
-            _log.info("halt code=%s", HaltCode(code).name)
-        self._halt = HaltCode(code)
-        if self._stats is not None:
-            self._stats.gauge(HALT_GAUGE).set(int(code))
+        return self._office.leave(unlink=not keep)
 
     def _remember(self) -> None:
-        """Note who runs, for a later supervisor; on a full disk again until it takes the note."""
+        """Note who runs, for a later supervisor."""
         lives = [seat.life for seat in self._seats.values()]
-        records = [life.record for life in lives if life and not life.gone]
-        try:
-            save_children(self.instance, records)
-        except OSError as error:
-            if not self._note_due_ns:
-                _log.error("children not noted error=%s; tried again", error.strerror)
-            self._note_due_ns = monotonic_ns() + _AGAIN_NS
-            return
-        if self._note_due_ns:
-            _log.info("children noted")
-        self._note_due_ns = 0
+        self._notes.write(life.record for life in lives if life and not life.gone)

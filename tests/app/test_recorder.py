@@ -90,7 +90,7 @@ def test_a_generation_is_acknowledged_and_in_force_after_a_restart(home, instanc
     config = home / "engine.toml"
     config.write_text(GOOD.replace('"t1"', f'"{instance}"'))
     supervisor = office(instance)
-    word = supervisor._stats.gauge(generation_word("recorder"))
+    word = supervisor._office.stats.gauge(generation_word("recorder"))
     looker = Attachment(instance, "test")
 
     def acknowledged():

@@ -11,6 +11,7 @@ import textwrap
 
 import pytest
 
+from lowlat.app import office as office_module
 from lowlat.app import supervisor as supervisor_module
 from lowlat.app.child import ChildProcess, ChildSpec, SpawnError
 from lowlat.app.postmortem import read_bundles
@@ -132,7 +133,7 @@ def test_a_full_disk_neither_ends_the_supervisor_nor_the_restart_of_a_child(inst
     """The note of who runs and the log of a new life are both refused for a while."""
     with supervisor(instance, spec("a", POLITE, trades=True)) as sup:
         sup.start()
-        save, spawn, full = supervisor_module.save_children, ChildProcess.spawn, [True]
+        save, spawn, full = office_module.save_children, ChildProcess.spawn, [True]
 
         def refuse_note(*arguments):
             if full[0]:
@@ -145,7 +146,8 @@ def test_a_full_disk_neither_ends_the_supervisor_nor_the_restart_of_a_child(inst
             return spawn(spec, log)
 
         monkeypatch.setattr(supervisor_module, "_AGAIN_NS", 50_000_000)
-        monkeypatch.setattr(supervisor_module, "save_children", refuse_note)
+        monkeypatch.setattr(office_module, "_AGAIN_NS", 50_000_000)
+        monkeypatch.setattr(office_module, "save_children", refuse_note)
         monkeypatch.setattr(ChildProcess, "spawn", refuse_log)
         first = state_of(sup, "a").pid
         sup.kill(["a"])
@@ -230,6 +232,34 @@ def test_a_crash_loop_ends_and_leaves_the_halt_set(instance, monkeypatch):
         assert state_of(sup, "engine").restarts == 5
         assert sup.failure == "engine ended with exit code 3, 6 times in a minute"
         assert halt_cell(instance) == HaltCode.CRASH_LOOP
+
+
+def test_one_that_is_not_vital_is_tried_for_ever_and_the_run_goes_on(instance, monkeypatch):
+    monkeypatch.setattr("lowlat.app.seat.BACKOFF_FIRST_S", 0.001)
+    code = READY + "raise SystemExit(3)\n"
+    children = spec("engine", POLITE, trades=True), spec("settlement", code, vital=False)
+    with supervisor(instance, *children) as sup:
+        sup.start()
+        turn_until(sup, lambda: state_of(sup, "settlement").restarts > RESTARTS_MAX + 1)
+        assert not sup.failure
+        assert halt_cell(instance) == HaltCode.NONE
+        assert "settlement" in sup.summary()
+        assert state_of(sup, "engine").state is ChildState.READY
+
+
+def test_one_that_waits_to_be_started_again_is_not_started_while_everybody_ends(
+    instance, monkeypatch
+):
+    """Its pause ends while a stubborn one is waited for."""
+    monkeypatch.setattr("lowlat.app.seat.BACKOFF_FIRST_S", 0.4)
+    code = READY + "raise SystemExit(3)\n"
+    sup = supervisor(instance, spec("stubborn", STUBBORN), spec("again", code))
+    sup.start()
+    turn_until(sup, lambda: state_of(sup, "again").state is ChildState.BACKOFF)
+    restarts = state_of(sup, "again").restarts
+    sup.close(deadline_s=1.0)
+    assert state_of(sup, "again").restarts == restarts
+    assert not state_of(sup, "again").pid
 
 
 def test_backoff_is_nothing_then_grows_to_its_bound():

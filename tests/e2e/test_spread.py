@@ -99,6 +99,46 @@ def test_any_grouping_of_roles_trades_and_agrees(instance, home, what):
     assert found.holds, found.differences()
 
 
+def squeezed(topology, cores):
+    """Return the topology on fewer cores: who would spin there gives way, and nobody is hurried."""
+    return {
+        name: msgspec.structs.replace(
+            place,
+            core=cores[place.core % len(cores)],
+            wait="yield" if place.wait == "spin" else place.wait,
+            hang_ms=60_000,
+        )
+        for name, place in topology.items()
+    }
+
+
+@pytest.mark.stress
+def test_eight_cores_topology_starts_trades_and_stops_wherever_it_is(instance, home):
+    """Its processes and busy loops; spinning itself wants the seven cores."""
+    topology = squeezed(load_topology("spread-eight"), sorted(os.sched_getaffinity(0)))
+    check_topology(topology)
+    with Rig(instance, home, seed=6, topology=topology) as rig:
+        rig.turn_until(lambda: rig.reading().counter("executor.orders") > 0, 60, "an order")
+        found = rig.drain(60)
+    assert found.holds, found.differences()
+
+
+@pytest.mark.stress
+def test_deciders_that_spin_on_a_core_of_their_own_trade_and_agree(spread, instance, home):
+    outside, inside = sorted(os.sched_getaffinity(0))[:2]
+    others = ("metadata", "binance", "prices", "polymarket", "executor")
+    topology = {
+        RECORDER: ProcessConfig((RECORDER,), core=outside, tick_ms=3),
+        "others": ProcessConfig(others, core=outside, hang_ms=60_000),
+        "deciders": ProcessConfig(("signals", "risk"), core=inside, wait="spin", hang_ms=60_000),
+    }
+    check_topology(topology)
+    with Rig(instance, home, seed=6, topology=topology) as rig:
+        rig.turn_until(lambda: rig.reading().counter("executor.orders") > 0, 60, "an order")
+        found = rig.drain(60)
+    assert found.holds, found.differences()
+
+
 @pytest.mark.kill
 @pytest.mark.stress
 def test_every_process_killed_and_stopped_comes_back_and_both_sides_agree(
@@ -125,7 +165,7 @@ class Halts:
     def __init__(self, rig):
         self._rig = rig
         self._shared = SharedField(rig.supervisor)
-        self._shared.opened(rig.supervisor._stats)
+        self._shared.opened(rig.supervisor._office.stats)
 
     def pull(self):
         """Halt as `lowlat ctl halt` does: by the file, asking nobody."""
