@@ -198,6 +198,7 @@ def _explain(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
         attachment.open_table_reader("markets"),
         meters,
         config.journal.decisions_bytes_max,
+        attachment.open_table_reader("book"),
     )
 
 

@@ -17,6 +17,7 @@ from lowlat.core.layout import (
     ORDER_ROW,
     REPORT,
     SIGNAL,
+    BookRow,
     DecisionRecord,
     MarketRow,
     OrderRow,
@@ -26,7 +27,7 @@ from lowlat.core.layout import (
 )
 from lowlat.shm.attach import Attached, attach
 from lowlat.store.journal_file import EntryKind, newest_batches
-from lowlat.store.record_log import DECISIONS, MARKETS, SIGNALS, read_records
+from lowlat.store.record_log import BOOKS, DECISIONS, MARKETS, SIGNALS, read_records
 
 __all__ = ["Evidence", "gather"]
 
@@ -46,6 +47,8 @@ class Evidence:
     signals: dict[int, SignalRecord] = field(default_factory=dict)
     """By record id."""
     markets: dict[int, MarketRow] = field(default_factory=dict)
+    books: dict[tuple[int, int], BookRow] = field(default_factory=dict)
+    """By signal and the time of its decision: its market's book soon after it."""
 
     def market_name(self, instrument: int) -> str:
         """Return the slug of an instrument's market, else its number."""
@@ -105,6 +108,7 @@ def _from_disk(found: Evidence, folder: Path) -> bool:
     found.decisions = list(read_records(str(folder), DECISIONS))
     found.signals = {each.id: each for each in read_records(str(folder), SIGNALS)}
     found.markets = {each.market: each for each in read_records(str(folder), MARKETS)}
+    found.books = {(each.id, each.decoded_ns): each for each in read_records(str(folder), BOOKS)}
     return bool(batches or found.decisions)
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from lowlat.cli._evidence import Evidence
     from lowlat.core.layout import OrderRow, SignalRecord
 
-_DIGITS_MIN = 4
-
 
 @app.command(
     epilog="Examples: lowlat explain last | lowlat explain bonds | lowlat explain 0x3fa9 --json"
@@ -32,54 +30,25 @@ def explain(
 ) -> None:
     """Tell one signal's story: its arithmetic in words, its decision, its orders, its result."""
     from lowlat.cli._evidence import gather
+    from lowlat.cli._subjects import find
 
     evidence = gather(instance)
-    signal = _find(evidence, subject, instance)
-    story = _story(evidence, signal)
+    found = find(evidence, subject, "explain")
+    if found.signal is None:
+        what = "has no signals" if found.order is None else "did not keep the signal of this order"
+        raise ConfigError(f"explain: instance {instance!r} {what} ({evidence.source})")
+    story = _story(evidence, found.signal)
     if as_json:
         print(json.dumps(story, indent=1))
     else:
         _print(story)
 
 
-def _find(evidence: "Evidence", subject: str, instance: str) -> "SignalRecord":
-    """Return the signal that is meant; raises ConfigError that says what there is."""
-    signals = sorted(evidence.signals.values(), key=lambda each: each.decided_ns)
-    if not signals:
-        raise ConfigError(f"explain: instance {instance!r} has no signals ({evidence.source})")
-    if subject == "last":
-        return signals[-1]
-    modules = sorted({_text(each.module) for each in signals})
-    if subject in modules:
-        return next(each for each in reversed(signals) if _text(each.module) == subject)
-    digits = subject.lower().removeprefix("0x")
-    if len(digits) < _DIGITS_MIN or not set(digits) <= set("0123456789abcdef"):
-        raise ConfigError(
-            f"explain: was {subject!r}, expected last, one of {', '.join(modules)}, or at least "
-            f"{_DIGITS_MIN} hex digits of an order or a signal"
-        )
-    exact = [each for each in signals if f"{each.id:x}" == digits]
-    if exact:
-        return exact[-1]
-    orders = [each for each in evidence.orders.values() if each.order_id.hex().startswith(digits)]
-    if len(orders) != 1:
-        what = "nothing begins" if not orders else f"{len(orders)} orders begin"
-        raise ConfigError(f"explain: {what} with {subject!r}")
-    found = _signal_of(evidence, orders[0])
-    if found is None:
-        raise ConfigError(f"explain: the signal of order {subject} was not kept; try lowlat trace")
-    return found
-
-
-def _signal_of(evidence: "Evidence", order: "OrderRow") -> "SignalRecord | None":
-    signal = evidence.signals.get(order.signal)
-    # Ids begin anew after a reboot; the time tells lives apart.
-    return signal if signal is not None and signal.decided_ns == order.decided_ns else None
-
-
 def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
     from lowlat.app.activity import rule_name
+    from lowlat.cli._book_words import book_of as _book
     from lowlat.cli._rules import explain as explain_rule
+    from lowlat.cli._subjects import orders_of
     from lowlat.core.layout import Urgency
     from lowlat.core.signal import decode_signal
 
@@ -93,11 +62,6 @@ def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
         ),
         None,
     )
-    orders = [
-        each
-        for each in evidence.orders.values()
-        if each.signal == record.id and each.decided_ns == record.decided_ns
-    ]
     question = row.question.rstrip(b"\0").decode("utf-8", "replace") if row else ""
     return {
         "signal": f"{record.id:#x}",
@@ -122,10 +86,12 @@ def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
         else {
             "rule": rule_name(decision.rule),
             "approved": bool(decision.approved),
+            "size_suggestion_e6": decision.size_suggestion_e6,
             "size_e6": decision.size_e6,
             "why": explain_rule(decision) if decision.rule else "within every limit",
         },
-        "orders": [_order(each) for each in orders],
+        "book": _book(evidence, record, row),
+        "orders": [_order(each) for each in orders_of(evidence, record)],
         "source": evidence.source,
     }
 
@@ -162,11 +128,8 @@ def _order(order: "OrderRow") -> dict[str, Any]:
     }
 
 
-def _text(raw: bytes) -> str:
-    return raw.rstrip(b"\0").decode("ascii", "replace")
-
-
 def _print(story: dict[str, Any]) -> None:
+    from lowlat.cli._book_words import book_lines
     from lowlat.cli._words import dollars, price, shares
 
     print(f"signal   {story['signal']}  {story['module']} ({story['mode']})")
@@ -183,13 +146,13 @@ def _print(story: dict[str, Any]) -> None:
         print(f"         leg {story['leg'] + 1} of {story['legs']} of group {story['group']:#x}")
     for number, line in enumerate(story["words"]):
         print(("because  " if not number else "         ") + line)
+    for number, line in enumerate(book_lines(story["book"])):
+        print(("book     " if not number else "         ") + line)
     decision = story["decision"]
     if decision is None:
         print("risk     not found")
     else:
-        said = f"approved {shares(decision['size_e6'])}" if decision["approved"] else "refused"
-        rule = "" if decision["rule"] == "approved" else f" by {decision['rule']}"
-        print(f"risk     {said}{rule}: {decision['why']}")
+        print(f"risk     {_risk_words(decision)}")
     for order in story["orders"]:
         print(
             f"order    {order['order_id'][:12]}  {order['state'].lower()}: filled "
@@ -197,3 +160,17 @@ def _print(story: dict[str, Any]) -> None:
             f"{dollars(order['cash_e6'])}, fee {dollars(order['fee_e6'])}"
         )
     print(f"\nfrom {story['source']}")
+
+
+def _risk_words(decision: dict[str, Any]) -> str:
+    from lowlat.cli._words import shares
+
+    if not decision["approved"]:
+        return f"refused by {decision['rule']}: {decision['why']}"
+    size = shares(decision["size_e6"])
+    if decision["rule"] == "approved":
+        return f"approved {size}: {decision['why']}"
+    return (
+        f"approved {size} of {shares(decision['size_suggestion_e6'])}, cut by "
+        f"{decision['rule']}: {decision['why']}"
+    )

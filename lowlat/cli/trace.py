@@ -22,13 +22,16 @@ _STAGES = (
     ("acked_ns", "venue answered"),
     ("filled_ns", "last fill heard"),
 )
-_DIGITS_MIN = 4
 
 
 @app.command(epilog="Examples: lowlat trace last | lowlat trace 0x3fa9 --json")
 def trace(
-    order: Annotated[
-        str, typer.Argument(metavar="ORDER_ID|last", help="First digits of the order id, or last.")
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SIGNAL|ORDER|MODULE|last",
+            help="First digits of an order id, a signal's id, or the newest of a module or of all.",
+        ),
     ],
     *,
     instance: Instance = "demo",
@@ -36,29 +39,19 @@ def trace(
 ) -> None:
     """Take one order apart: time of each stage, its signal, its decision, its fills."""
     from lowlat.cli._evidence import gather
+    from lowlat.cli._subjects import find
 
     evidence = gather(instance)
-    row = _find(evidence, order, instance)
+    row = find(evidence, subject, "trace").order
+    if row is None:
+        raise ConfigError(
+            f"trace: instance {instance!r} has no order of {subject!r} ({evidence.source})"
+        )
     result = _describe(evidence, row)
     if as_json:
         print(json.dumps(result, indent=1))
     else:
         _print(result)
-
-
-def _find(evidence: "Evidence", text: str, instance: str) -> "OrderRow":
-    if not evidence.orders:
-        raise ConfigError(f"trace: instance {instance!r} has no orders ({evidence.source})")
-    if text == "last":
-        return max(evidence.orders.values(), key=lambda each: (each.created_wall_ms, each.sent_ns))
-    digits = text.lower().removeprefix("0x")
-    if len(digits) < _DIGITS_MIN or not set(digits) <= set("0123456789abcdef"):
-        raise ConfigError(f"trace: order was {text!r}, expected last or 0x and at least 4 digits")
-    found = [each for each in evidence.orders.values() if each.order_id.hex().startswith(digits)]
-    if len(found) != 1:
-        what = "no order begins" if not found else f"{len(found)} orders begin"
-        raise ConfigError(f"trace: {what} with {text!r} among {len(evidence.orders)}")
-    return found[0]
 
 
 def _describe(evidence: "Evidence", row: "OrderRow") -> dict[str, Any]:
@@ -104,9 +97,10 @@ def _name(kind: Any, value: int) -> str:
 
 
 def _signal(evidence: "Evidence", row: "OrderRow") -> dict[str, Any] | None:
-    signal = evidence.signals.get(row.signal)
-    # Ids begin anew after a reboot; the time tells lives apart.
-    if signal is None or signal.decided_ns != row.decided_ns:
+    from lowlat.cli._subjects import signal_of
+
+    signal = signal_of(evidence, row)
+    if signal is None:
         return None
     return {
         "confidence": signal.confidence,

@@ -1,4 +1,4 @@
-"""Signals, and the markets they are about, kept on disk so that an order can be explained later.
+"""Signals, their markets and books, kept on disk so that an order can be explained later.
 
 Run by the recorder, off the order path. It gates nobody: what its ring overwrote before it was
 read is counted, and its orders are explained without their signal.
@@ -8,15 +8,24 @@ from typing import Any, Final
 
 import msgspec
 
-from lowlat.core.layout import MARKET_ROW, SIGNAL, SLOT_HEAD_BYTES, RecordType, SignalRecord
+from lowlat.core.layout import (
+    BOOK_ROW,
+    MARKET_ROW,
+    SIGNAL,
+    SLOT_HEAD_BYTES,
+    RecordType,
+    SignalRecord,
+)
 from lowlat.core.ports import EMPTY, Cell, StreamReader, TableReader
 from lowlat.store.ledger.lots import EXIT_PLANS
-from lowlat.store.record_log import MARKETS, SIGNALS, RecordLog
+from lowlat.store.record_log import BOOKS, MARKETS, SIGNALS, RecordLog
 
 __all__ = ["ExplainEngine", "ExplainMeters"]
 
 _A_TURN: Final = 256
 _MARKETS_BYTES_MAX: Final = 32 << 20
+_BOOKS_BYTES_MAX: Final = 64 << 20
+"""Some 70 000 signals."""
 _PLANS_MAX: Final = 50_000
 """Signals whose exit plan is remembered for orders that are still open."""
 
@@ -39,7 +48,7 @@ _decode_exit: Final = msgspec.json.Decoder(_Exit).decode
 
 
 class ExplainEngine:
-    """Copies each signal, and each market the first time one of its signals comes."""
+    """Copies each signal with its market's book, and each market when its first signal comes."""
 
     name: Final = "explain"
 
@@ -50,12 +59,16 @@ class ExplainEngine:
         markets: TableReader,
         meters: ExplainMeters,
         bytes_max: int,
+        books: TableReader | None = None,
     ) -> None:
         self._signals = signals
         self._markets = markets
         self._meters = meters
         self._signal_log = RecordLog(directory, SIGNALS, bytes_max)
         self._market_log = RecordLog(directory, MARKETS, _MARKETS_BYTES_MAX)
+        self._books = books
+        self._book_log = RecordLog(directory, BOOKS, _BOOKS_BYTES_MAX)
+        self._scratch = memoryview(bytearray(BOOK_ROW.size_bytes))
         self._written: dict[int, int] = {}
         """Version of each market's row that the log has."""
         self._plans: dict[int, str] = {}
@@ -88,6 +101,7 @@ class ExplainEngine:
         """Write the rest."""
         self._signal_log.close()
         self._market_log.close()
+        self._book_log.close()
 
     def _take(self) -> None:
         self._signal_log.add(_fields(self._signals.buffer, SIGNAL))
@@ -96,6 +110,7 @@ class ExplainEngine:
         if signal.metadata_bytes and b'"exit"' in signal.metadata:
             self._keep_plan(signal)
         self._keep_market(signal.instrument >> 1)
+        self._keep_book(signal)
 
     def _keep_plan(self, signal: SignalRecord) -> None:
         try:
@@ -108,6 +123,17 @@ class ExplainEngine:
         if len(self._plans) >= _PLANS_MAX:
             del self._plans[next(iter(self._plans))]
         self._plans[signal.id] = plan
+
+    def _keep_book(self, signal: SignalRecord) -> None:
+        """Keep the book as it stands a few milliseconds after the decision: mostly the same."""
+        books, market = self._books, signal.instrument >> 1
+        if books is None or market >= books.rows or books.read(market) <= 0:
+            return
+        row = BOOK_ROW.unpack(books.buffer)
+        if (row.market, row.generation) == (market, signal.generation):
+            kept = row._replace(id=signal.id, decoded_ns=signal.decided_ns)
+            BOOK_ROW.pack(self._scratch, kept)
+            self._book_log.add(_fields(self._scratch, BOOK_ROW))
 
     def _keep_market(self, market: int) -> None:
         if market >= self._markets.rows:
@@ -122,6 +148,7 @@ class ExplainEngine:
     def _flush(self) -> None:
         try:
             self._signal_log.flush()
+            self._book_log.flush()
             if self._market_log.flush():
                 # A file was begun that knows no market yet.
                 self._written.clear()

@@ -8,18 +8,29 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lowlat.core.layout import DECISION, MARKET_ROW, SIGNAL, SLOT_HEAD_BYTES, RecordType
+from lowlat.core.layout import (
+    BOOK_ROW,
+    DECISION,
+    MARKET_ROW,
+    SIGNAL,
+    SLOT_HEAD_BYTES,
+    RecordType,
+)
 from lowlat.store.disk import Disk
 
-__all__ = ["DECISIONS", "MARKETS", "SIGNALS", "RecordLog", "read_records"]
+__all__ = ["BOOKS", "DECISIONS", "MARKETS", "SIGNALS", "RecordLog", "read_records"]
 
 DECISIONS: Final = "decisions"
 SIGNALS: Final = "signals"
 MARKETS: Final = "markets"
+BOOKS: Final = "books"
+"""The book of each signal's market, read when the signal was. In these copies ``id`` is the
+signal's and ``decoded_ns`` when it was decided; one that was published later is another book."""
 _RECORDS: Final[dict[str, RecordType[Any]]] = {
     DECISIONS: DECISION,
     SIGNALS: SIGNAL,
     MARKETS: MARKET_ROW,
+    BOOKS: BOOK_ROW,
 }
 
 

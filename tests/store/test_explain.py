@@ -2,10 +2,10 @@
 
 import pytest
 
-from lowlat.core.layout import MARKET_ROW, SIGNAL
+from lowlat.core.layout import BOOK_ROW, MARKET_ROW, SIGNAL
 from lowlat.shm.private import PrivateStream, PrivateTable
 from lowlat.store.explain import ExplainEngine, ExplainMeters
-from lowlat.store.record_log import MARKETS, SIGNALS, read_records
+from lowlat.store.record_log import BOOKS, MARKETS, SIGNALS, read_records
 
 
 class Cell:
@@ -30,11 +30,17 @@ def rig(tmp_path):
             self.directory = str(tmp_path)
             self.stream = PrivateStream("signals")
             self.table = PrivateTable("markets", rows=8)
+            self.books = PrivateTable("book", rows=8)
             self.meters = ExplainMeters(Cell(), Cell(), Cell(), Cell())
 
         def open(self, bytes_max=1 << 20):
             self.engine = ExplainEngine(
-                self.directory, self.stream.reader(), self.table.reader(), self.meters, bytes_max
+                self.directory,
+                self.stream.reader(),
+                self.table.reader(),
+                self.meters,
+                bytes_max,
+                self.books.reader(),
             )
             return self
 
@@ -66,6 +72,29 @@ def test_each_signal_and_its_market_once(rig):
     assert [each.id for each in rig.kept(SIGNALS)] == [1, 2, 3]
     assert [each.slug.rstrip(b"\0") for each in rig.kept(MARKETS)] == [b"a-market"]
     assert rig.meters.signals.value == 3
+
+
+def test_the_book_of_a_signal_is_kept_under_its_name(rig):
+    rig.open()
+    rig.signal(1, 3)
+    rig.engine.turn(0)
+    assert rig.kept(BOOKS) == []
+    writer = rig.books.writer
+    row = blank(BOOK_ROW)._replace(id=99, market=3, published_ns=40, bid_count=1)
+    row = row._replace(bid_price_e4=(4_600, *(0,) * 31))
+    BOOK_ROW.pack(writer.buffer, row)
+    writer.write(3)
+    rig.signal(2, 3)
+    rig.signal(3, 4_000_000)
+    rig.engine.turn(0)
+    [kept] = rig.kept(BOOKS)
+    assert (kept.id, kept.published_ns, kept.bid_price_e4[0]) == (2, 40, 4_600)
+    # A row that holds another market by now is none of its books.
+    BOOK_ROW.pack(writer.buffer, row._replace(generation=5))
+    writer.write(3)
+    rig.signal(4, 3)
+    rig.engine.turn(0)
+    assert len(rig.kept(BOOKS)) == 1
 
 
 def test_a_market_that_changed_is_kept_again(rig):

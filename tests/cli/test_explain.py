@@ -1,0 +1,156 @@
+"""A signal's story: words, the book it saw level by level, risk's cut; found as trace finds it."""
+
+import json
+
+import pytest
+
+from lowlat.core.layout import (
+    BOOK_ROW,
+    DECISION,
+    MARKET_ROW,
+    ORDER_ROW,
+    SIGNAL,
+    Action,
+    OrderState,
+    Rule,
+    SettleRule,
+)
+from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile
+from lowlat.store.record_log import BOOKS, DECISIONS, MARKETS, SIGNALS, RecordLog
+
+STORY = {"up_e4": 4100, "z_e2": -23, "mean_e2": 9_800_000, "locked_s": 0, "left_ms": 60_000}
+WISH = {
+    "id": 0x3FA9C,
+    "decided_ns": 1_000,
+    "instrument": 1,
+    "generation": 1,
+    "module": b"latency",
+    "size_suggestion_e6": 150 * 10**6,
+    "limit_price_e4": 4_200,
+    "legs": 1,
+    "urgency": 2,
+    "mode": 2,
+    "expected_value": 9.0,
+    "confidence": 0.58,
+}
+
+
+def make(record, **fields):
+    row = record.unpack(bytearray(record.size_bytes))._replace(**fields)
+    buffer = memoryview(bytearray(record.size_bytes))
+    record.pack(buffer, row)
+    return bytes(buffer[16 : 16 + record.codec.size])
+
+
+def book(published_ns=900, **more):
+    pad = (0,) * 29
+    fields = {
+        "market": 0, "generation": 1, "id": WISH["id"], "decoded_ns": 1_000,
+        "published_ns": published_ns, "bid_count": 3, "ask_count": 1,
+        "bid_price_e4": (6_000, 5_900, 5_700, *pad),
+        "bid_size_e6": (100 * 10**6, 30 * 10**6, 500 * 10**6, *pad),
+        "ask_price_e4": (6_200, 0, 0, *pad), "ask_size_e6": (7 * 10**6, 0, 0, *pad),
+    }  # fmt: skip
+    return make(BOOK_ROW, **fields | more)
+
+
+@pytest.fixture
+def told(home, instance):
+    """Two signals of a NO token, the second of another life; an order; a cut by risk."""
+    folder = home / "state" / "lowlat" / instance
+    folder.mkdir(parents=True, mode=0o700)
+
+    def keep(name, *records):
+        log = RecordLog(str(folder), name, 1 << 20)
+        for each in records:
+            log.add(each)
+        log.close()
+
+    raw = json.dumps(STORY).encode()
+    wish = WISH | {"metadata": raw, "metadata_bytes": len(raw)}
+    keep(SIGNALS, make(SIGNAL, **wish), make(SIGNAL, **wish | {"id": 0x77, "decided_ns": 900}))
+    keep(
+        MARKETS,
+        make(
+            MARKET_ROW, market=0, slug=b"btc-day", question=b"Up?", fee_rate_e6=70_000,
+            fee_exponent=1, settle_rule=SettleRule.BINANCE_ABOVE, strike_e8=99_000 * 10**8,
+        ),
+    )  # fmt: skip
+    keep(
+        DECISIONS,
+        make(
+            DECISION, id=1, signal=WISH["id"], decided_ns=1_000, approved=1, module=b"latency",
+            rule=Rule.MARKET_LIMIT, size_suggestion_e6=150 * 10**6, size_e6=120 * 10**6,
+            limit=50 * 10**6, was=61 * 10**6,
+        ),
+    )  # fmt: skip
+    order = make(
+        ORDER_ROW, id=5, signal=WISH["id"], decided_ns=1_000, order_id=bytes.fromhex("ab" * 32),
+        module=b"latency", state=OrderState.MATCHED, size_e6=120 * 10**6, price_e4=4_200,
+    )  # fmt: skip
+    file = JournalFile(str(folder))
+    file.rotate(Batch(1, 0, 1, (Entry(EntryKind.ORDER, order),)))
+    file.close()
+    return keep
+
+
+@pytest.mark.parametrize("subject", ["last", "latency", "0x3fa9c", "abab"])
+def test_one_finder_knows_signals_orders_modules_and_last(lowlat, instance, told, subject):
+    story = json.loads(lowlat("explain", subject, "-i", instance, "--json").stdout)
+    assert story["signal"] == "0x3fa9c"
+    trace = json.loads(lowlat("trace", subject, "-i", instance, "--json").stdout)
+    assert trace["order_id"] == "0x" + "ab" * 32
+
+
+@pytest.mark.parametrize("command", ["explain", "trace"])
+def test_what_is_not_there_is_said_by_both_alike(lowlat, instance, told, command):
+    for subject, words in (
+        ("bonds", "expected last, one of latency, or at least 4 hex digits"),
+        ("ab", "at least 4 hex digits"),
+        ("0xffff", "nothing begins with '0xffff' among 1 orders and 2 signals"),
+    ):
+        done = lowlat(command, subject, "-i", instance)
+        assert done.returncode == 2
+        assert f"{command}: " in done.stderr
+        assert words in done.stderr
+
+
+def test_the_book_can_be_worked_out_by_hand(lowlat, instance, told):
+    told(BOOKS, book(), book(id=0x77, decoded_ns=900, bid_count=0))
+    found = json.loads(lowlat("explain", "0x3fa9c", "-i", instance, "--json").stdout)["book"]
+    # NO is asked where YES is bid: 0.40 x 100, 0.41 x 30, 0.43 x 500. 150 at 0.42 or better:
+    # 100 at 0.40 and 30 at 0.41 are 40 + 12.30; the fee is 0.07 x (24 + 7.257) = 2.188.
+    assert [(each["price_e4"], each["takes_e6"]) for each in found["levels"]] == [
+        (4_000, 100 * 10**6), (4_100, 30 * 10**6), (4_300, 0),
+    ]  # fmt: skip
+    assert (found["takes_e6"], found["cost_e6"]) == (130 * 10**6, 52_300_000)
+    assert found["fee_e6"] == pytest.approx(2_187_990, abs=1)
+    assert found["later_ns"] == 0
+    text = lowlat("explain", "0x3fa9c", "-i", instance).stdout
+    for line in (
+        "book     asks of the token, as it stood",
+        "0.4 x 100  takes 100: $40.00",
+        "together 130 for $52.30, 0.4023 a share",
+        "fee 0.07 x (p x (1 - p)) a share",
+        "risk     approved 120 of 150, cut by market_limit: limit $50.00, was $61.00",
+    ):
+        assert line in text, text
+
+
+def test_a_sale_walks_the_bids_of_its_token(lowlat, instance, told):
+    raw = json.dumps(STORY).encode()
+    sale = WISH | {"metadata": raw, "metadata_bytes": len(raw), "decided_ns": 2_000, "id": 0x88888}
+    sale |= {"action": int(Action.SELL), "limit_price_e4": 3_700}
+    told(SIGNALS, make(SIGNAL, **sale))
+    told(BOOKS, book(id=0x88888, decoded_ns=2_000))
+    found = json.loads(lowlat("explain", "0x88888", "-i", instance, "--json").stdout)["book"]
+    # NO is bid where YES is asked: 0.62 is 0.38.
+    assert (found["side"], found["takes_e6"]) == ("bids", 7 * 10**6)
+    assert [each["price_e4"] for each in found["levels"]] == [3_800]
+
+
+def test_a_later_book_and_a_missing_one_are_said(lowlat, instance, told):
+    assert "not kept" in lowlat("explain", "last", "-i", instance).stdout
+    told(BOOKS, book(published_ns=5_001_000))
+    text = lowlat("explain", "last", "-i", instance).stdout
+    assert "after the decision: it may have been another" in text
