@@ -202,11 +202,16 @@ class FlowConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     makers: int = 4
     levels: int = 6
-    events_per_s: int = 150
+    events_per_s: float = 150.0
     """Maker re-quotes and noise takers together, over all markets."""
     taker_e4: int = 1500
     informed_e4: int = 0
-    """Share of takers who know the fair value and take only what is wrong, net of fees."""
+    """Share of takers who know the fair value and take only what is wrong, net of fees; with
+    ``adverse_e4`` those who know what comes next."""
+    adverse_e4: int = 0
+    """Share of what fills earn makers (spread and rebate) that the informed take back on average,
+    in markets that no price decides; 10 000: nobody earns by resting. See ``lowlat.sim.knowledge``.
+    0: takers know nothing of what comes next."""
     maker_delay_ms: tuple[int, int] = (250, 600)
     """How long after a spot move the makers' quotes follow it. (0, 0): they see it first."""
     half_spread_e4: int = 40
@@ -265,6 +270,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """New events of that kind."""
     listing_delay_s: tuple[int, int] = (60, 240)
     """How long the order-book service answers 404 for a market just listed."""
+    rewards: bool = True
+    """Markets have daily pools for resting near the middle."""
     bonds: int = 0
     """Nearly certain markets that exist at any time; each is followed by another."""
     bond_life_s: tuple[int, int] = (60, 600)
@@ -341,9 +348,23 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             if value < low:
                 raise ConfigError(f"sim.{key} was {value}, expected at least {low}")
 
-        for edge in self.flow.edges:
-            edge.validate()
+        self._validate_flow()
         self.faults.validate()
+
+    def _validate_flow(self) -> None:
+        flow = self.flow
+        for key in ("taker_e4", "informed_e4", "adverse_e4"):
+            if not 0 <= getattr(flow, key) <= SHARE_ALL:
+                raise ConfigError(
+                    f"sim.flow.{key} was {getattr(flow, key)}, allowed: 0 to {SHARE_ALL}"
+                )
+        if flow.adverse_e4 and not flow.informed_e4:
+            raise ConfigError(
+                f"sim.flow.adverse_e4 was {flow.adverse_e4} and informed_e4 0: somebody has to "
+                "know it, expected informed_e4 above 0"
+            )
+        for edge in flow.edges:
+            edge.validate()
 
     def _validate_names(self) -> None:
         if not self.tape_speed > 0.0:

@@ -341,15 +341,18 @@ class Exchange:
                 listener.on_levels(market, changes, now_ns)
         return rested
 
-    def take(self, order: Order, market: Market, now_ns: int) -> None:
+    def take(self, order: Order, market: Market, now_ns: int) -> list[Trade]:
         """Match a taker of the generated flow by shares; what is left of it is dropped."""
-        if market.accepting and funds_error(self.accounts, market, order) is None:
-            plan = plan_match(market, order)
-            if plan.fills:
-                trades = self._commit(order, market, plan, now_ns)
-                order.state = "MATCHED"
-                self._announce(market, trades, order, now_ns)
-                self.accounts.audit_event(market.index)
+        if not market.accepting or funds_error(self.accounts, market, order) is not None:
+            return []
+        plan = plan_match(market, order)
+        if not plan.fills:
+            return []
+        trades = self._commit(order, market, plan, now_ns)
+        order.state = "MATCHED"
+        self._announce(market, trades, order, now_ns)
+        self.accounts.audit_event(market.index)
+        return trades
 
     def _close(self, order: Order, status: str, now_ns: int) -> None:
         self._take_out(order, status, now_ns)

@@ -47,7 +47,7 @@ class Flow(Listener):
         self._timers = timers
         self._rng = rng
         self._makers = [self._account(f"maker {i}") for i in range(config.flow.makers)]
-        self.takers = Takers(config.flow, exchange, rng)
+        self.takers = Takers(config.flow, exchange, universe, rng)
         self._moved = config.flow.requote_e4 / ONE_E4
         self._wide = {maker.wallet: i % 2 for i, maker in enumerate(self._makers)}
         self._quotes: dict[tuple[int, str], list[Order]] = {}
@@ -83,7 +83,8 @@ class Flow(Listener):
         if market is None or not market.accepting or market.index in self.held:
             return
         if self._rng.randrange(ONE_E4) < self._config.taker_e4:
-            self.takers.act(market, self.fair(market), now_ns)
+            for moved in self.takers.act(market, self.fair(market), now_ns):
+                self.follow(moved, now_ns)
             return
         for moved in self._universe.drift(market, self._rng):
             self.follow(moved, now_ns)
@@ -99,9 +100,14 @@ class Flow(Listener):
         """Let a whale buy in one random market; its makers fill the book up again."""
         self._next_whale(now_ns)
         market = self._rng.choice(self._open) if self._open else None
-        if market is not None and market.accepting and market.index not in self.held:
+        if market is None or not market.accepting or market.index in self.held:
+            return
+        if not self._config.adverse_e4:
             self.takers.whale(market, self._rng.randrange(2), now_ns)
-            self.quote_all(market, self.fair(market), now_ns)
+        elif not market.coin:
+            for moved in self.takers.whale_who_knows(market, now_ns):
+                self.follow(moved, now_ns)
+        self.quote_all(market, self.fair(market), now_ns)
 
     def follow(self, market: Market, now_ns: int) -> None:
         """Let those makers quote again whose quotes are too far from the fair value."""

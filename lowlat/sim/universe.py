@@ -21,6 +21,8 @@ PLAIN: Final = (
     Rules("Economics", fee_rate_e4=500, rebate=0.25),
     Rules("Tech", fee_rate_e4=400, rebate=0.25, tick_e4=10),
 )
+UNPAID: Final = (Rules("Politics", fee_rate_e4=400, rebate=0.25), *PLAIN[1:])
+"""The same without pools for makers."""
 NEG_RISK: Final = (
     Rules("Geopolitics", fee_rate_e4=0, rebate=0.0, neg_risk=True),
     Rules("Politics", fee_rate_e4=400, rebate=0.25, neg_risk=True),
@@ -79,6 +81,22 @@ class Universe:
         fair[other.index] -= move
         return [market, other]
 
+    def shift(self, market: Market, move: float) -> list[Market]:
+        """Move a hidden chance by so much; return the markets it moved in.
+
+        The other legs of an event share what one of them gains, in proportion to their chances.
+        """
+        fair = self.fair
+        others = [each for each in market.event.markets if each is not market]
+        if market.kind == "leg":
+            rest = 1.0 - fair[market.index]
+            for other in others:
+                fair[other.index] -= move * fair[other.index] / rest
+        else:
+            others = []
+        fair[market.index] += move
+        return [market, *others]
+
     def new_event(self, slug: str, title: str, rules: Rules) -> Event:
         """Make an event and keep it."""
         event = make_event(self._config.seed, len(self.events), slug, title, rules)
@@ -107,7 +125,8 @@ class Universe:
         subject = SUBJECTS[number % len(SUBJECTS)]
         question = f"Will the {subject} pass vote {number}?"
         slug = question.lower().strip("?").replace(" ", "-")
-        event = self.new_event(slug, question, PLAIN[number % len(PLAIN)])
+        rules = (PLAIN if self._config.rewards else UNPAID)[number % len(PLAIN)]
+        event = self.new_event(slug, question, rules)
         end_ns = now_ns + (7 + number % 90) * DAY_NS
         market = self.new_market(event, question, slug, "binary", now_ns, end_ns, version)
         self.fair[market.index] = self._rng.uniform(0.15, 0.85)

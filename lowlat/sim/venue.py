@@ -184,8 +184,9 @@ class Venue:
 
     def report(self) -> dict[str, Any]:
         """Return what was planted and what the market did with it."""
+        given = self.flow.takers.given
         return {
-            "edges": self.edges.totals,
+            "edges": self.edges.totals | ({"soft_flow": given} if given["planted"] else {}),
             "news": self.news.count,
             "jumps": {coin: spot.jumps for coin, spot in self.spots.items()},
             "heartbeats_expired": self.heartbeats.expired,

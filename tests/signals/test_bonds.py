@@ -10,7 +10,8 @@ from lowlat.core.errors import ConfigError
 from lowlat.core.layout import SIGNAL, Action, Category, Coin, Dispute, Wording
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
-from lowlat.signals.bonds import Bonds, BondsParams, days_to_cash, value_bond
+from lowlat.signals.bond_value import BondsParams, days_to_cash, value_bond
+from lowlat.signals.bonds import Bonds
 from lowlat.signals.module import make_module
 
 DAY = 86_400 * S

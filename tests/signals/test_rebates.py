@@ -19,7 +19,8 @@ from lowlat.core.layout import (
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
 from lowlat.signals.module import make_module
-from lowlat.signals.rebates import Rebates, logit_skew
+from lowlat.signals.rebate_quotes import Budget, logit_skew
+from lowlat.signals.rebates import Rebates
 
 DAY = 86_400 * S
 PAYS = {
@@ -142,6 +143,40 @@ def test_both_sides_are_bid_for_post_only_at_the_price_by_hand():
     shares = yes.size_suggestion / E6
     assert yes.expected_value == pytest.approx(0.3 * edge * shares, abs=1e-4)
     assert shares * 0.49 <= 25.0
+
+
+def test_one_tick_better_than_the_others_is_enough():
+    # The margin would allow 0.49; the others bid 0.46 and 0.47.
+    wide = ([(4_600, 300), (4_500, 300)], [(5_300, 300), (5_400, 300)])
+    here = Town()
+    for _ in range(12):
+        here.show(wide)
+    assert [each.limit_price_e4 for each in here.quotes] == [4_700, 4_800]
+
+
+def test_a_budget_is_spent_by_who_may_and_refills():
+    budget = Budget(2.0, 1.0)
+    assert budget.has(10 * S)
+    assert budget.has(10 * S)
+    budget.take()
+    assert not budget.has(10 * S + S // 4)
+    assert budget.has(10 * S + S // 2)
+
+
+def test_the_budget_of_all_is_not_spent_by_a_market_that_may_not_move():
+    here = Town(requotes_per_minute=1, quotes_per_s=1)
+    here.warm()
+    found = here.rest_all()
+    for at in range(20):
+        # The market has spent its one requote; fresh quotes still leave.
+        shift = 200 * (at % 2)
+        here.show(([(4_700 + shift, 300)], [(5_100 + shift, 300)]), by_s=2)
+    here.cancel_all(found)
+    before = len(here.quotes)
+    for _ in range(15):
+        here.show()
+    assert here.world.counts["signals.rebates.over_budget"] > 0
+    assert {each.token_id for each in here.quotes[before:]} == {"2000", "2001"}
 
 
 def test_nothing_is_sent_twice_while_it_is_on_its_way_or_rests():
@@ -306,10 +341,10 @@ def test_only_so_many_markets_are_quoted_the_best_payers_first():
         world.put_market(market, **(PAYS | {"reward_day_e6": day * E6, "volume_e6": 0}))
     module = make_module(Rebates, {"markets_max": 1})
     engine = make(world, module)
-    assert [each.chosen for each in module._markets.values()] == [True, False, False]
+    assert [each.chosen for each in module._markets] == [True, False, False]
     world.put_market(0, status=3)
     engine.turn(world.now)
-    chosen = {number for number, each in module._markets.items() if each.chosen}
+    chosen = {each.row.market for each in module._markets if each.chosen}
     assert chosen == {1}
 
 
@@ -325,7 +360,7 @@ def test_markets_that_pay_nothing_are_not_wanted():
         {"mid_min_e4": 9_500},
         {"gamma": 0.0},
         {"quiet_unix_s": [[5, 5]]},
-        {"requotes_per_s": 0},
+        {"quotes_per_s": 0},
     ],
 )
 def test_values_that_make_no_sense_are_refused_by_name(settings):
