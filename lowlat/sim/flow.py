@@ -69,6 +69,11 @@ class Flow(Listener):
         self._next(now_ns)
         self._next_whale(now_ns)
 
+    def come_back(self, now_ns: int) -> None:
+        """Let the random makers and takers come back who had gone home."""
+        self.resting = False
+        self.open(now_ns)
+
     # ----------------------------------------------------------------------------- events
     def _next(self, now_ns: int) -> None:
         rate = self._config.events_per_s
@@ -92,7 +97,7 @@ class Flow(Listener):
 
     def _next_whale(self, now_ns: int) -> None:
         rate = self._config.whale_per_minute
-        if rate and self._config.whales:
+        if rate and self._config.whales and not self.resting:
             wait_ns = max(1, round(self._rng.expovariate(rate / 60.0) * NS))
             self._timers.at(now_ns + wait_ns, self._on_whale)
 

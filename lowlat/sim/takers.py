@@ -46,8 +46,9 @@ class Takers:
         self._noise = self._account("taker")
         self._informed = self._account("informed")
         self.whales = [self._account(f"whale {number}") for number in range(config.whales)]
-        self.given = dict.fromkeys(("planted", "hit", "vanished", "value_e6", "captured_e6"), 0)
-        """What makers were given where they are paid a rebate, as edges are counted: by taker."""
+        self.given = dict.fromkeys(("planted", "hit", "value_e6", "captured_e6", "missed_e6"), 0)
+        """What makers were given where they are paid a rebate, as edges are counted: by taker.
+        ``missed_e6``: by those who met generated makers only."""
 
     def act(self, market: Market, fair: float, now_ns: int) -> list[Market]:
         """Let one taker come to a market; return the markets whose hidden chance it moved."""
@@ -136,9 +137,10 @@ class Takers:
                 value += maker_gain(market.rules, chance, away_e4, is_bid=is_bid) * fill.size_e6
                 if fill.order.owner:
                     captured += (gain * kept if gain > 0.0 else gain) * fill.size_e6
-        given["value_e6"] += round(max(0.0, value) * kept)
+        value_e6 = round(max(0.0, value) * kept)
+        given["value_e6"] += value_e6
         given["captured_e6"] += round(captured)
-        given["hit"] += bool(captured)
+        given["hit" if captured else "missed_e6"] += 1 if captured else value_e6
 
     # ----------------------------------------------------------------------------- the others
     def _take_any(self, market: Market, now_ns: int) -> None:

@@ -151,6 +151,11 @@ class Venue:
         """Send the random makers and takers home: nothing more is planted, quotes stay."""
         self.flow.resting = True
 
+    def wake(self, now_ns: int) -> None:
+        """Do what fell due while everybody was at home, then let the crowd come back."""
+        self.step(now_ns)
+        self.flow.come_back(now_ns)
+
     def next_due_ns(self) -> int:
         """Return when something is due next."""
         return self.timers.next_due_ns()

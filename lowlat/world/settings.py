@@ -37,6 +37,7 @@ __all__ = [
 HOST: Final = "127.0.0.1:1"
 _LATENCY: Final = {"coin": {"warmup_s": 3, "volatility_floor": 5e-4}}
 """A world is over before volatility is learned: it is told what its exchange does a second."""
+_FOREVER_NS: Final = 1 << 60
 _COINS: Final = {"BTC": Coin.BTC, "ETH": Coin.ETH, "SOL": Coin.SOL}
 
 
@@ -54,7 +55,7 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     makers: int = 2
     levels: int = 4
     spot_hz: int = 5
-    events_per_s: int = 25
+    events_per_s: float = 25.0
     edges_per_minute: float = 65.0
     fault_every_ns: int = 2_200_000_000
     kinds: tuple[str, ...] = KINDS
@@ -154,6 +155,13 @@ def sim_config(seed: int, params: WorldParams) -> SimConfig:
 def world_settings(params: WorldParams) -> WorldSettings:
     """Return the engine's settings for a world."""
     coins = tuple(_COINS[name] for name in params.coins)
+    binance, prices = BinanceFeedParams(coins=coins), PricesFeedParams(coins=coins)
+    if not coins:
+        # Days without an exchange: its sockets are open, nothing comes and nobody waits for it.
+        binance = BinanceFeedParams(
+            coins=(Coin.BTC,), depth=False, silence_ns=_FOREVER_NS, age_ns_max=_FOREVER_NS
+        )
+        prices = PricesFeedParams(coins=(Coin.BTC,), silence_ns=_FOREVER_NS)
     modules = {"arbitrage": {}, "latency": _LATENCY} if params.modules is None else params.modules
     execution = WorldSettings().execution
     if params.modules is not None:
@@ -162,8 +170,8 @@ def world_settings(params: WorldParams) -> WorldSettings:
         execution = msgspec.structs.replace(execution, template_rungs_e6=rungs)
     return WorldSettings(
         execution=execution,
-        binance=BinanceFeedParams(coins=coins),
-        prices=PricesFeedParams(coins=coins),
+        binance=binance,
+        prices=prices,
         limits=LimitsParams(bankroll_cap_e6=params.bankroll_e6),
         modules={name: ModuleSettings(params=given) for name, given in modules.items()},
         rows={"book": 256, "markets": 256, "positions": 512, "orders": 512, "groups": 128},

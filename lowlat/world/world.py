@@ -69,7 +69,8 @@ class World:
         self.seed = seed
         self.params = params or WorldParams()
         self._clock = VirtualClock()
-        self._wall_start_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        self.wall_start_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        """The venue's time at monotonic time 0."""
         self._agenda = Agenda()
         self.windows = Windows(_rng(seed, "windows"))
         self.venue = Venue(sim_config(seed, self.params), self._clock.wall_ns())
@@ -78,7 +79,8 @@ class World:
         self.watch = Watch(self.venue, self._clock.monotonic_ns, limits, limits.bankroll_cap_e6)
         account = open_account(self.venue, seed)
         self.watch.owner = account.api_key
-        self._account = self.venue.exchange.accounts.by_wallet[account.funder.lower()]
+        self.wallet = account.funder.lower()
+        self._account = self.venue.exchange.accounts.by_wallet[self.wallet]
         quiet = logging.getLogger("lowlat")
         if not quiet.handlers:
             # What engines log is what faults make them say; a finding has its own words.
@@ -148,9 +150,27 @@ class World:
             self._tell(f"VIOLATION {violation}")
         return self._outcome(seconds, plan, violation)
 
+    @property
+    def now_ns(self) -> int:
+        """Monotonic time."""
+        return self._clock.monotonic_ns()
+
     def live(self, until_ns: int) -> None:
         """Let things happen until a time since the start: no faults, no end."""
         self._until(until_ns)
+
+    def sleep(self, for_ns: int) -> None:
+        """Let the machine sleep and the crowd go home: time passes, markets end, nobody trades.
+
+        On waking everything that was due is late, as after a lid was opened: every socket is
+        gone, the dead-man's switch has taken the orders, books are read anew.
+        """
+        self.venue.rest()
+        self._clock.advance(for_ns)
+        self.venue.wake(self._clock.wall_ns())
+        if self.node.net is not None:
+            for link in self.node.net.links:
+                link.drop("slept")
 
     def _plan(self, length_ns: int) -> list[Fault]:
         params = self.params
@@ -166,7 +186,7 @@ class World:
         """Let the next thing happen; return the time after it."""
         agenda, clock, venue = self._agenda, self._clock, self.venue
         due_ns = agenda.next_due_ns()
-        venue_ns = venue.next_due_ns() - self._wall_start_ns
+        venue_ns = venue.next_due_ns() - self.wall_start_ns
         at_ns = min(due_ns, venue_ns)
         assert at_ns < NEVER_NS, "nothing will ever happen again"
         now_ns = clock.monotonic_ns()
