@@ -40,13 +40,13 @@ class Plan(NamedTuple):
 
 
 PLANS: Final = {
-    "null": Plan(20, 120),
-    "neg-risk": Plan(6, 120),
-    "neg-risk-sell": Plan(6, 120),
-    "strikes": Plan(4, 120),
-    "latency": Plan(4, 120),
-    "makers": Plan(6, 180),
-    "bonds": Plan(6, 60, 14),
+    "null": Plan(20, 90),
+    "neg-risk": Plan(4, 60),
+    "neg-risk-sell": Plan(4, 60),
+    "strikes": Plan(4, 60),
+    "latency": Plan(4, 60),
+    "makers": Plan(4, 120),
+    "bonds": Plan(4, 60, 14),
 }
 
 

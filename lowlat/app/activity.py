@@ -63,6 +63,10 @@ class Activity:
         self.signals: Counter[str] = Counter()
         self.decisions: Counter[int] = Counter()
         """By Rule: APPROVED, CUT (approved, but smaller), else the rule that refused."""
+        self.approved: Counter[str] = Counter()
+        """Approved wishes by module, those made smaller too."""
+        self.filled: Counter[str] = Counter()
+        """Trades booked by module; '' are those of unwinding."""
         self.reports: Counter[int] = Counter()
         self.lost: Counter[str] = Counter()
         """Records by stream that were overwritten before they were read."""
@@ -133,6 +137,17 @@ class Activity:
             self._interrupted,
         )
 
+    def by_module(self) -> dict[str, dict[str, int]]:
+        """Return signals, approved wishes and trades of each module that said anything."""
+        return {
+            name: {
+                "signals": self.signals[name],
+                "approved": self.approved[name],
+                "fills": self.filled[name],
+            }
+            for name in sorted(self.signals)
+        }
+
     def forget_memory(self) -> None:
         """Say that the segments go (a reboot): read their last words, then let them go.
 
@@ -190,6 +205,8 @@ class Activity:
     def _take_decisions(self, name: str, records: Records) -> None:
         if name == "DECISION":
             rules, approved = records["rule"], records["approved"] != 0
+            for module, count in _counted(records["module"][approved]):
+                self.approved[_text(module)] += count
             # An approval names the rule that made it smaller: counted as cut, not as refused.
             rules = np.where(approved & (rules != int(Rule.APPROVED)), int(Rule.CUT), rules)
             for rule, count in _counted(rules):
@@ -199,6 +216,9 @@ class Activity:
         if name == "REPORT":
             for kind, count in _counted(records["kind"]):
                 self.reports[int(kind)] += count
+            fills = records["module"][records["kind"] == int(ReportKind.FILL)]
+            for module, count in _counted(fills):
+                self.filled[_text(module)] += count
 
 
 def _counted(values: npt.NDArray[Any]) -> list[tuple[Any, int]]:

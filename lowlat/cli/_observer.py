@@ -41,6 +41,8 @@ class Picture:
     """sim, paper, live; '' when the processes do not say one."""
     rates: dict[str, float]
     signals: dict[str, int]
+    modules: dict[str, dict[str, int]]
+    """Signals, approved wishes and trades by module."""
     decisions: dict[str, int]
     orders: int
     orders_open: int
@@ -108,6 +110,7 @@ class Observer:
             mode=mode_of(reading.gauges.values()),
             rates=self._rates,
             signals=dict(activity.signals.most_common()),
+            modules=activity.by_module(),
             decisions=activity.by_rule(),
             orders=len(activity.orders),
             orders_open=open_orders,

@@ -65,6 +65,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "messages": picture.messages,
         "signals": picture.signals,
+        "modules": picture.modules,
         "decisions": picture.decisions,
         "orders": picture.orders,
         "fills": picture.fills,

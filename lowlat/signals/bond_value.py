@@ -42,7 +42,7 @@ class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revert_s: int = 20
     dips_back: float = 1.0
     """Dips that came back, before any was seen."""
-    dips_gone: float = 3.0
+    dips_gone: float = 2.0
     kelly_share: float = 0.1
     bankroll_usd: float = 1_000.0
     """What Kelly's share is of; risk has the real one and its own caps."""

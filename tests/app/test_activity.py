@@ -72,15 +72,20 @@ def test_signals_by_module_decisions_by_rule_fills_by_report(instance, engine):
     activity = Activity(instance, from_start=True)
     for module in (b"arbitrage", b"latency", b"latency"):
         engine.publish("signals", SIGNAL, module=module)
-    engine.publish("decisions", DECISION, rule=Rule.APPROVED, approved=1)
-    engine.publish("decisions", DECISION, rule=Rule.MARKET_LIMIT, approved=1)
-    engine.publish("decisions", DECISION, rule=Rule.MARKET_LIMIT, approved=0)
-    engine.publish("reports", REPORT, kind=ReportKind.SENDING)
-    engine.publish("reports", REPORT, kind=ReportKind.FILL)
+    latency = {"module": b"latency"}
+    engine.publish("decisions", DECISION, rule=Rule.APPROVED, approved=1, **latency)
+    engine.publish("decisions", DECISION, rule=Rule.MARKET_LIMIT, approved=1, **latency)
+    engine.publish("decisions", DECISION, rule=Rule.MARKET_LIMIT, approved=0, **latency)
+    engine.publish("reports", REPORT, kind=ReportKind.SENDING, **latency)
+    engine.publish("reports", REPORT, kind=ReportKind.FILL, **latency)
     assert activity.poll() == 8
     assert activity.signals == {"arbitrage": 1, "latency": 2}
     assert activity.by_rule() == {"approved": 1, "cut": 1, "market_limit": 1}
     assert activity.fills == 1
+    assert activity.by_module() == {
+        "arbitrage": {"signals": 1, "approved": 0, "fills": 0},
+        "latency": {"signals": 2, "approved": 2, "fills": 1},
+    }
     assert activity.poll() == 0
 
 

@@ -101,6 +101,29 @@ def test_selling_every_yes_equals_buying_every_no():
     assert round(sell.profit_e6 / 100 / E6, 4) == 0.0297
 
 
+@given(bids=st.lists(st.integers(100, 6_000), min_size=3, max_size=8), data=st.data())
+def test_every_way_through_convert_earns_the_same(bids, data):
+    """NO of k outcomes converts into k - 1 dollars and YES of the others. Source: feeds.md 6.1."""
+    views = [view_of(bids=[(price, 100)]) for price in bids]
+    count = len(views)
+    turned = data.draw(st.integers(1, count))
+
+    def one_by_one(outcome, action, some):
+        # A single leg is no set: this payout lets every level through.
+        payout = 1 if action == SELL else ONE_E4
+        walks = [
+            walk_sets([view], [outcome], action, [RATE], [1], 0, payout, 100 * E6) for view in some
+        ]
+        return sum(walk.cost_e6 for walk in walks), sum(walk.fees_e6 for walk in walks)
+
+    paid, fees = one_by_one(NO, BUY, views[:turned])
+    got, more = one_by_one(YES, SELL, views[turned:])
+    profit = 100 * E6 * (turned - 1) + got - paid - fees - more
+    every_bid = sum(100 * price * 100 for price in bids)
+    assert every_bid - 100 * E6 - profit == fees + more
+    assert abs(fees + more - fees_exact([(price, 100 * E6) for price in bids])) <= count
+
+
 def test_missing_side_offers_nothing():
     views = [view_of(asks=[(100, 5)]), view_of()]
     walk = walk_sets(views, [YES, YES], BUY, [0, 0], [1, 1])

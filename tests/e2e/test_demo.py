@@ -15,6 +15,7 @@ pytestmark = pytest.mark.e2e
 KEYS = {
     "messages": int,
     "signals": dict,
+    "modules": dict,
     "decisions": dict,
     "orders": int,
     "fills": int,
@@ -66,6 +67,18 @@ def assert_whole(found):
 def test_demo_prints_every_key_completes_unwinds_and_agrees(instance, seed):
     assert_whole(demo(instance, seed))
     assert segment_names(instance) == []
+
+
+@pytest.mark.stress
+def test_every_module_has_signals_decisions_and_trades_in_a_minute(instance):
+    found = demo(instance, 1, 60, "--all")
+    assert set(found["modules"]) == {"arbitrage", "bonds", "latency", "rebates"}
+    for name, counts in found["modules"].items():
+        assert all(counts.values()), (name, counts)
+    assert found["agreement"]["positions"] is True
+    assert found["agreement"]["cash"] is True
+    assert found["pairs"]["open"] == 0
+    assert found["problems"] == []
 
 
 @pytest.mark.stress
