@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find lowlat -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: setup dev demo fmt lint test test-postgres stress conformance bench clean lock
+.PHONY: setup dev demo fmt lint test test-postgres stress marathon conformance bench clean lock
 
 setup: .venv/.built
 dev: .venv/.dev .venv/.built
@@ -42,7 +42,10 @@ test: dev
 	$(BIN)/python -m pytest -q -m "not stress"
 
 stress: dev
-	$(BIN)/python -m pytest -q -m "stress or kill"
+	$(BIN)/python -m pytest -q -m "(stress or kill) and not marathon" --durations=40 --durations-min=1
+
+marathon: dev
+	$(BIN)/python -m pytest -q -m marathon --durations=0
 
 conformance: dev
 	$(BIN)/python tools/conformance.py

@@ -321,6 +321,7 @@ def test_hours_of_windows_under_a_cap(tools):
     assert max(row.generation for row in followed) > 1, "rows were given away"
 
 
+@pytest.mark.marathon
 @pytest.mark.stress
 def test_fourteen_days_beside_thirty_thousand_markets(tools, capsys):
     def say(rig, sizes):

@@ -261,6 +261,7 @@ def test_the_relayer_answers_in_shape(open_venue, route, query, body, known):
     relayed(open_venue, route, query, body, known=known)
 
 
+@pytest.mark.marathon
 @pytest.mark.stress
 @LONG
 @given(st.sampled_from(CLOB + PRIVATE), QUERIES, HEADERS, BODIES)
@@ -268,6 +269,7 @@ def test_thousands_of_strangers_are_answered(open_venue, route, query, headers, 
     public(open_venue, route, query, headers, body)
 
 
+@pytest.mark.marathon
 @pytest.mark.stress
 @LONG
 @given(route=st.sampled_from(PRIVATE), query=QUERIES, body=BODIES)
@@ -275,6 +277,7 @@ def test_thousands_of_key_holders_are_answered(key_holder, route, query, body):
     private(key_holder, route, query, body)
 
 
+@pytest.mark.marathon
 @pytest.mark.stress
 @LONG
 @given(st.sampled_from(RELAYER), QUERIES, BODIES, st.booleans())

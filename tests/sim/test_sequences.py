@@ -377,6 +377,7 @@ def test_any_sequence_leaves_the_venue_consistent(venue_of, trader_of, seed):
     assert game.statuses.get(400, 0) > 5
 
 
+@pytest.mark.marathon
 @pytest.mark.stress
 def test_ten_thousand_requests_leave_the_venue_consistent(venue_of, trader_of):
     game = play(venue_of, trader_of, 20_261_123, 10_000, every=25)
