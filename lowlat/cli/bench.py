@@ -16,7 +16,18 @@ from lowlat.cli._compare import compare as compare_rows
 from lowlat.cli.main import EXIT_FAILED, Json, app
 from lowlat.core.errors import ConfigError
 
-SUITES = ("hop", "shared", "book", "signing", "stages", "memory", "wire", "sim", "peers")
+SUITES = (
+    "hop",
+    "shared",
+    "book",
+    "signing",
+    "stages",
+    "memory",
+    "wire",
+    "sim",
+    "sim_feed",
+    "peers",
+)
 """Files of bench/ in the order of the table."""
 
 

@@ -129,7 +129,7 @@ class FaultyFeed:
 
     def _pass(self, session: Session, send: Callable[[bytes], None], frame: bytes) -> None:
         faults = self._faults
-        if frame == b"PONG":
+        if not (faults.config.frames or faults.frozen_feeds) or frame == b"PONG":
             send(frame)
             return
         now_ns = self._now_ns()

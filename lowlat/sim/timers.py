@@ -8,10 +8,14 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["NEVER_NS", "Timers"]
+__all__ = ["EVERYTHING", "NEVER_NS", "Timers"]
 
 NEVER_NS: Final = 2**63 - 1
 """Nothing is due."""
+
+
+EVERYTHING: Final = 2**63 - 1
+"""No bound on how much runs."""
 
 
 class Timers:
@@ -30,14 +34,14 @@ class Timers:
         """Return when the next callback is due, NEVER_NS when none waits."""
         return self._heap[0][0] if self._heap else NEVER_NS
 
-    def run(self, now_ns: int) -> int:
-        """Run everything due up to now, oldest first; return how much ran.
+    def run(self, now_ns: int, callbacks_max: int = EVERYTHING) -> int:
+        """Run everything due up to now, or the oldest so many; return how much ran.
 
         A callback gets the time it was due at, so that a late run still produces the same numbers.
         """
         heap = self._heap
         count = 0
-        while heap and heap[0][0] <= now_ns:
+        while heap and heap[0][0] <= now_ns and count < callbacks_max:
             due_ns, _, callback = heapq.heappop(heap)
             callback(due_ns)
             count += 1

@@ -36,7 +36,7 @@ from lowlat.sim.rewards import Rewards
 from lowlat.sim.rpc import Rpc
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.tape import TapePlayer, load_tape
-from lowlat.sim.timers import Timers
+from lowlat.sim.timers import EVERYTHING, Timers
 from lowlat.sim.universe import Universe
 from lowlat.sim.user_ws import UserFeed
 from lowlat.sim.volumes import Volumes
@@ -141,11 +141,16 @@ class Venue:
         if self.spots:
             self._start_clocks(now_ns)
 
-    def step(self, now_ns: int) -> int:
-        """Do everything due up to a time; return how much."""
+    def step(self, now_ns: int, callbacks_max: int = EVERYTHING) -> int:
+        """Do everything due up to a time, or so much of it; return how much.
+
+        What did not fit stays due: the venue's time is then that of the next of it.
+        """
         assert now_ns >= self.now_ns, f"time went back from {self.now_ns} to {now_ns}"
-        self.now_ns = now_ns
-        return self.timers.run(now_ns)
+        before_ns, self.now_ns = self.now_ns, now_ns
+        count = self.timers.run(now_ns, callbacks_max)
+        self.now_ns = max(before_ns, min(now_ns, self.timers.next_due_ns()))
+        return count
 
     def rest(self) -> None:
         """Send the random makers and takers home: nothing more is planted, quotes stay."""
