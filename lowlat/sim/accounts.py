@@ -1,8 +1,9 @@
 """Who owns what: cash, tokens, reservations, collateral behind them. Money is never made or lost.
 
 Debits happen at the match, credits when the trade is mined, as on chain: what was just bought
-cannot be sold before. ``audit`` proves conservation to the base unit and is asserted after every
-event. Pure: no clock, no randomness.
+cannot be sold before. Whatever moves money goes through two functions that keep running totals, so
+``audit_event`` proves conservation to the base unit after every event for the price of a few
+additions; ``audit`` counts everything again, at intervals. Pure: no clock, no randomness.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,9 @@ from lowlat.sim.ladder import NO, YES
 __all__ = ["UNLIMITED", "VAULT", "Account", "Accounts", "Transfer"]
 
 UNLIMITED: Final = 2**256 - 1
-FULL_AUDIT_EVERY: Final = 64
+FULL_AUDIT_EVERY: Final = 256
+CASH: Final = -1
+"""Stands for an instrument where cash is meant."""
 VAULT: Final = "0x000000000000000000000000000000000000dead"
 """Where converted NO tokens wait for the resolution that pays their collateral back."""
 
@@ -139,6 +142,12 @@ class Accounts:
         self.collateral_total_e6 = 0
         self.fees_e6 = 0
         self.deposits_e6 = 0
+        self._cash_e6 = 0
+        """Cash of all accounts, settled and pending."""
+        self._tokens_e6: dict[int, int] = {}
+        """Tokens of all accounts, settled and pending, by instrument."""
+        self._touched: set[tuple[Account, int]] = set()
+        """Whose money moved since the last audit, and which instrument (-1: cash)."""
         self._audits = 0
         self.winners: dict[int, int] = {}
         """Winning outcome by market, once resolved."""
@@ -154,7 +163,7 @@ class Accounts:
 
     def deposit(self, account: Account, cash_e6: int) -> None:
         """Bring cash in from outside."""
-        account.cash_e6 += cash_e6
+        self._cash(account, cash_e6)
         self.deposits_e6 += cash_e6
 
     def wrap(self, account: Account, wallet: str, amount_e6: int) -> None:
@@ -166,7 +175,7 @@ class Accounts:
 
     def pay(self, account: Account, cash_e6: int, *, from_fees: bool) -> None:
         """Pay income: a rebate out of the collected fees, a reward out of the operator's pocket."""
-        account.cash_e6 += cash_e6
+        self._cash(account, cash_e6)
         if from_fees:
             self.fees_e6 -= cash_e6
         else:
@@ -174,19 +183,19 @@ class Accounts:
 
     def send(self, account: Account, wallet: str, cash_e6: int) -> None:
         """Send cash to another wallet, or out of the venue's sight."""
-        account.cash_e6 -= cash_e6
+        self._cash(account, -cash_e6)
         other = self.by_wallet.get(wallet.lower())
         if other is None:
             self.deposits_e6 -= cash_e6
         else:
-            other.cash_e6 += cash_e6
+            self._cash(other, cash_e6)
 
     def split(self, account: Account, market: int, size_e6: int) -> None:
         """Turn cash into pairs of tokens."""
         assert account.cash_e6 >= size_e6, f"split of {size_e6} over {account.cash_e6}"
-        account.cash_e6 -= size_e6
-        _add(account.tokens_e6, 2 * market + YES, size_e6)
-        _add(account.tokens_e6, 2 * market + NO, size_e6)
+        self._cash(account, -size_e6)
+        self._tokens(account, 2 * market + YES, size_e6)
+        self._tokens(account, 2 * market + NO, size_e6)
         self._back(market, size_e6)
 
     def merge(self, account: Account, market: int, size_e6: int) -> None:
@@ -194,8 +203,8 @@ class Accounts:
         for instrument in (2 * market + YES, 2 * market + NO):
             held_e6 = account.tokens_e6.get(instrument, 0)
             assert held_e6 >= size_e6, f"merge of {size_e6} over {held_e6}"
-            _add(account.tokens_e6, instrument, -size_e6)
-        account.cash_e6 += size_e6
+            self._tokens(account, instrument, -size_e6)
+        self._cash(account, size_e6)
         self._back(market, -size_e6)
 
     def convert(
@@ -208,15 +217,15 @@ class Accounts:
         """
         vault = self.open(VAULT, "vault", 0, 0)
         for market in chosen:
-            _add(account.tokens_e6, 2 * market + NO, -size_e6)
-            _add(vault.tokens_e6, 2 * market + NO, size_e6)
+            self._tokens(account, 2 * market + NO, -size_e6)
+            self._tokens(vault, 2 * market + NO, size_e6)
         for market in event:
             if market not in chosen:
-                _add(account.tokens_e6, 2 * market + YES, size_e6)
-                _add(vault.tokens_e6, 2 * market + NO, size_e6)
+                self._tokens(account, 2 * market + YES, size_e6)
+                self._tokens(vault, 2 * market + NO, size_e6)
                 self._back(market, size_e6)
-        account.cash_e6 += (len(chosen) - 1) * size_e6
-        vault.cash_e6 -= (len(event) - 1) * size_e6
+        self._cash(account, (len(chosen) - 1) * size_e6)
+        self._cash(vault, (1 - len(event)) * size_e6)
 
     def match(
         self, transfers: Sequence[Transfer], market: int, minted_e6: int, fee_e6: int
@@ -225,10 +234,8 @@ class Accounts:
         _assert_even(transfers, market, minted_e6, fee_e6)
         for transfer in transfers:
             account, instrument = transfer.account, transfer.instrument
-            account.cash_e6 -= transfer.cash_out_e6
-            account.cash_pending_e6 += transfer.cash_in_e6
-            _add(account.tokens_e6, instrument, -transfer.tokens_out_e6)
-            _add(account.tokens_pending_e6, instrument, transfer.tokens_in_e6)
+            self._cash(account, -transfer.cash_out_e6, transfer.cash_in_e6)
+            self._tokens(account, instrument, -transfer.tokens_out_e6, transfer.tokens_in_e6)
         self._back(market, minted_e6)
         self.fees_e6 += fee_e6
 
@@ -236,10 +243,8 @@ class Accounts:
         """Pay the promised credits: the trade is mined."""
         for transfer in transfers:
             account, instrument = transfer.account, transfer.instrument
-            account.cash_pending_e6 -= transfer.cash_in_e6
-            account.cash_e6 += transfer.cash_in_e6
-            _add(account.tokens_pending_e6, instrument, -transfer.tokens_in_e6)
-            _add(account.tokens_e6, instrument, transfer.tokens_in_e6)
+            self._cash(account, transfer.cash_in_e6, -transfer.cash_in_e6)
+            self._tokens(account, instrument, transfer.tokens_in_e6, -transfer.tokens_in_e6)
 
     def reverse(
         self, transfers: Iterable[Transfer], market: int, minted_e6: int, fee_e6: int
@@ -247,10 +252,8 @@ class Accounts:
         """Give debits back and forget credits: settlement failed."""
         for transfer in transfers:
             account, instrument = transfer.account, transfer.instrument
-            account.cash_pending_e6 -= transfer.cash_in_e6
-            account.cash_e6 += transfer.cash_out_e6
-            _add(account.tokens_pending_e6, instrument, -transfer.tokens_in_e6)
-            _add(account.tokens_e6, instrument, transfer.tokens_out_e6)
+            self._cash(account, transfer.cash_out_e6, -transfer.cash_in_e6)
+            self._tokens(account, instrument, transfer.tokens_out_e6, -transfer.tokens_in_e6)
         self._back(market, -minted_e6)
         self.fees_e6 -= fee_e6
 
@@ -262,17 +265,18 @@ class Accounts:
     def redeem(self, market: int, account: Account) -> int:
         """Burn a wallet's tokens of a resolved market; return what the winning ones paid."""
         winner = self.winners[market]
-        won_e6 = account.tokens_e6.pop(2 * market + winner, 0)
-        account.tokens_e6.pop(2 * market + 1 - winner, None)
-        account.cash_e6 += won_e6
+        won_e6 = account.tokens_e6.get(2 * market + winner, 0)
+        for instrument in (2 * market + YES, 2 * market + NO):
+            self._tokens(account, instrument, -account.tokens_e6.get(instrument, 0))
+        self._cash(account, won_e6)
         self._back(market, -won_e6)
         return won_e6
 
     def redeem_part(self, market: int, account: Account, outcome: int, size_e6: int) -> int:
         """Burn some tokens of one outcome of a resolved market; return what they paid."""
         won_e6 = size_e6 if self.winners[market] == outcome else 0
-        _add(account.tokens_e6, 2 * market + outcome, -size_e6)
-        account.cash_e6 += won_e6
+        self._tokens(account, 2 * market + outcome, -size_e6)
+        self._cash(account, won_e6)
         self._back(market, -won_e6)
         return won_e6
 
@@ -281,16 +285,26 @@ class Accounts:
     ) -> None:
         """Give redeemed tokens back: the batch they were redeemed in failed."""
         for instrument, size_e6 in tokens_e6.items():
-            _add(account.tokens_e6, instrument, size_e6)
-        account.cash_e6 -= won_e6
+            self._tokens(account, instrument, size_e6)
+        self._cash(account, -won_e6)
         self._back(market, won_e6)
 
     def audit_event(self, market: int) -> None:
-        """Audit a market after a match or its settlement.
+        """Assert after an event that no base unit appeared or vanished, and that nobody owes.
 
-        What a match moves is proven even before it is booked, so every account is counted again
-        only at each 64th of these.
+        By the running totals, for all cash, for one market's tokens and for whoever was touched;
+        at each 256th everything is counted again.
         """
+        held = self._cash_e6 + self.fees_e6 + self.collateral_total_e6
+        assert held == self.deposits_e6, f"{held} base units exist, {self.deposits_e6} came in"
+        behind, winner = self.collateral_e6.get(market, 0), self.winners.get(market)
+        for instrument in (2 * market + YES, 2 * market + NO):
+            if winner is None or instrument == 2 * market + winner:
+                total = self._tokens_e6.get(instrument, 0)
+                assert total == behind, f"instrument {instrument}: {total} tokens on {behind}"
+        for account, instrument in self._touched:
+            _assert_solvent(account, instrument)
+        self._touched.clear()
         self._audits += 1
         if self._audits % FULL_AUDIT_EVERY == 0:
             self.audit(market)
@@ -301,6 +315,7 @@ class Accounts:
         cash = sum(a.cash_e6 + a.cash_pending_e6 for a in accounts)
         held = cash + self.fees_e6 + self.collateral_total_e6
         assert held == self.deposits_e6, f"{held} base units exist, {self.deposits_e6} came in"
+        assert cash == self._cash_e6, f"accounts hold {cash}, the running total is {self._cash_e6}"
         if market is None:
             assert sum(self.collateral_e6.values()) == self.collateral_total_e6
         markets = self.collateral_e6 if market is None else (market,)
@@ -309,28 +324,60 @@ class Accounts:
             winner = self.winners.get(each)
             outcomes = (YES, NO) if winner is None else (winner,)
             for instrument in (2 * each + outcome for outcome in outcomes):
+                running = self._tokens_e6.get(instrument, 0)
                 total = sum(
                     a.tokens_e6.get(instrument, 0) + a.tokens_pending_e6.get(instrument, 0)
                     for a in accounts
                 )
-                assert total == behind, f"instrument {instrument}: {total} tokens on {behind}"
+                assert total == running == behind, (
+                    f"instrument {instrument}: {total} tokens ({running} counted) on {behind}"
+                )
         for account in accounts:
-            if account.wallet == VAULT:
-                continue
-            assert 0 <= account.cash_reserved_e6 <= account.cash_e6, (
-                f"{account.wallet}: cash {account.cash_e6}, reserved {account.cash_reserved_e6}"
-            )
+            _assert_solvent(account, CASH)
 
     def audit_tokens(self) -> None:
         """Assert that no account owes tokens or has promised more than it holds."""
         for account in self.by_wallet.values():
-            for instrument, size in account.tokens_e6.items():
-                reserved = account.tokens_reserved_e6.get(instrument, 0)
-                assert 0 <= reserved <= size, f"{account.wallet} {instrument}: {reserved} of {size}"
+            for instrument in account.tokens_e6:
+                _assert_solvent(account, instrument)
+
+    def _cash(self, account: Account, settled_e6: int, pending_e6: int = 0) -> None:
+        """Move an account's cash; the only place where it changes."""
+        account.cash_e6 += settled_e6
+        account.cash_pending_e6 += pending_e6
+        self._cash_e6 += settled_e6 + pending_e6
+        self._touched.add((account, CASH))
+
+    def _tokens(
+        self, account: Account, instrument: int, settled_e6: int, pending_e6: int = 0
+    ) -> None:
+        """Move an account's tokens; the only place where they change."""
+        if settled_e6:
+            _add(account.tokens_e6, instrument, settled_e6)
+        if pending_e6:
+            _add(account.tokens_pending_e6, instrument, pending_e6)
+        if settled_e6 + pending_e6:
+            _add(self._tokens_e6, instrument, settled_e6 + pending_e6)
+        self._touched.add((account, instrument))
 
     def _back(self, market: int, size_e6: int) -> None:
         _add(self.collateral_e6, market, size_e6)
         self.collateral_total_e6 += size_e6
+
+
+def _assert_solvent(account: Account, instrument: int) -> None:
+    """Assert that an account owes nothing and has promised no more than it holds."""
+    if instrument == CASH:
+        held_e6, reserved_e6 = account.cash_e6, account.cash_reserved_e6
+        assert account.cash_pending_e6 >= 0, f"{account.wallet}: paid more than was promised"
+        if account.wallet == VAULT:
+            return
+    else:
+        held_e6 = account.tokens_e6.get(instrument, 0)
+        reserved_e6 = account.tokens_reserved_e6.get(instrument, 0)
+    assert 0 <= reserved_e6 <= held_e6, (
+        f"{account.wallet} {instrument}: {reserved_e6} of {held_e6} promised"
+    )
 
 
 def _assert_even(transfers: Sequence[Transfer], market: int, minted_e6: int, fee_e6: int) -> None:

@@ -79,8 +79,8 @@ def test_edge_is_worth_what_it_says_to_who_takes_all_of_it_and_ends(kind, trader
     plan = venue.plant_edge(kind)
     assert plan is not None
     assert plan["value_e6"] > 0
-    venue.exchange.accounts.by_wallet[trader.address.lower()].cash_e6 += 10**12
-    venue.exchange.accounts.deposits_e6 += 10**12
+    accounts = venue.exchange.accounts
+    accounts.deposit(accounts.by_wallet[trader.address.lower()], 10**12)
     for leg in plan["legs"]:
         take(venue, trader, leg)
     [record] = venue.edges.records
