@@ -116,6 +116,10 @@ class VenueListener:
         self.in_doubt = False
         """Something changed the account that our books cannot explain: compare balances."""
 
+    def reload(self, params: ExecutorParams) -> None:
+        """Go on with these from here on; what is under way keeps its deadlines."""
+        self._params = params
+
     # --------------------------------------------------------------------------- HTTP answers
     def order_reply(self, order: Order, reply: OrderReply, now_ns: int) -> None:
         """Take in the answer to POST /order, or one leg's of POST /orders."""

@@ -49,7 +49,7 @@ from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Order
-from lowlat.execution.params import ExecutorParams, HardLimits
+from lowlat.execution.params import ExecutorParams
 from lowlat.execution.reconcile import Reconciler
 from lowlat.execution.recovered import Recovered
 from lowlat.execution.retries import Retries
@@ -323,9 +323,14 @@ class ExecutorEngine:
         """Why new orders are stopped, "" when they are not."""
         return self._halted
 
-    def reload(self, limits: HardLimits) -> None:
-        """Swap the hard limits at once; orders carry the generation that risk decided under."""
-        self.sender.reload(limits)
+    def reload(self, params: ExecutorParams) -> None:
+        """Swap hard limits and what is off the hot path; orders carry risk's generation.
+
+        Pool, path and pace keep what they were made with: those keys need a restart.
+        """
+        self.sender.reload(params.limits)
+        for part in (self.groups, self.retries, self.listener, self.lookups, self.reconciler):
+            part.reload(params)
 
     # --------------------------------------------------------------------------- intents
     def nominate(self, instrument: int, action: int, price_e4: int = NO_PRICE_E4) -> bool:

@@ -91,6 +91,10 @@ class GroupDesk:
         self.by_id: dict[int, Group] = {}
         self.active: dict[int, Group] = {}
 
+    def reload(self, params: ExecutorParams) -> None:
+        """Go on with these from here on; what is under way keeps its deadlines."""
+        self._params = params
+
     # --------------------------------------------------------------------------- opening
     def take(self, intent: IntentRecord, now_ns: int) -> None:
         """Collect a leg; open the group when it is the last one missing."""

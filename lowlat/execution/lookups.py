@@ -71,6 +71,10 @@ class Lookups:
         """Orders whose cancel of this cycle the venue refused to hear: nothing is concluded."""
         self.cancels = RateBucket(params.cancels_per_s, params.cancels_burst, 0)
 
+    def reload(self, params: ExecutorParams) -> None:
+        """Go on with these from here on; what is under way keeps its deadlines."""
+        self._params = params
+
     # --------------------------------------------------------------------------- questions
     def turn(self, now_ns: int) -> int:
         """Ask about orders that are due; return how many questions left."""

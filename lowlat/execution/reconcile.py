@@ -125,6 +125,10 @@ class Reconciler:
         """Orders and trades were read once: look-ups may begin."""
         self.done = False
 
+    def reload(self, params: ExecutorParams) -> None:
+        """Go on with these from here on; what is under way keeps its deadlines."""
+        self._params = params
+
     # --------------------------------------------------------------------------- start
     def start(self, now_ns: int) -> None:
         """Load what we know of the account and begin to ask."""

@@ -26,6 +26,10 @@ class Retries:
         self.waiting: list[tuple[int, IntentRecord, int]] = []
         self._spent: list[int] = []
 
+    def reload(self, params: ExecutorParams) -> None:
+        """Go on with these from here on; what is under way keeps its deadlines."""
+        self._params = params
+
     def __len__(self) -> int:
         return len(self.waiting)
 

@@ -60,7 +60,7 @@ class Reloads:
         limits.validate()
         modules = self._modules(config, self._signals) if self._signals is not None else None
         if self._executor is not None:
-            self._executor.reload(config.execution.limits)
+            self._executor.reload(config.execution)
         if self._risk is not None:
             self._risk.reload(limits, generation, modules_at_work(config))
         if self._signals is not None and modules is not None:

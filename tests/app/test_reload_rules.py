@@ -16,7 +16,7 @@ from lowlat.app.reload_rules import (
     needs_restart,
 )
 from lowlat.core.config import build_config, change_value, decode_config, effective_config
-from lowlat.execution.params import HardLimits
+from lowlat.execution.params import ExecutorParams, HardLimits
 from lowlat.risk.limits import LimitsParams
 
 BASE = decode_config(GOOD, EngineConfig)
@@ -39,7 +39,16 @@ def test_every_limit_is_either_live_or_named_as_needing_a_restart():
     assert hard <= TIGHTER.keys()
     settlement = {f"settlement.{each.name}" for each in msgspec.structs.fields(SettlementConfig)}
     assert settlement - TIGHTER.keys() == {"settlement.enabled"}
-    assert TIGHTER.keys() <= limits | hard | settlement, "a key that does not exist"
+    execution = {f"execution.{each.name}" for each in msgspec.structs.fields(ExecutorParams)}
+    assert TIGHTER.keys() <= limits | hard | settlement | execution, "a key that does not exist"
+
+
+def test_what_the_order_path_is_made_with_needs_a_restart():
+    """Pool, compiled path and pace copy their parameters when they are made."""
+    made_with = ("template_", "hot_", "orders_", "cancels_", "breaker_", "answer_timeout_ns")
+    for each in msgspec.structs.fields(ExecutorParams):
+        if each.name.startswith(made_with) or each.name in {"intents_per_turn", "limits"}:
+            assert f"execution.{each.name}" not in TIGHTER
 
 
 def test_every_other_key_is_refused_by_name():

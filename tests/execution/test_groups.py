@@ -97,6 +97,19 @@ def test_equal_legs_are_filled_then_complete_and_free_the_reserve(desk):
     assert (row.filled_low_e6, row.filled_high_e6, row.legs_done) == (100_000_000, 100_000_000, 2)
 
 
+def test_a_reload_is_for_the_next_group_what_is_open_keeps_its_deadline(desk):
+    desk.wish(*legs(desk))
+    before = group_row(desk)
+    desk.engine.reload(ExecutorParams(group_deadline_ns=9 * SECOND, group_dust_e6=2_000_000))
+    assert group_row(desk).deadline_ns == before.deadline_ns
+    answer_batch(desk, None, None)
+    desk.wish(*(leg._replace(group=78) for leg in legs(desk)))
+    rows = [lo.GROUP_ROW.unpack(data) for _, data in desk.shared.groups.store.values()]
+    (after,) = [row for row in rows if row.id == 78]
+    assert after.deadline_ns - after.opened_ns == 9 * SECOND
+    assert after.dust_e6 == 2_000_000
+
+
 def test_no_leg_filled_is_flat(desk):
     desk.wish(*legs(desk))
     answer_batch(desk, None, None)
