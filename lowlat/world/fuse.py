@@ -162,6 +162,7 @@ class FusedTable:
         "_fuse",
         "_memory",
         "_stores",
+        "_touched",
         "_writer",
         "buffer",
         "read",
@@ -170,8 +171,12 @@ class FusedTable:
         "warm",
     )
 
-    def __init__(self, writer: _core.TableWriter, memory: memoryview, fuse: Fuse) -> None:
+    def __init__(
+        self, writer: _core.TableWriter, memory: memoryview, fuse: Fuse, touched: set[int]
+    ) -> None:
+        """``touched`` takes the rows that were written, or nearly."""
         self._writer = writer
+        self._touched = touched
         self._memory = memory
         self._stores = len(writer.buffer) // 8 + 2
         self._fuse = fuse
@@ -183,6 +188,7 @@ class FusedTable:
 
     def write(self, row: int) -> int:
         """Write the buffer as the row's next version, or die trying."""
+        self._touched.add(row)
         self._fuse.burn_in(self._memory, self._stores, lambda: self._writer.write(row))
         version = self._writer.write(row)
         self._fuse.burn()
@@ -190,6 +196,7 @@ class FusedTable:
 
     def write_lines(self, row: int, lines: int) -> int:
         """Write some lines of the buffer, or die trying."""
+        self._touched.add(row)
         self._fuse.burn_in(self._memory, self._stores, lambda: self._writer.write_lines(row, lines))
         version = self._writer.write_lines(row, lines)
         self._fuse.burn()

@@ -31,6 +31,7 @@ class Memory:
         self._streams: dict[str, PrivateStream] = {}
         self._tables: dict[str, PrivateTable] = {}
         self._epochs: dict[str, int] = {}
+        self._touched: dict[str, set[int]] = {}
         self.gates: list[tuple[str, str, StreamReader]] = []
         """Every gated reader ever opened: stream, gate, reader. None may lose a record."""
 
@@ -79,7 +80,13 @@ class Memory:
         table = self.table(name)
         writer = table.reopen(self._enter(name))
         mortal = name in _MORTAL_TABLES
-        return FusedTable(writer, table.memory, self._fuse) if mortal else writer
+        return (
+            FusedTable(writer, table.memory, self._fuse, self.touched(name)) if mortal else writer
+        )
+
+    def touched(self, name: str) -> set[int]:
+        """Return the rows written of a table a process may die over; whoever reads empties it."""
+        return self._touched.setdefault(name, set())
 
     def open_table_reader(self, name: str) -> TableReader:
         """Read a table."""

@@ -24,6 +24,7 @@ __all__ = ["Recorder"]
 
 MS: Final = 1_000_000
 _TURN_NS: Final = 5 * MS
+_IDLE_TURN_NS: Final = 20 * MS
 _CUTS: Final = 3
 """A start that finds the disk full is tried again after up to so many hundreds of ms."""
 
@@ -139,13 +140,14 @@ class Recorder:
         if life != self._life or self._journal is None:
             return
         now_ns = self._clock.monotonic_ns()
+        wait_ns = _TURN_NS
         if not self._windows.hit("recorder_slow", now_ns):
             try:
-                self._journal.turn(now_ns)
+                wait_ns = _TURN_NS if self._journal.turn(now_ns) else _IDLE_TURN_NS
             except Crash:
                 self._crashed()
                 return
-        self._later(_TURN_NS, lambda: self._turn(life))
+        self._later(wait_ns, lambda: self._turn(life))
 
     def _crashed(self) -> None:
         self.crashes += 1

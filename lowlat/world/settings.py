@@ -53,10 +53,11 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coins: tuple[str, ...] = ("BTC",)
     windows_s: tuple[int, ...] = (300,)
     makers: int = 2
-    levels: int = 4
-    spot_hz: int = 5
-    events_per_s: float = 25.0
-    edges_per_minute: float = 65.0
+    levels: int = 3
+    spot_hz: int = 3
+    events_per_s: float = 10.0
+    """Quotes that move and noise takers: what costs most and breaks least."""
+    edges_per_minute: float = 85.0
     fault_every_ns: int = 2_200_000_000
     kinds: tuple[str, ...] = KINDS
     """Kinds of faults that happen; none: a fair-weather world."""
@@ -86,7 +87,7 @@ class WorldSettings(msgspec.Struct, frozen=True):
     """Parameters of every engine, as small as keeps all of their code at work."""
 
     universe: UniverseParams = UniverseParams()
-    metadata: MetadataParams = MetadataParams()
+    metadata: MetadataParams = MetadataParams(newest_ns=3_000_000_000)
     binance: BinanceFeedParams = BinanceFeedParams()
     prices: PricesFeedParams = PricesFeedParams()
     feed: PolymarketFeedParams = PolymarketFeedParams(shard_assets_max=24)
@@ -97,9 +98,12 @@ class WorldSettings(msgspec.Struct, frozen=True):
         templates_max=128,
         template_rungs_e6=(50_000_000,),
         template_reach_ticks=1,
-        hot_max=8,
+        hot_max=4,
         trades_overlap_s=15,
-        lookup_every_ns=2_000_000_000,
+        lookup_every_ns=3_000_000_000,
+        # What is sent arrives within 15 s here, whatever happens to it.
+        unknown_window_ns=18_000_000_000,
+        settle_timeout_ns=15_000_000_000,
     )
     journal: JournalParams = JournalParams(rotate_bytes=1 << 20)
     rows: dict[str, int] = {}

@@ -15,14 +15,12 @@ from lowlat.core.layout import (
     BOOK_ROW,
     CASH_ROW,
     DECISION,
-    GROUP_ROW,
-    ORDER_ROW,
-    POSITION_ROW,
     REPORT,
     SHARD_ROW,
     SIGNAL,
     SLOT_HEAD_BYTES,
     STREAMS,
+    TABLES,
     Action,
     DecisionRecord,
     GroupState,
@@ -33,7 +31,7 @@ from lowlat.core.layout import (
     ReportRecord,
     SignalRecord,
 )
-from lowlat.core.ports import EMPTY, OVERRUN, StreamReader, TableReader
+from lowlat.core.ports import EMPTY, OVERRUN, StreamReader
 from lowlat.core.units import ONE_E4
 from lowlat.risk.limits import LimitsParams
 from lowlat.sim.accounts import Account
@@ -89,22 +87,26 @@ class Books(msgspec.Struct, frozen=True):
 class Rows:
     """Every row ever written of a table; only what changed since the last look is read again."""
 
-    def __init__(self, table: TableReader, record: Any) -> None:
-        self._table = table
-        self._record = record
-        self._versions: dict[int, int] = {}
+    def __init__(self, memory: Memory, name: str) -> None:
+        self._table = memory.open_table_reader(name)
+        self._record = TABLES[name].record
+        self._touched = memory.touched(name)
         self._rows: dict[int, Any] = {}
+        self._list: list[Any] = []
 
     def read(self) -> list[Any]:
         """Return the rows as they are now, in their order."""
-        table, versions = self._table, self._versions
-        for row in range(table.rows):
-            version = table.version(row)
-            if version != versions.get(row, 0):
-                assert table.read(row) > 0, f"{self._record.name} row {row} is busy in one thread"
-                versions[row] = version
-                self._rows[row] = self._record.unpack(table.buffer)
-        return [self._rows[row] for row in sorted(self._rows)]
+        if self._touched:
+            table = self._table
+            for row in self._touched:
+                version = table.read(row)
+                assert version >= 0, f"{self._record.name} row {row} is busy in one thread"
+                # A writer that died before its last store wrote nothing.
+                if version:
+                    self._rows[row] = self._record.unpack(table.buffer)
+            self._touched.clear()
+            self._list = [self._rows[row] for row in sorted(self._rows)]
+        return self._list
 
 
 def _in_yes(price_e4: int, outcome: int, action: int) -> tuple[int, bool]:
@@ -139,6 +141,8 @@ class Watch(Listener):
         self._decided: dict[int, int] = {}
         self._doubt_ns: dict[int, int] = {}
         """When each open group was last seen with an order nobody knows the fate of."""
+        self.due = True
+        """Whether engines ran since the last look: only they publish."""
         self._memory: Memory | None = None
         self._recorder: Recorder | None = None
         self._unreleased: dict[str, deque[tuple[int, int]]] = {}
@@ -154,9 +158,9 @@ class Watch(Listener):
         self._recorder = recorder
         self._unreleased = {name: deque() for name in _RECORDED}
         self._taps = [(name, memory.stream(name).reader()) for name in _STREAMS]
-        self._orders = Rows(memory.open_table_reader("orders"), ORDER_ROW)
-        self._groups = Rows(memory.open_table_reader("groups"), GROUP_ROW)
-        self._positions = Rows(memory.open_table_reader("positions"), POSITION_ROW)
+        self._orders = Rows(memory, "orders")
+        self._groups = Rows(memory, "groups")
+        self._positions = Rows(memory, "positions")
         self._books = memory.open_table_reader("book")
         self._shards = memory.open_table_reader("shard")
         self._undecided.clear()
@@ -171,6 +175,7 @@ class Watch(Listener):
     # ------------------------------------------------------------------ every step
     def look(self) -> None:
         """Take in what was published since the last look."""
+        self.due = False
         for name, tap in self._taps:
             kind = tap.poll()
             while kind != EMPTY:

@@ -196,7 +196,8 @@ class World:
         venue.step(clock.wall_ns())
         if due_ns <= venue_ns:
             agenda.pop()()
-            self.watch.look()
+            if self.watch.due:
+                self.watch.look()
         self.steps += 1
         now_ns = clock.monotonic_ns()
         if now_ns >= self._look_due_ns:
