@@ -2,17 +2,19 @@
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from typing_extensions import Buffer
 
 from lowlat.core.errors import LedgerError
 from lowlat.core.layout import DECISION, REPORT
 from lowlat.store.journal import Decided
 from lowlat.store.journal_file import Batch, EntryKind
+from lowlat.store.ledger.audit import audit
+from lowlat.store.ledger.schema import DECISIONS, REPORTS
 from lowlat.store.ledger.writer import Ledger
 from lowlat.world.faults import Windows
 from lowlat.world.fuse import Fuse
@@ -93,6 +95,19 @@ class Shelf:
     def decisions(self, life: str) -> set[int]:
         """Return the ids of decisions committed of that shared memory."""
         return self._decisions.setdefault(life, set())
+
+    def differences(self) -> Iterator[str]:
+        """Say what the real ledger has more or less of than was committed; and its wrong sums."""
+        if self.database is None:
+            return
+        kept = (("reports", REPORTS, self._reports), ("decisions", DECISIONS, self._decisions))
+        with self.database.connect() as connection:
+            for name, table, lives in kept:
+                rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
+                committed = sum(len(ids) for ids in lives.values())
+                if rows != committed:
+                    yield f"{rows} {name}, {committed} were committed"
+        yield from (str(each) for each in audit(self.database))
 
     def take(self, life: str, batch: Batch) -> bool:
         """Commit a batch; see ``LedgerPort``."""

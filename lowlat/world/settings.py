@@ -57,7 +57,7 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spot_hz: int = 3
     events_per_s: float = 10.0
     """Quotes that move and noise takers: what costs most and breaks least."""
-    edges_per_minute: float = 85.0
+    edges_per_minute: float = 90.0
     fault_every_ns: int = 2_200_000_000
     kinds: tuple[str, ...] = KINDS
     """Kinds of faults that happen; none: a fair-weather world."""
@@ -87,7 +87,7 @@ class WorldSettings(msgspec.Struct, frozen=True):
     """Parameters of every engine, as small as keeps all of their code at work."""
 
     universe: UniverseParams = UniverseParams()
-    metadata: MetadataParams = MetadataParams(newest_ns=3_000_000_000)
+    metadata: MetadataParams = MetadataParams()
     binance: BinanceFeedParams = BinanceFeedParams()
     prices: PricesFeedParams = PricesFeedParams()
     feed: PolymarketFeedParams = PolymarketFeedParams(shard_assets_max=24)
@@ -168,15 +168,20 @@ def world_settings(params: WorldParams) -> WorldSettings:
         prices = PricesFeedParams(coins=(Coin.BTC,), silence_ns=_FOREVER_NS)
     modules = {"arbitrage": {}, "latency": _LATENCY} if params.modules is None else params.modules
     execution = WorldSettings().execution
+    # All markets but the windows end late: with the usual share a minute would be over early.
+    limits = LimitsParams(bankroll_cap_e6=params.bankroll_e6, long_locked_max_ppm=700_000)
+    metadata = MetadataParams(newest_ns=3_000_000_000)
     if params.modules is not None:
-        # What is measured is what is shipped, sizes included.
+        # What is measured is what is shipped, sizes and limits included.
         rungs = ExecutorParams().template_rungs_e6
-        execution = msgspec.structs.replace(execution, template_rungs_e6=rungs)
+        execution = msgspec.structs.replace(execution, template_rungs_e6=rungs, hot_max=8)
+        limits, metadata = LimitsParams(bankroll_cap_e6=params.bankroll_e6), MetadataParams()
     return WorldSettings(
         execution=execution,
+        metadata=metadata,
         binance=binance,
         prices=prices,
-        limits=LimitsParams(bankroll_cap_e6=params.bankroll_e6),
+        limits=limits,
         modules={name: ModuleSettings(params=given) for name, given in modules.items()},
         rows={"book": 256, "markets": 256, "positions": 512, "orders": 512, "groups": 128},
         tick_ns=params.tick_ns,

@@ -15,6 +15,8 @@ from lowlat.core.layout import (
     BOOK_ROW,
     CASH_ROW,
     DECISION,
+    INTENT,
+    MARKET_ROW,
     REPORT,
     SHARD_ROW,
     SIGNAL,
@@ -25,11 +27,15 @@ from lowlat.core.layout import (
     DecisionRecord,
     GroupState,
     IntentFlag,
+    IntentRecord,
+    MarketRow,
     OrderRow,
     OrderState,
+    OrderType,
     ReportKind,
     ReportRecord,
     SignalRecord,
+    Writer,
 )
 from lowlat.core.ports import EMPTY, OVERRUN, StreamReader
 from lowlat.core.units import ONE_E4
@@ -41,13 +47,18 @@ from lowlat.sim.trades import Trade
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request
 from lowlat.store.journal import read_journal
-from lowlat.store.ledger.audit import audit
-from lowlat.world.limits import excess
+from lowlat.world import limits
 from lowlat.world.memory import Memory
 from lowlat.world.recorder import Recorder
 
 __all__ = ["Books", "Violation", "Watch"]
 
+_MAY_FILL: Final = frozenset(
+    {OrderState.SENDING, OrderState.LIVE, OrderState.DELAYED, OrderState.UNKNOWN}
+)
+_WRITER_SHIFT: Final = 56
+"""Of the number that a record's id begins with."""
+_IMMEDIATE: Final = frozenset({OrderType.FOK, OrderType.FAK})
 _OPEN_GROUPS: Final = (GroupState.OPEN, GroupState.UNWINDING)
 _GROUP_GRACE_NS: Final = 4_000_000_000
 """Two seconds to unwind, and what a look at the venue may take."""
@@ -120,10 +131,10 @@ class Watch(Listener):
     """All rules over one world."""
 
     def __init__(
-        self, venue: Venue, now_ns: Callable[[], int], limits: LimitsParams, bankroll_e6: int
+        self, venue: Venue, now_ns: Callable[[], int], allowed: LimitsParams, bankroll_e6: int
     ) -> None:
         """``bankroll_e6``: the most it can be; limits are shares of it."""
-        self.limits = limits
+        self.limits = allowed
         """In force; whoever reloads them says so here."""
         self._bankroll_e6 = bankroll_e6
         self._venue = venue
@@ -139,6 +150,10 @@ class Watch(Listener):
         self._posted: dict[int, str] = {}
         self._undecided: dict[int, str] = {}
         self._decided: dict[int, int] = {}
+        self._intended: dict[int, int] = {}
+        """Of each intent that may become an order: its signal."""
+        self._approved: dict[int, int] = {}
+        """Of each signal that was approved: the intent that its decision names."""
         self._doubt_ns: dict[int, int] = {}
         """When each open group was last seen with an order nobody knows the fate of."""
         self.due = True
@@ -163,8 +178,12 @@ class Watch(Listener):
         self._positions = Rows(memory, "positions")
         self._books = memory.open_table_reader("book")
         self._shards = memory.open_table_reader("shard")
+        self._markets = memory.open_table_reader("markets")
+        self._market_rows: dict[int, tuple[int, MarketRow]] = {}
         self._undecided.clear()
         self._decided.clear()
+        self._intended.clear()
+        self._approved.clear()
         self._doubt_ns.clear()
 
     @property
@@ -200,8 +219,16 @@ class Watch(Listener):
             self._undecided[signal.id] = signal.module.rstrip(b"\0").decode()
         elif kind == DECISION.kind:
             self._take_decision(DECISION.unpack(buffer))
+        elif kind == INTENT.kind:
+            intent: IntentRecord = INTENT.unpack(buffer)
+            if intent.id in self._intended:
+                raise Violation(f"intent {intent.id:#x} was published twice")
+            if not intent.intent_flags & IntentFlag.CANCEL:
+                self._intended[intent.id] = intent.signal
         elif kind == REPORT.kind:
             report: ReportRecord = REPORT.unpack(buffer)
+            if report.kind == ReportKind.SENDING:
+                self._look_at_wish(report)
             self.counts[f"report {ReportKind(report.kind).name.lower()}"] += 1
             if report.kind == ReportKind.GROUP:
                 self.counts[f"group {GroupState(report.group_state).name.lower()}"] += 1
@@ -218,6 +245,13 @@ class Watch(Listener):
         if self._undecided.pop(decision.signal, None) is None:
             raise Violation(f"decision {decision.id:#x} names signal {decision.signal:#x}: none")
         self._decided[decision.signal] = decision.rule
+        if decision.approved:
+            self._approved[decision.signal] = decision.intent
+
+    def _look_at_wish(self, report: ReportRecord) -> None:
+        """Look that an order of risk's was wished for in this boot."""
+        if report.intent >> _WRITER_SHIFT == Writer.RISK and report.intent not in self._intended:
+            raise Violation(f"order {report.intent:#x} is sent and no intent is called so")
 
     # ------------------------------------------------------------------ every request
     def sent(self, raw: bytes, request: Request, urgent: bool) -> None:
@@ -244,9 +278,14 @@ class Watch(Listener):
         self._known.add("0x" + row.order_id.hex())
         if not self.market_open():
             raise Violation("an order was sent while no market socket was open")
-        over = excess(
-            row, self._orders.read(), self._positions.read(), self.limits, self._bankroll_e6
+        account = limits.Account(
+            self._orders.read(),
+            self._positions.read(),
+            self._market,
+            self._venue.now_ns,
+            self._bankroll_e6,
         )
+        over = limits.excess(row, account, self.limits)
         if over:
             raise Violation(f"over a limit: {over}")
         self._look_at_cross(row)
@@ -266,17 +305,32 @@ class Watch(Listener):
                 f"{book.connection_generation}, its shard {generation} alive={shard.alive}"
             )
 
+    def _market(self, market: int) -> MarketRow | None:
+        """Return a market's row, unpacked once a version."""
+        version = self._markets.version(market)
+        known = self._market_rows.get(market)
+        if known is None or known[0] != version:
+            if self._markets.read(market) <= 0:
+                return None
+            known = self._market_rows[market] = version, MARKET_ROW.unpack(self._markets.buffer)
+        return known[1]
+
     def _look_at_cross(self, row: OrderRow) -> None:
-        """Look that it meets none of our own that rest: both sides in terms of YES."""
+        """Look that it meets none of our own that rest or may: both sides in terms of YES.
+
+        Two that never rest can not meet, whichever comes first.
+        """
         price_e4, is_bid = _in_yes(row.price_e4, row.instrument & 1, row.action)
         for other in self._orders.read():
-            if other.state != OrderState.LIVE or other.instrument >> 1 != row.instrument >> 1:
+            if other.state not in _MAY_FILL or other.instrument >> 1 != row.instrument >> 1:
+                continue
+            if row.order_type in _IMMEDIATE and other.order_type in _IMMEDIATE:
                 continue
             theirs_e4, theirs_bid = _in_yes(other.price_e4, other.instrument & 1, other.action)
             if is_bid == theirs_bid:
                 continue
             if price_e4 >= theirs_e4 if is_bid else price_e4 <= theirs_e4:
-                raise Violation(f"order {row.id:#x} crosses our own resting order {other.id:#x}")
+                raise Violation(f"order {row.id:#x} crosses our own order {other.id:#x}")
 
     def _sending(self) -> dict[int, Any]:
         rows = {}
@@ -320,6 +374,11 @@ class Watch(Listener):
                         f"the ledger's gate passed record {number:#x} of {name} at {position} "
                         f"before it was written down"
                     )
+
+    def all_written(self) -> bool:
+        """Look whether everything published is written down; what is refused comes to the last."""
+        self._look_at_recorder()
+        return not any(self._unreleased.values())
 
     def _look_at_groups(self, ready_since_ns: int) -> None:
         now_ns = self._now_ns()
@@ -387,6 +446,9 @@ class Watch(Listener):
             if waiting:
                 raise Violation(f"{len(waiting)} records of {name} were never written down")
         self._compare_ledger()
+        for intent, signal in self._intended.items():
+            if self._approved.get(signal) != intent:
+                raise Violation(f"intent {intent:#x} left and signal {signal:#x} was not approved")
         if self._undecided:
             first = next(iter(self._undecided))
             raise Violation(
@@ -411,11 +473,10 @@ class Watch(Listener):
                 f"journal: cash {kept.cash.cash_e6}, engine {ours.cash_e6}; tokens that differ: "
                 f"{sorted(tokens.items() ^ ours.tokens_e6.items())[:4]}"
             )
-        database = self._recorder.shelf.database
-        if database is not None:
-            self.counts["ledgers"] += 1
-            for difference in audit(database):
-                raise Violation(f"ledger: {difference}")
+        shelf = self._recorder.shelf
+        self.counts["ledgers"] += shelf.database is not None
+        for difference in shelf.differences():
+            raise Violation(f"ledger: {difference}")
 
     # ------------------------------------------------------------------ the exchange's listener
     def on_trade(self, trade: Trade, now_ns: int) -> None:

@@ -228,7 +228,7 @@ class World:
             now_ns = self._step()
             if self.node.at_rest and self.recorder.up:
                 rested_ns = rested_ns or now_ns
-                if now_ns - rested_ns > S_NS:
+                if now_ns - rested_ns > S_NS and self.watch.all_written():
                     break
             else:
                 rested_ns = 0
