@@ -21,11 +21,19 @@ _PROGRESS_S = 2.0
 )
 def world(
     *,
-    seeds: Annotated[str, typer.Option(help="FIRST:LAST, one number, or new:COUNT.")] = "1:20",
+    seeds: Annotated[
+        str, typer.Option(help="FIRST:LAST, a number, new:COUNT or today:COUNT.")
+    ] = "1:20",
     seconds: Annotated[float, typer.Option(min=0.1, help="Virtual seconds a seed.")] = 60.0,
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="Begin no seed after so many real seconds; 0: all.")
+    ] = 0.0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one a core.")] = 0,
     faults: Annotated[str, typer.Option(help="all, none, or kinds with commas.")] = "all",
     only: Annotated[str, typer.Option(help="Numbers of the faults that happen, or none.")] = "",
+    bankroll: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Dollars that limits are shares of; 0: 5000.")
+    ] = 0,
     shrink: Annotated[bool, typer.Option(help="Make what fails as small as it can be.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -37,8 +45,8 @@ def world(
 
     if seconds > 3_600.0:
         raise ConfigError(f"--seconds was {seconds:g}, allowed: 0.1 to 3600")
-    wanted, params = read_seeds(seeds), read_params(faults, only)
-    totals = Totals()
+    wanted, params = read_seeds(seeds), read_params(faults, only, bankroll)
+    totals = Totals(params)
     started = said = time.monotonic()
     for lived in run_seeds(wanted, seconds, params, jobs=jobs or cores(), shrinks=shrink):
         totals.add(lived)
@@ -47,6 +55,8 @@ def world(
         if time.monotonic() - said > _PROGRESS_S:
             said = time.monotonic()
             print(_line(totals, len(wanted)), file=sys.stderr, flush=True)
+        if budget and time.monotonic() - started > budget:
+            break
     wall_s = time.monotonic() - started
     if as_json:
         _print_json(totals, wanted, wall_s)

@@ -5,7 +5,7 @@ which markets are one bet is read from the markets table. Source of the rules: d
 takes no cash, and an unwinding may go beyond any of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from lowlat.core.layout import Action, IntentFlag, MarketRow, OrderRow, OrderState, PositionRow
@@ -162,7 +162,7 @@ def _bundles(
     return found
 
 
-def _held_loss_e6(held: list[PositionRow], members: dict[int, MarketRow | None]) -> int:
+def _held_loss_e6(held: list[PositionRow], members: Mapping[int, MarketRow | None]) -> int:
     """Return what the shares of one bundle lose at worst, by listing who may win."""
     here = [row for row in held if row.instrument >> 1 in members]
     yes = dict.fromkeys(members, 0)

@@ -7,6 +7,7 @@ small where it failed, and says the command that shows it again.
 import multiprocessing
 import os
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from lowlat.core.errors import ConfigError, LowlatError
+from lowlat.core.units import E6
 from lowlat.world.faults import KINDS
 from lowlat.world.settings import WorldParams
 from lowlat.world.shrink import shrink
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _NEW_BITS: Final = 31
+_SEEDS_A_DAY: Final = 10_000
 _COUNTED: Final = ("steps", "orders", "fills", "signals", "decisions", "crashes", "reboots")
 
 
@@ -55,20 +58,23 @@ class Finding(msgspec.Struct, frozen=True):
     trace: list[str]
 
     @classmethod
-    def of(cls, small: Outcome) -> Self:
+    def of(cls, small: Outcome, params: WorldParams) -> Self:
         """Put a failing run into words."""
         numbers = ",".join(line[1:].split(" ", 1)[0] for line in small.plan) or "none"
+        rich = params.bankroll_e6 == WorldParams().bankroll_e6
+        bankroll = "" if rich else f"--bankroll {params.bankroll_e6 // E6} "
         command = (
             f"lowlat world --seeds {small.seed} --seconds {small.seconds:g} --only {numbers} "
-            "--no-shrink"
+            f"{bankroll}--no-shrink"
         )
         return cls(small.seed, small.violation, command, small.plan, small.trace)
 
 
 class Totals:
-    """Sums over seeds."""
+    """Sums over seeds that were lived through with the same parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, params: WorldParams) -> None:
+        self._params = params
         self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.findings: list[Finding] = []
@@ -85,7 +91,7 @@ class Totals:
         counts["violations"] += bool(outcome.violation)
         self.faults.update(outcome.faults)
         if outcome.violation:
-            self.findings.append(Finding.of(lived.small or outcome))
+            self.findings.append(Finding.of(lived.small or outcome, self._params))
 
 
 class FailedSeed(NamedTuple):
@@ -95,24 +101,43 @@ class FailedSeed(NamedTuple):
     seconds: float
     only: tuple[int, ...] | None
     what: str
+    bankroll_e6: int = WorldParams().bankroll_e6
+
+    @property
+    def params(self) -> WorldParams:
+        """What it was lived through with."""
+        return WorldParams(only=self.only, bankroll_e6=self.bankroll_e6)
 
 
 def read_seeds(text: str) -> range:
-    """Read ``FIRST:LAST``, one number, or ``new:COUNT`` never seen before; raises ConfigError."""
+    """Read ``FIRST:LAST``, one number, ``new:COUNT`` or ``today:COUNT``; raises ConfigError.
+
+    New ones were never seen before; those of today are other ones each day (UTC).
+    """
     first, _, last = text.partition(":")
+    begins = {"new": _new_seed, "today": _seed_of_today}
     try:
-        begin = secrets.randbits(_NEW_BITS) if first == "new" else int(first)
-        found = range(begin, begin + int(last) if first == "new" else int(last or first) + 1)
+        begin = begins[first]() if first in begins else int(first)
+        found = range(begin, begin + int(last) if first in begins else int(last or first) + 1)
     except ValueError:
         found = range(0)
     if not found or found[0] < 0:
         raise ConfigError(
-            f"--seeds was {text!r}, expected FIRST:LAST (the smaller first), a number or new:COUNT"
+            f"--seeds was {text!r}, expected FIRST:LAST (the smaller first), a number, new:COUNT "
+            "or today:COUNT"
         )
     return found
 
 
-def read_params(faults: str, only: str) -> WorldParams:
+def _new_seed() -> int:
+    return secrets.randbits(_NEW_BITS)
+
+
+def _seed_of_today() -> int:
+    return int(time.strftime("%Y%m%d", time.gmtime())) * _SEEDS_A_DAY
+
+
+def read_params(faults: str, only: str, bankroll: int = 0) -> WorldParams:
     """Turn names and numbers of faults into parameters; raises ConfigError."""
     kinds = {"all": KINDS, "none": ()}.get(faults)
     if kinds is None:
@@ -120,7 +145,8 @@ def read_params(faults: str, only: str) -> WorldParams:
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise ConfigError(f"--faults names {', '.join(unknown)}, allowed: {', '.join(KINDS)}")
-    return WorldParams(kinds=kinds, only=_numbers(only) if only else None)
+    bankroll_e6 = bankroll * E6 or WorldParams().bankroll_e6
+    return WorldParams(kinds=kinds, only=_numbers(only) if only else None, bankroll_e6=bankroll_e6)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -133,15 +159,20 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def read_failed_seeds(lines: Iterable[str]) -> list[FailedSeed]:
-    """Read lines ``SEED SECONDS FAULTS words``; FAULTS are numbers, ``all`` or ``none``."""
+    """Read lines ``SEED SECONDS FAULTS words``; FAULTS are numbers, ``all`` or ``none``.
+
+    SEED may be ``SEED@DOLLARS``: with a bankroll of so much.
+    """
     found = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            seed, seconds, only, what = line.split(maxsplit=3)
+            name, seconds, only, what = line.split(maxsplit=3)
+            seed, _, dollars = name.partition("@")
             numbers = None if only == "all" else _numbers(only)
-            found.append(FailedSeed(int(seed), float(seconds), numbers, what.strip()))
+            failed = FailedSeed(int(seed), float(seconds), numbers, what.strip())
+            found.append(failed._replace(bankroll_e6=int(dollars) * E6) if dollars else failed)
         except ValueError:
             raise ConfigError(
                 f"failed seeds, line {number}: {line.strip()!r}, expected SEED SECONDS FAULTS words"

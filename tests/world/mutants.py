@@ -6,6 +6,7 @@ from collections.abc import Callable
 from lowlat.execution.desk import FillNews, OrderDesk
 from lowlat.execution.engine import ExecutorEngine
 from lowlat.execution.orders import FillState
+from lowlat.risk.account import Account
 from lowlat.store.journal import JournalEngine
 from lowlat.world.http import Orders
 from lowlat.world.runner import Lived, live
@@ -59,10 +60,25 @@ def gate_before_commit(patch: Patch) -> None:
     patch(JournalEngine, "_take_reports", early)
 
 
+def stale_exposure(patch: Patch) -> None:
+    """Check limits against what was held five seconds ago."""
+    read = Account._read_position
+    looked: dict[int, dict[int, int]] = {}
+
+    def late(account, instrument):
+        seen, now_ns = looked.setdefault(id(account), {}), account._state.now_ns
+        if now_ns >= seen.get(instrument, 0):
+            seen[instrument] = now_ns + 5_000_000_000
+            read(account, instrument)
+
+    patch(Account, "_read_position", late)
+
+
 MUTANTS = (
     resend_on_timeout,
     fill_counted_twice,
     gate_before_commit,
+    stale_exposure,
 )
 
 

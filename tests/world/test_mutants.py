@@ -12,6 +12,7 @@ FOUND_BY = {
     "resend_on_timeout": "was sent twice",
     "fill_counted_twice": "not at rest|^cash: |^token ",
     "gate_before_commit": "before it was written down",
+    "stale_exposure": "^over a limit",
 }
 """What a rule says of it: other findings of the same seed do not count."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lowlat.core.errors import ConfigError
+from lowlat.core.units import E6
 from lowlat.world.runner import (
     Totals,
     live,
@@ -34,9 +35,7 @@ def within_budget():
 
 @pytest.mark.parametrize("failed", within_budget())
 def test_seed_that_once_failed_holds(failed):
-    outcome = live(
-        failed.seed, failed.seconds, WorldParams(only=failed.only), shrinks=False
-    ).outcome
+    outcome = live(failed.seed, failed.seconds, failed.params, shrinks=False).outcome
     assert not outcome.violation, "\n".join([failed.what, outcome.violation, *outcome.trace])
 
 
@@ -52,8 +51,8 @@ def test_failure_is_made_small_and_says_how_to_see_it_again(monkeypatch):
         raise Violation("planted at 7")
 
     monkeypatch.setattr(Watch, "end", planted)
-    totals = Totals()
     stormy = WorldParams(fault_every_ns=250_000_000, quiet_ns=1_000_000_000)
+    totals = Totals(stormy)
     for lived in run_seeds((5,), 3.0, stormy, jobs=1, shrinks=True):
         assert lived.outcome.plan
         totals.add(lived)
@@ -69,9 +68,12 @@ def test_seeds_are_read():
     assert read_seeds("3:7") == range(3, 8)
     assert len(read_seeds("new:5")) == 5
     assert read_seeds("new:5") != read_seeds("new:5")
+    assert read_seeds("today:5")[0] >= 20_260_101 * 10_000
 
 
-@pytest.mark.parametrize("text", ["", "x", "3:1", "new", "new:x", "new:0", "-4:-2", "1:2:3"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "3:1", "new", "new:x", "new:0", "today:", "-4:-2", "1:2:3"]
+)
 def test_seeds_that_are_none_are_named(text):
     with pytest.raises(ConfigError, match="--seeds was"):
         read_seeds(text)
@@ -83,6 +85,8 @@ def test_faults_are_read():
     assert read_params("all", "").only is None
     assert read_params("all", "none").only == ()
     assert read_params("all", "3,9").only == (3, 9)
+    assert read_params("all", "").bankroll_e6 == WorldParams().bankroll_e6
+    assert read_params("all", "", 1_500).bankroll_e6 == 1_500_000_000
 
 
 @pytest.mark.parametrize(("faults", "only", "named"), [("plague", "", "plague"), ("all", "x", "x")])
@@ -92,11 +96,16 @@ def test_faults_that_are_none_are_named(faults, only, named):
 
 
 def test_failed_seeds_are_read():
-    lines = ["# a word", "", "7 60 all a fill", "8 2.5 1,4 two words", "9 1 none fair"]
+    lines = ["# a word", "", "7 60 all a fill", "8 2.5 1,4 two words", "9@1500 1 none fair"]
     assert [each[:3] for each in read_failed_seeds(lines)] == [
         (7, 60.0, None),
         (8, 2.5, (1, 4)),
         (9, 1.0, ()),
+    ]
+    assert [each.params.bankroll_e6 // E6 for each in read_failed_seeds(lines)] == [
+        5_000,
+        5_000,
+        1_500,
     ]
     with pytest.raises(ConfigError, match="line 1"):
         read_failed_seeds(["7 60"])
