@@ -1,4 +1,8 @@
-"""An orderly end: no new orders, open ones canceled, groups finished, fills settled, then stop."""
+"""An orderly end: no new orders, open ones canceled, groups finished, fills settled, then stop.
+
+Before the stop every balance is compared once more: what the venue paid out meanwhile is in the
+books that are left behind.
+"""
 
 import logging
 from collections.abc import Callable
@@ -12,6 +16,8 @@ __all__ = ["Drain"]
 _LOG: Final = logging.getLogger(__name__)
 _DEADLINE_NS: Final = 20_000_000_000
 _CANCEL_EVERY_NS: Final = 1_000_000_000
+_BALANCES_NS: Final = 5_000_000_000
+"""So long the balances are waited for: nothing is open, and the venue may be gone."""
 
 
 class Drain:
@@ -24,6 +30,8 @@ class Drain:
         self._clock = clock
         self._deadline_ns = 0
         self._cancel_due_ns = 0
+        self._rest_ns = 0
+        """Since when nothing has been under way, 0 while something is."""
         self.late = False
         """The deadline passed with something open: the process must not end as if all was well."""
         self.done: Callable[[], None] = lambda: None
@@ -50,8 +58,15 @@ class Drain:
             for order in executor.desk.by_id.values():
                 if order.open:
                     executor.cancel(order.id)
-        if self._trading.at_rest():
-            _LOG.info("drained")
+        at_rest = self._trading.at_rest()
+        if not at_rest:
+            self._rest_ns = 0
+        elif not self._rest_ns:
+            self._rest_ns = now_ns
+            executor.reconciler.check_balances(now_ns)
+        agreed = executor.reconciler.agreed_ns >= self._rest_ns
+        if at_rest and (agreed or now_ns - self._rest_ns >= _BALANCES_NS):
+            _LOG.log(logging.INFO if agreed else logging.WARNING, "drained balances=%s", agreed)
             self.done()
         elif now_ns >= self._deadline_ns:
             self.late = True

@@ -5,17 +5,20 @@ twice in a row; on a first start, when nothing is known, its balances are the bo
 """
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
-from lowlat.core.layout import ReportKind
+from lowlat.core.layout import MarketStatus, ReportKind
 from lowlat.execution.answers import VenueListener
+from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.unlisted import Unlisted
 
 __all__ = ["CASH", "Balances"]
 
-CASH = 0
+CASH: Final = 0
 """Where a token's number stands, cash has this."""
+_ENDED: Final = frozenset({MarketStatus.CLOSED, MarketStatus.RESOLVED})
 
 
 class Balances:
@@ -26,6 +29,7 @@ class Balances:
         desk: OrderDesk,
         unlisted: Unlisted,
         listener: VenueListener,
+        markets: MarketReader,
         meters: ExecutorMeters,
         name: Callable[[str, str, int], None],
     ) -> None:
@@ -34,6 +38,7 @@ class Balances:
         self._accounts = desk.accounts
         self._unlisted = unlisted
         self._listener = listener
+        self._markets = markets
         self._meters = meters
         self._name = name
         self._differed: dict[int, int] = {}
@@ -45,6 +50,15 @@ class Balances:
         for held in self._accounts.positions.values():
             if held.size_e6 or held.bought_e6:
                 yield int.from_bytes(held.token_id, "big")
+
+    def ended(self) -> list[int]:
+        """Return the tokens held whose market is over: they are paid out, and nobody tells us."""
+        found = []
+        for held in self._accounts.positions.values():
+            row = self._markets.market(held.instrument >> 1) if held.size_e6 else None
+            if held.size_e6 and (row is None or row.status in _ENDED):
+                found.append(int.from_bytes(held.token_id, "big"))
+        return found
 
     def held(self) -> list[bytes]:
         """Return the tokens of which the venue says that we hold some."""
@@ -76,7 +90,9 @@ class Balances:
                 self._correct_cash(balance_e6, now_ns)
             else:
                 self._correct_shares(token_id, balance_e6, now_ns)
-        self._differed = differed
+        # Of balances that were not asked for this time, the last word stands.
+        kept = {each: e6 for each, e6 in self._differed.items() if each not in self.told}
+        self._differed = kept | differed
         if differed:
             self._listener.in_doubt = True
         self._accounts.reconciled_ns = now_ns

@@ -93,6 +93,8 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """After a reboot: how long to wait for the markets of what the journal says we hold."""
     heartbeat_every_ns: int = 5 * _S
     balance_check_every_ns: int = 60 * _S
+    ended_check_every_ns: int = 5 * _S
+    """Balances of tokens whose market is over, while any are held: they are paid out unasked."""
     trades_overlap_s: int = 120
     """Trades are read from this long before the first order that is not final."""
     cancel_foreign: bool = True

@@ -101,7 +101,7 @@ class Reconciler:
         self.unlisted = Unlisted(desk, groups, markets, halt)
         self._adoption = Adoption(desk, self.unlisted, listener, markets, meters, self._name)
         self._adoption.recovered = recovered
-        self._balances = Balances(desk, self.unlisted, listener, meters, self._name)
+        self._balances = Balances(desk, self.unlisted, listener, markets, meters, self._name)
         self._untold = untold
         self._step = _Step.IDLE
         self._cursor = FIRST_CURSOR
@@ -114,6 +114,11 @@ class Reconciler:
         self._tokens: list[int] = []
         self._booked_at_ask = 0
         self._balance_due_ns = 0
+        self._ended_due_ns = 0
+        self._whole_ns = 0
+        self._doubted = False
+        self.agreed_ns = 0
+        """When the last round of all balances began that left no difference."""
         self._fresh = False
         self._again = False
         self._markets_due_ns = 0
@@ -369,7 +374,6 @@ class Reconciler:
     def _finish(self, now_ns: int) -> None:
         self._step = _Step.IDLE
         self._seen_open, self._seen_trades = {}, []
-        self._balance_due_ns = now_ns + self._params.balance_check_every_ns
         if not self.done:
             self.done = True
             self._adoption.recovered = None
@@ -395,14 +399,25 @@ class Reconciler:
             return 0
         if self._listener.in_doubt:
             self._balance_due_ns = min(self._balance_due_ns, now_ns + _SECOND_NS)
-        if now_ns < self._balance_due_ns:
+        whole = now_ns >= self._balance_due_ns
+        if not whole and now_ns < self._ended_due_ns:
             return 0
-        self._listener.in_doubt = False
+        self._ended_due_ns = now_ns + self._params.ended_check_every_ns
+        self._tokens = list(self._balances.ours()) if whole else self._balances.ended()
+        if not whole and not self._tokens:
+            return 0
+        self._whole_ns = now_ns if whole else 0
+        if whole:
+            self._doubted, self._listener.in_doubt = self._listener.in_doubt, False
+            self._balance_due_ns = now_ns + self._params.balance_check_every_ns
         self._booked_at_ask = self._desk.bookings
-        self._tokens = list(self._balances.ours())
         self._step = _Step.REFRESH
         self._wait_ns = now_ns
         return 1
+
+    def check_balances(self, now_ns: int) -> None:
+        """Compare every balance as soon as nothing is on its way; ``agreed_ns`` tells the end."""
+        self._balance_due_ns = now_ns
 
     def _tokens_left(self, now_ns: int) -> None:
         if self._tokens or (self._fresh and self._ask_unlisted_again(now_ns)):
@@ -410,6 +425,11 @@ class Reconciler:
         moved = self._desk.bookings != self._booked_at_ask or bool(self._desk.unsettled)
         if self._fresh or not moved:
             self._balances.believe(now_ns, at_once=self._fresh)
+            if not self._listener.in_doubt:
+                self.agreed_ns = max(self.agreed_ns, self._whole_ns)
+        elif self._whole_ns and self._doubted:
+            # Nothing was learned: what there was to doubt is in doubt still.
+            self._listener.in_doubt = True
         self._fresh = False
         self._finish(now_ns)
 

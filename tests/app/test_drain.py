@@ -15,11 +15,13 @@ class Trading:
         self.resting = False
         self.drained = 0
         self.canceled = []
+        self.checks = []
         order = SimpleNamespace(id=7, open=True)
         self.executor = SimpleNamespace(
             desk=SimpleNamespace(by_id={7: order}, unsettled={7: order}),
             groups=SimpleNamespace(active={}),
             cancel=self.canceled.append,
+            reconciler=SimpleNamespace(agreed_ns=0, check_balances=self.checks.append),
         )
 
     def drain(self):
@@ -55,7 +57,39 @@ def test_end_at_rest_is_in_time():
     assert (trading.drained, trading.canceled, done) == (1, [7], [])
     trading.resting = True
     drain.turn(4 * S)
+    drain.turn(4 * S + 1)
+    assert (trading.checks, done) == ([4 * S], [])
+    # Balances compared from here on agree: nothing that was paid out is missing.
+    trading.executor.reconciler.agreed_ns = 4 * S + 1
+    drain.turn(4 * S + 2)
     assert done == [False]
+
+
+def test_a_round_of_balances_from_before_the_rest_is_not_enough():
+    trading = Trading()
+    drain, done = drain_of(trading)
+    drain.begin(S)
+    trading.resting = True
+    drain.turn(4 * S)
+    trading.resting = False
+    drain.turn(5 * S)
+    trading.executor.reconciler.agreed_ns = 5 * S
+    trading.resting = True
+    drain.turn(6 * S)
+    assert (trading.checks, done) == ([4 * S, 6 * S], [])
+
+
+def test_a_venue_that_tells_no_balances_does_not_keep_us(caplog):
+    trading = Trading()
+    drain, done = drain_of(trading)
+    drain.begin(S)
+    trading.resting = True
+    drain.turn(2 * S)
+    drain.turn(7 * S - 1)
+    assert done == []
+    drain.turn(7 * S)
+    assert done == [False]
+    assert "drained balances=False" in caplog.text
 
 
 def test_deadline_with_something_open_is_late_and_says_so(caplog):

@@ -328,6 +328,63 @@ def test_balance_that_differs_twice_is_believed_and_reported(desk):
     assert desk.cash().cash_e6 == 900_000_000
 
 
+def held_and_over(desk):
+    """Buy 100 of token 0; then its market ends, the venue pays and takes the shares."""
+    desk.wish(desk.intent(price_e4=4600, size=100))
+    desk.user(desk.trade_event(desk.order(), "100", "0.46", "a", "CONFIRMED"))
+    desk.venue_cash_e6, desk.venue_tokens = 954_000_000, {desk.token(0): 100_000_000}
+    desk.run(3, 61 * SECOND)
+    desk.market(0, status=int(lo.MarketStatus.CLOSED))
+    desk.venue_cash_e6, desk.venue_tokens = 1_054_000_000, {}
+
+
+def test_what_an_ended_market_pays_is_in_the_books_within_seconds(desk):
+    held_and_over(desk)
+    desk.run(100, SECOND // 10)
+    assert desk.position(0).size_e6 == 0
+    assert desk.cash().cash_e6 == 1_054_000_000
+
+
+def test_balances_that_moved_while_they_were_asked_for_are_still_in_doubt(desk):
+    held_and_over(desk)
+    desk.engine.listener.in_doubt = True
+    for _ in range(100):
+        desk.turn(step_ns=SECOND // 10)
+        if b"/balance-allowance" in desk.transport.sent[-1][1]:
+            break
+        desk.answer_questions()
+    else:
+        raise AssertionError("balances are not asked for")
+    desk.engine.desk.bookings += 1
+    desk.run(45, SECOND // 10)
+    assert desk.cash().cash_e6 == 1_054_000_000
+
+
+def test_reading_orders_again_and_again_does_not_put_off_comparing_balances(desk):
+    desk.venue_cash_e6 = 900_000_000
+    for _ in range(140):
+        desk.engine.reconciler.check_orders(desk.clock.now_ns)
+        desk.run(5, SECOND // 5)
+    assert desk.cash().cash_e6 == 900_000_000
+
+
+def test_a_round_that_was_asked_for_says_when_all_agree(desk):
+    desk.run(5, SECOND // 10)
+    asked_ns = desk.clock.now_ns
+    desk.engine.reconciler.check_balances(asked_ns)
+    assert desk.engine.reconciler.agreed_ns < asked_ns
+    desk.run(6, SECOND // 10)
+    assert desk.engine.reconciler.agreed_ns >= asked_ns
+    desk.venue_cash_e6 -= 1
+    desk.engine.reconciler.check_balances(desk.clock.now_ns)
+    before_ns = desk.clock.now_ns
+    desk.run(3, SECOND // 10)
+    assert desk.engine.reconciler.agreed_ns < before_ns
+    desk.run(30, SECOND // 10)
+    assert desk.engine.reconciler.agreed_ns >= before_ns
+    assert desk.cash().cash_e6 == 999_999_999
+
+
 def test_balance_is_not_believed_while_a_fill_is_on_its_way(desk):
     desk.wish(desk.intent(price_e4=4600, size=100))
     desk.user(desk.trade_event(desk.order(), "100", "0.46", "a"))
