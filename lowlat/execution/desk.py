@@ -274,6 +274,10 @@ class OrderDesk(DeskCells):
         """Take in what a message says of a trade: book it once, settle or reverse it."""
         if order.sealed:
             return
+        if order.filled_e6 and not order.fills:
+            # Restored, and which trades its totals are made of is not listed yet: this may be one.
+            order.lookup_ns = now_ns
+            return
         fill = order.fills.get(news.trade_id)
         if fill is None:
             fill = self._book_new(order, news, now_ns)
@@ -286,16 +290,23 @@ class OrderDesk(DeskCells):
             self._settle_fill(order, fill, step, now_ns)
 
     def rebase(
-        self, order: Order, listed: list[FillNews], now_ns: int, told: Told | None = None
+        self,
+        order: Order,
+        listed: list[FillNews],
+        now_ns: int,
+        told: Told | None = None,
+        *,
+        believe: bool = False,
     ) -> bool:
         """Give a restored order its fills back from the venue's listing; False when it lists less.
 
         What we booked before the restart is in the order's totals; only the difference is booked:
         trade by trade where ``told`` says what was told of each, else by the last one's name.
+        ``believe``: the listing had time enough, what it lacks never was.
         """
         kept = [news for news in listed if news.state != FillState.FAILED]
         size_e6 = sum(news.size_e6 for news in kept)
-        if size_e6 < order.filled_e6 and len(kept) == len(listed):
+        if size_e6 < order.filled_e6 and len(kept) == len(listed) and not believe:
             return False
         before, bookings = order.state, self.bookings
         order.matched_e6 = sum(news.size_e6 for news in listed)

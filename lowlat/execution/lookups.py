@@ -20,13 +20,13 @@ from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import OrderState
 from lowlat.core.ports import SEND_PARTIAL, SENT, Clock, Transport
 from lowlat.execution.answers import VenueListener
-from lowlat.execution.desk import OrderDesk
+from lowlat.execution.desk import FillNews, OrderDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.limits import RateBucket
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Heard, Order
 from lowlat.execution.params import ExecutorParams
-from lowlat.venues.polymarket.account import Account
+from lowlat.venues.polymarket.account import Account, TradeUpdate
 from lowlat.venues.polymarket.lookups import decode_order, decode_trades_page
 from lowlat.venues.polymarket.rejects import Policy
 from lowlat.venues.polymarket.replies import CancelCode, decode_cancel_reply
@@ -67,6 +67,10 @@ class Lookups:
         self._unlisted: dict[int, Order] = {}
         """Orders that are asked about and whose trades are to be listed next."""
         self._listing = False
+        self._restored: dict[int, list[FillNews]] = {}
+        """What the listing under way says of restored orders whose trades are not known."""
+        self._began_ns = 0
+        """When a listing for such orders was first whole."""
         self._unheard: set[int] = set()
         """Orders whose cancel of this cycle the venue refused to hear: nothing is concluded."""
         self.cancels = RateBucket(params.cancels_per_s, params.cancels_burst, 0)
@@ -247,12 +251,19 @@ class Lookups:
         orders: tuple[Order, ...] = question.orders
         page, found = question.detail
         trades = decode_trades_page(status, body, self._account)
+        if page == 1:
+            self._restored = {
+                order.id: [] for order in orders if order.filled_e6 and not order.fills
+            }
         for row in trades.rows:
+            self._collect(row)
             found.update(fill.order_id for fill in row.fills)
             self._listener.trade_update(row, now_ns)
         if trades.next_cursor and page < _PAGES_MAX:
             self._ask_trades(orders, now_ns, trades.next_cursor, page + 1, found)
             return
+        if not trades.next_cursor:
+            self._place_totals(now_ns)
         for order in orders:
             order.asking = False
             heard = order.id not in self._unheard
@@ -263,6 +274,23 @@ class Lookups:
             if order.order_id in found:
                 order.unknown_ns = 0
             self._cycle_done(order, now_ns, whole=not trades.next_cursor, heard=heard)
+
+    def _collect(self, row: TradeUpdate) -> None:
+        """Keep what a trade says of restored orders until the listing is whole."""
+        for order_id, heard in self._restored.items():
+            order = self._desk.by_id.get(order_id)
+            if order is not None:
+                heard.extend(self._listener.listed_news(row, [order]))
+
+    def _place_totals(self, now_ns: int) -> None:
+        """Give restored orders the trades that their totals are made of: all are listed."""
+        self._began_ns = self._began_ns or now_ns
+        believe = now_ns - self._began_ns >= self._params.settle_timeout_ns
+        for order_id, news in self._restored.items():
+            order = self._desk.by_id.get(order_id)
+            if order is not None and news and not order.fills:
+                self._desk.rebase(order, news, now_ns, believe=believe)
+        self._restored = {}
 
     def _cycle_done(self, order: Order, now_ns: int, *, whole: bool, heard: bool) -> None:
         """Judge an order after a whole cycle of questions."""

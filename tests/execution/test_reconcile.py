@@ -268,6 +268,47 @@ def test_duplicate_trade_after_a_restart_is_not_booked_again(desk):
     assert not desk.engine.desk.unsettled
 
 
+def test_a_fill_that_the_listing_lacks_after_a_restart_is_not_booked_again(desk):
+    """Listings lag behind the user channel, and behind the answer that an earlier life had."""
+    desk.wish(desk.intent(price_e4=4600, size=100))
+    ((key, _),) = desk.posts()
+    order = desk.order()
+    desk.answer(key, desk.matched(order, "100", "46", trade="a"))
+    event = desk.trade_event(order, "100", "0.46", "a")
+    desk.venue_orders.append(desk.order_event(order, "MATCHED", "100"))
+    desk.venue_cash_e6, desk.venue_tokens = 954_000_000, {desk.token(0): 100_000_000}
+    restart(desk)
+    desk.user({**event, "status": "MINED"})
+    desk.run(10, SECOND // 10)
+    assert desk.position(0).size_e6 == 100_000_000
+    assert desk.cash().cash_e6 == 954_000_000
+    desk.venue_trades.append({**event, "status": "TRADE_STATUS_CONFIRMED"})
+    desk.user({**event, "status": "CONFIRMED"})
+    desk.run(60, SECOND)
+    assert desk.position(0).size_e6 == 100_000_000
+    assert desk.cash().cash_e6 == 954_000_000
+    assert not desk.engine.desk.unsettled
+
+
+def test_what_the_listing_still_lacks_after_half_a_minute_never_was(desk):
+    desk.wish(desk.intent(price_e4=4600, size=100, order_type=int(lo.OrderType.GTC)))
+    order = desk.order()
+    desk.user(
+        desk.trade_event(order, "30", "0.46", "a"), desk.trade_event(order, "50", "0.46", "b")
+    )
+    desk.venue_orders.append(desk.order_event(order, "CANCELED", "50"))
+    event = desk.trade_event(order, "50", "0.46", "b", "CONFIRMED")
+    desk.venue_trades.append({**event, "status": "TRADE_STATUS_CONFIRMED"})
+    desk.venue_cash_e6, desk.venue_tokens = 977_000_000, {desk.token(0): 50_000_000}
+    restart(desk)
+    desk.run(5, SECOND)
+    assert desk.position(0).size_e6 == 80_000_000
+    desk.run(70, SECOND)
+    assert desk.position(0).size_e6 == 50_000_000
+    assert desk.cash().cash_e6 == 977_000_000
+    assert not desk.engine.desk.unsettled
+
+
 def test_fill_missed_while_dead_is_booked_from_the_listing(desk):
     desk.wish(desk.intent(price_e4=4600, size=100, order_type=int(lo.OrderType.GTC)))
     order = desk.order()

@@ -1,0 +1,28 @@
+"""Every answer in docs/pains.md names tests, and every test that it names exists."""
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+ROWS = [
+    line
+    for line in (TESTS.parent / "docs" / "pains.md").read_text(encoding="utf-8").splitlines()
+    if re.match(r"\| \d+ \|", line)
+]
+NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+def test_all_twenty_five_have_an_answer_and_a_test():
+    assert [int(row.split("|")[1]) for row in ROWS] == list(range(1, 26))
+    assert all(NAMED.search(row) for row in ROWS)
+
+
+def test_every_test_that_is_named_exists():
+    named = [pair for row in ROWS for pair in NAMED.findall(row)]
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not (TESTS / file).exists()
+        or not re.search(rf"^(async )?def {name}\(", (TESTS / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
