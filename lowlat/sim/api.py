@@ -233,6 +233,7 @@ def _market_routes(reads: PublicReads, history: History) -> dict[Route, Public]:
         ("GET", "/midpoint"): lambda request, _: reads.midpoint(request),
         ("POST", "/midpoints"): lambda request, _: reads.midpoints(request),
         ("GET", "/price"): lambda request, _: reads.price(request),
+        ("GET", "/prices"): lambda *_: reads.all_prices(),
         ("POST", "/prices"): lambda request, _: reads.prices(request),
         ("GET", "/spread"): lambda request, _: reads.spread(request),
         ("POST", "/spreads"): lambda request, _: reads.spreads(request),

@@ -137,6 +137,15 @@ class PublicReads:
                     values.setdefault(query.token_id, {})[side] = text
         return success(values)
 
+    def all_prices(self) -> Response:
+        """GET /prices: both sides of all tokens with a book. Source: rs-clob-client, all_prices."""
+        values: dict[str, dict[str, str]] = {}
+        for token, found in self._exchange.tokens.items():
+            texts = {} if found[0].closed else _both_texts(found)
+            if texts:
+                values[token] = texts
+        return success(values)
+
     def last_trade(self, request: Request) -> Response:
         """GET /last-trade-price; side is empty when never traded."""
         found = self._open(request.arg("token_id"))
@@ -209,6 +218,11 @@ def _spread_text(found: Found) -> str | None:
 def _price_text(found: Found, side: str) -> str | None:
     price_e4 = best_e4(*found)[0 if side == "BUY" else 1]
     return None if price_e4 is None else format_fixed(price_e4, 4)
+
+
+def _both_texts(found: Found) -> dict[str, str]:
+    texts = {side: _price_text(found, side) for side in ("BUY", "SELL")}
+    return {side: text for side, text in texts.items() if text is not None}
 
 
 def _last_trade(found: Found) -> dict[str, str]:

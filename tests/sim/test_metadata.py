@@ -133,3 +133,31 @@ def test_positions_are_what_settled(pair, plain, quiet_venue):
         "signature_type": ["0"],
     }
     assert bob.call("GET", "/balance-allowance", query=query).json["balance"] == "50000000"
+
+
+def test_all_prices_are_those_of_each_token(venue):
+    """What the vendor's Rust client asks for without naming tokens."""
+    status, body = ask(venue.clob_request, "/prices")
+    found = json.loads(body)
+    assert status == 200
+    assert set(found) == {
+        t for t, (market, _) in venue.exchange.tokens.items() if not market.closed
+    }
+    for token, sides in list(found.items())[:20]:
+        for side, text in sides.items():
+            _, one = ask(venue.clob_request, "/price", token_id=token, side=side)
+            assert json.loads(one) == {"price": text}
+
+
+def test_region_is_told_and_a_blocked_one_gets_no_orders_in():
+    shape = {"ip": "127.0.0.1", "country": "IE", "region": ""}
+    for blocked in (False, True):
+        changed = Venue(load_config({"geoblocked": blocked, "flow": {"events_per_s": 0}}), START_NS)
+        _, body = ask(changed.clob_request, "/api/geoblock")
+        assert json.loads(body) == {"blocked": blocked, **shape}
+        answers = []
+        for path in ("/order", "/orders"):
+            changed.clob_request(Request("POST", path, {}, {}, b""), answers.append)
+        changed.clob_request(Request("DELETE", "/cancel-all", {}, {}, b""), answers.append)
+        assert [each.status for each in answers] == ([403, 403, 401] if blocked else [401] * 3)
+        assert (b"restricted in your region" in answers[0].body) == blocked
