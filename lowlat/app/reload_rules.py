@@ -62,6 +62,7 @@ TIGHTER: Final[Mapping[str, int]] = {
     "limits.rank_by_capital_hour": 0,
     "limits.intent_life_ns_max": -1,
     "limits.mode_min": 1,
+    "limits.orphans_sell": 0,
     "limits.unwind_slip_e4": -1,
     "limits.reports_lag_ns_max": 0,
     "execution.limits.order_shares_max_e6": -1,
@@ -93,6 +94,8 @@ _ZERO_IS_NONE: Final = frozenset(
 
 
 _BUDGETS: Final = "limits.module_budgets_max_ppm."
+_EXITS: Final = "limits.exits."
+"""Exits only reduce: neither tighter nor looser."""
 _COMMON: Final = 1_000_001
 
 
@@ -141,7 +144,7 @@ def course_of(changes: list[Change]) -> Course:
 
 
 def _is_live(key: str) -> bool:
-    if key in TIGHTER or key.startswith(_BUDGETS):
+    if key in TIGHTER or key.startswith((_BUDGETS, _EXITS)):
         return True
     parts = key.split(".")
     return parts[0] == "modules" and len(parts) >= 3 and parts[2] in {"mode", "params"}
@@ -156,6 +159,8 @@ def _way(change: Change) -> int:
         old, new = (MODES.index(each or "off") for each in (change.old, change.new))
         return (new < old) - (new > old)
     was, now = change.old, change.new
+    if change.key.startswith(_EXITS):
+        return 0
     if change.key.startswith(_BUDGETS):
         # A budget that is not named is the common one, which no budget of its own allows less.
         was, now = (_COMMON if each is None else each for each in (was, now))

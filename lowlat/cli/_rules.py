@@ -48,6 +48,9 @@ _UNITS: Final[dict[int, Words]] = {
     Rule.PRICE_BAND: _price,
     Rule.OFF_GRID: _price,
     Rule.SELF_CROSS: _price,
+    Rule.EXIT_STOP: _price,
+    Rule.EXIT_TARGET: _price,
+    Rule.EXIT_TIME: duration,
     Rule.RATE: count,
     Rule.OPEN_ORDERS: count,
     Rule.NO_ROOM: count,
@@ -68,6 +71,7 @@ FACTS: Final[dict[int, str]] = {
     Rule.GROUP_INCOMPLETE: "another leg of its group was refused or missing",
     Rule.MODULE_OFF: "its module may not send",
     Rule.CONFLICT: "it contradicts another signal",
+    Rule.EXIT_ORPHAN: "its module is off, so risk sells what it left",
     Rule.DROPPED_EPOCH: "the engine was restarted before it was decided",
 }
 """Facts without a distance, in words."""

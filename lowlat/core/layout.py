@@ -494,6 +494,14 @@ class Rule(IntEnum):
     """Met the opposite wish of another module inside, at the mid."""
     NOT_OWNED = 54
     """A module sells only what it owns."""
+    EXIT_ORPHAN = 55
+    """Risk sells: the module of the shares is off."""
+    EXIT_STOP = 56
+    """Risk sells: so far below their cost."""
+    EXIT_TARGET = 57
+    """Risk sells: the bid reached the target."""
+    EXIT_TIME = 58
+    """Risk sells: held for long enough."""
 
 
 class ExposureScope(IntEnum):

@@ -13,10 +13,12 @@ __all__ = ["Case", "Unit", "usd_e6"]
 class Unit:
     """One signal, or all legs of a group: approved together or not at all."""
 
-    __slots__ = ("cases", "expected_value", "expires_ns", "group", "order", "seen_ns")
+    __slots__ = ("cases", "expected_value", "expires_ns", "group", "is_exit", "order", "seen_ns")
 
-    def __init__(self, case: Case, order: int, now_ns: int) -> None:
+    def __init__(self, case: Case, order: int, now_ns: int, *, is_exit: bool = False) -> None:
         self.cases = [case]
+        self.is_exit = is_exit
+        """Asked for by risk itself: it need not be worth anything."""
         self.group = case.group if case.legs > 1 else 0
         self.expected_value = case.expected_value
         self.expires_ns = case.expires_ns

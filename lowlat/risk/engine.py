@@ -50,6 +50,7 @@ from lowlat.risk.case import Unit
 from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
 from lowlat.risk.checks.kelly import edge_e6
 from lowlat.risk.equity import Equity
+from lowlat.risk.exits import Exits
 from lowlat.risk.facts import END_UNKNOWN_NS, MarketFacts
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.reservations import OwnOrder
@@ -155,6 +156,7 @@ class RiskEngine:
         self._signals = ports.signals
         self._reader = CaseReader(ports.signals.buffer)
         self._names = Names(ports.decisions.epoch)
+        self._exits = Exits(self.state, self._names)
         self._intents = IntentSlot(ports.intents)
         self._decisions = DecisionWriter(ports.decisions, self._names, ports.cell)
         self._latency = ports.recorder("risk.check_ns")
@@ -557,6 +559,7 @@ class RiskEngine:
             state.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
             state.exposure.set_horizon(state.wall_ns + state.limits.long_horizon_ns)
             account.look_for_lost(now_ns)
+            self._sell_what_is_due(now_ns)
         next_ns = self._second_ns + _S_NS
         if account.reconciled:
             wall_ns = now_ns + state.wall_offset_ns
@@ -568,6 +571,18 @@ class RiskEngine:
                 self.board.publish_scores()
         self.board.publish()
         return next_ns
+
+    def _sell_what_is_due(self, now_ns: int) -> None:
+        """Decide on exits as on signals. What the plain path left is written first."""
+        units = self._exits.due(now_ns)
+        if not units:
+            return
+        self.settle()
+        self.state.halt_code = self._ports.halted()
+        for unit in units:
+            if self._ports.intents.free() and self._decisions.free(2) > 1:
+                self._decide(unit, now_ns)
+                self._exits.ended(unit, now_ns)
 
     def _halt_after_drawdown(self) -> None:
         if not self.state.drawdown_halted:

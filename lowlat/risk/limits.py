@@ -8,7 +8,7 @@ import msgspec
 from lowlat.core.errors import ConfigError
 from lowlat.core.units import E6, ONE_E4
 
-__all__ = ["LimitsParams"]
+__all__ = ["ExitParams", "LimitsParams"]
 
 _PPM: int = 1_000_000
 _S_NS: int = 1_000_000_000
@@ -16,6 +16,30 @@ _DAY_NS: int = 86_400 * _S_NS
 _CASH_MAX_E6: int = 10_000_000 * E6
 """Ten million dollars: beyond it the products of 128 bits that size orders would not be exact."""
 _SCORE_MAX: int = 100
+
+
+class ExitParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When risk sells what a module holds; 0 is never. See ``risk.exits``."""
+
+    stop_ppm: int = 0
+    """So far below what a share cost with its fee."""
+    target_e4: int = 0
+    hold_ns_max: int = 0
+
+    def validate(self, name: str) -> None:
+        """Raise ConfigError for plans that would sell at once or never."""
+        where = f"limits.exits.{name}"
+        if not 0 <= self.stop_ppm < _PPM:
+            raise ConfigError(f"{where}.stop_ppm was {self.stop_ppm}, expected 0 to 999999")
+        if not 0 <= self.target_e4 < ONE_E4:
+            raise ConfigError(f"{where}.target_e4 was {self.target_e4}, expected 0 to 9999")
+        if self.hold_ns_max < 0:
+            raise ConfigError(f"{where}.hold_ns_max was {self.hold_ns_max}, expected 0 or more")
+        if not (self.stop_ppm or self.target_e4 or self.hold_ns_max):
+            raise ConfigError(
+                f"{where} was empty, expected stop_ppm, target_e4 or hold_ns_max; leave it out "
+                "to let the module end what it began"
+            )
 
 
 class LimitsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +127,10 @@ class LimitsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Realized over promised below which its sizes are damped in proportion."""
     damp_floor_ppm: int = 100_000
     """What is left of its sizes at the worst, so that it can show that it mended."""
+    exits: dict[str, ExitParams] = {}
+    """Stops, targets and times of modules by name, executed by risk, reduce-only."""
+    orphans_sell: bool = False
+    """Sell what a module left behind when it is off; else it is held to resolution."""
     # ------------------------------------------------------------------ signals
     duplicate_window_ns: int = 100_000_000
     """After an approval, the same wish is a duplicate for so long; another module's is merged."""
@@ -194,6 +222,8 @@ class LimitsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"limits: resolution_score_full, resolution_score_max and "
                 f"resolution_score_set_max were {scores}, expected rising from 0 to {_SCORE_MAX}"
             )
+        for name, plan in self.exits.items():
+            plan.validate(name)
         for name, share in self.module_budgets_max_ppm.items():
             if not 0 <= share <= self.module_budget_max_ppm:
                 raise ConfigError(

@@ -34,7 +34,7 @@ def changed(*pairs):
 def test_every_limit_is_either_live_or_named_as_needing_a_restart():
     limits = {f"limits.{each.name}" for each in msgspec.structs.fields(LimitsParams)}
     hard = {f"execution.limits.{each.name}" for each in msgspec.structs.fields(HardLimits)}
-    by_module = {"limits.module_budgets_max_ppm"}
+    by_module = {"limits.module_budgets_max_ppm", "limits.exits"}
     assert limits - TIGHTER.keys() == RESTART_LIMITS | by_module
     assert hard <= TIGHTER.keys()
     settlement = {f"settlement.{each.name}" for each in msgspec.structs.fields(SettlementConfig)}
@@ -51,6 +51,12 @@ def test_what_the_order_path_is_made_with_needs_a_restart():
             assert f"execution.{each.name}" not in TIGHTER
 
 
+def test_exits_of_modules_change_live_and_are_neither_tighter_nor_looser():
+    change = Change("limits.exits.latency.stop_ppm", None, 200_000)
+    assert needs_restart([change]) == []
+    assert course_of([change]) is Course.NEUTRAL
+
+
 def test_every_other_key_is_refused_by_name():
     """Each key of the whole config, changed alone."""
     for line in effective_config(BASE):
@@ -63,6 +69,7 @@ def test_every_other_key_is_refused_by_name():
     ("pairs", "course"),
     [
         ([], Course.NEUTRAL),
+        ([("limits.orphans_sell", "true")], Course.NEUTRAL),
         ([("limits.orders_per_s", "29")], Course.TIGHTENING),
         ([("limits.orders_per_s", "31")], Course.LOOSENING),
         ([("limits.order_notional_e6_min", "2_000_000")], Course.TIGHTENING),

@@ -67,6 +67,8 @@ def check_depth(case: Case, state: RiskState) -> int:
 def check_edge(unit: Unit, state: RiskState) -> int:
     """Refuse what is not worth it even before it is cut."""
     least_usd = state.limits.expected_value_usd_min
+    if unit.is_exit:
+        return 0
     if not unit.expected_value > least_usd:
         first = unit.cases[0]
         return first.refuse(_NO_EDGE, usd_e6(least_usd), usd_e6(unit.expected_value))
