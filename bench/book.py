@@ -11,11 +11,12 @@ import numpy as np
 
 from bench.harness import Row, empty_caches, paired, single
 from bench.markets import NullCell, book_frame, change_frame, market_row, put_market
-from bench.private import Memory, PrivateMemory
+from bench.private import Memory
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
 from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
+from lowlat.shm.private import PrivateMemory
 
 ROWS = ("decode-apply-publish", "tokens-10-to-10000")
 LEVELS = 32

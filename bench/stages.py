@@ -64,7 +64,7 @@ def _measure(names: tuple[str, ...]) -> list[Row]:
     if staged:
         bench = StageBench(pumped=False)
         for cold in _rounds("stages"):
-            for name, samples in _stages(bench, cold=cold).items():
+            for name, samples in stage_samples(bench, cold=cold).items():
                 found[name, cold] += samples
         hits = _hits(bench)
     if "stage-tick-to-send" in names:
@@ -103,8 +103,8 @@ def _hits(bench: StageBench) -> str:
     return f"{pool.hits} hits, {pool.misses} misses"
 
 
-def _stages(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
-    """Time each step by itself, in the order in which Trading.pump runs them."""
+def stage_samples(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
+    """Time each step by itself, in the order in which Trading.pump runs them; ns by stage."""
     trading, transport, template = bench.trading, bench.transport, bench.stats.template
     found: dict[str, list[float]] = defaultdict(list)
     signals, risk, executor = trading.signals.advance, trading.risk.advance, trading.executor.turn

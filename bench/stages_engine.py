@@ -13,7 +13,7 @@ import msgspec
 
 from bench.book import MARKETS_A_SOCKET, Connection
 from bench.markets import book_frame, change_frame, market_row, put_market
-from bench.private import PrivateMemory, PrivateStats
+from bench.private import TemplateStats
 from bench.wire_engine import ACCOUNT, CRYPTO, MARKETS, Spot, config, put_positions
 from bench.wire_venue import KILLED
 from lowlat.app.machine import Metrics, RandomSalts
@@ -21,6 +21,7 @@ from lowlat.core.clock import RealClock, monotonic_ns, wall_ns
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.ports import SENT
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
+from lowlat.shm.private import PrivateMemory
 from lowlat.wiring.trading import Trading
 
 __all__ = ["StageBench"]
@@ -62,7 +63,7 @@ class StageBench:
 
     def __init__(self, *, pumped: bool) -> None:
         self.memory = PrivateMemory()
-        self.stats = PrivateStats()
+        self.stats = TemplateStats()
         self.transport = NullTransport()
         memory, metrics = self.memory, Metrics(self.stats)
         put_positions(memory.open_table_writer("positions"))

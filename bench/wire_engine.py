@@ -25,6 +25,7 @@ from lowlat.app.config import (
 from lowlat.app.dialer import Dialer
 from lowlat.app.loop import BUSY, LoopCells
 from lowlat.app.machine import Metrics, RandomSalts, address_of, tls_context
+from lowlat.app.rehearsal import Rehearsal
 from lowlat.app.runtime import Runtime, run_process
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
@@ -35,6 +36,7 @@ from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.net._gate import SendGate
 from lowlat.net.http import HotConnections, HotParams
 from lowlat.net.options import PollWatch
+from lowlat.net.warm import WarmLine
 from lowlat.risk.limits import LimitsParams
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments
@@ -236,8 +238,15 @@ async def main() -> int:
         metrics.recorder("turn_ns"),
         metrics.recorder("gc_ns"),
     )
+    rehearsal = Rehearsal(
+        cfg,
+        WarmLine(),
+        metrics,
+        lambda: pool.busy > 0,
+        lambda kind, sample: stats.errors.record(f"{kind}: {sample}", monotonic_ns()),
+    )
     runtime = Runtime(
-        [spot, _PoolEngine(pool), feed, trading.signals, trading.risk, trading.executor],
+        [spot, _PoolEngine(pool), feed, trading.signals, trading.risk, trading.executor, rehearsal],
         cells,
         waiting=BUSY,
         tick_ms=1,

@@ -136,7 +136,7 @@ class EngineProcess:
             self._ends.relay.executor = trading.executor
             self._drain = Drain(trading, RealClock())
             watch = HaltWatch(self._elsewhere, trading.executor, trading.halt, trading.draining)
-            engines += [watch, self._drain]
+            engines += [watch, self._drain, *self._keep_warm()]
         self._ringer = Ringer(self._memory.bells)
         inputs = self._memory.inputs
         if self.has_sockets and self._place.wait == "park" and inputs:
@@ -150,6 +150,25 @@ class EngineProcess:
         orders = OrderCount(self.attachment, process_of(self.config.topology, "executor"))
         engines.append(Sweep(orders, self._cells.collect))
         return [*engines, self._ringer, Readiness(self.parts.unready, self._say_ready)]
+
+    def _keep_warm(self) -> "list[Engine]":
+        """Return what keeps the way of an order in the caches of a process that never sleeps."""
+        if self._place.wait != "spin" or not self.config.execution.rehearse:
+            return []
+        from lowlat.net.warm import WarmLine, WarmSends
+
+        try:
+            line = WarmLine()
+        except OSError as error:
+            _LOG.warning("no rehearsal: loopback refused a connection error=%r", error)
+            return []
+        if not self._driven_by_frames:
+            return [WarmSends(line)]
+        from lowlat.app.rehearsal import Rehearsal
+
+        pool = self._ends.pool
+        assert pool is not None, "an executor without connections"
+        return [Rehearsal(self.config, line, self.metrics, lambda: pool.busy > 0, self._note)]
 
     @property
     def has_sockets(self) -> bool:

@@ -2,20 +2,19 @@
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from lowlat.core.ports import Cell, Recorder
 from lowlat.execution.meters import CELL_NAMES, RECORDER_NAMES, ExecutorMeters
-from lowlat.shm.stats import StatsWriter
 from lowlat.wiring.ports import Gauge
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Address", "Metrics", "RandomSalts", "address_of", "tls_context"]
+__all__ = ["Address", "Metrics", "RandomSalts", "Stats", "address_of", "tls_context"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _SALT_BITS: Final = 53
@@ -63,10 +62,26 @@ class RandomSalts:
         return self._random.getrandbits(_SALT_BITS) or 1
 
 
-class Metrics:
-    """Names to cells of this process's statistics segment."""
+class Stats(Protocol):
+    """Cells by name: this process's statistics segment, or private memory."""
 
-    def __init__(self, stats: StatsWriter) -> None:
+    def counter(self, name: str, /) -> Gauge:
+        """Return the counter of that name."""
+        ...
+
+    def gauge(self, name: str, /) -> Gauge:
+        """Return the gauge of that name."""
+        ...
+
+    def histogram(self, name: str, /) -> Recorder:
+        """Return the latency histogram of that name."""
+        ...
+
+
+class Metrics:
+    """Names to cells."""
+
+    def __init__(self, stats: Stats) -> None:
         self._stats = stats
 
     def cell(self, name: str) -> Cell:

@@ -121,6 +121,11 @@ class HotConnections(HotSender):
             return SEND_NONE if gone else SEND_PARTIAL
         return SENT
 
+    @property
+    def busy(self) -> int:
+        """Connections that owe an answer."""
+        return len(self._busy)
+
     # ------------------------------------------------------------------ engine
     def start(self) -> None:
         """Dial every connection; ``idle`` grows as they come up."""

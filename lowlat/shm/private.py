@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lowlat.core.layout import STREAMS, TABLES
 from lowlat.shm import _core
 
-__all__ = ["PrivateStream", "PrivateTable"]
+__all__ = ["PrivateMemory", "PrivateStats", "PrivateStream", "PrivateTable"]
 
 
 class PrivateStream:
@@ -89,3 +89,63 @@ class PrivateTable:
     def reader(self) -> _core.TableReader:
         """Open a reader."""
         return _core.TableReader(self._memory, *self._shape)
+
+
+class PrivateMemory:
+    """One instance's streams and tables, each made when it is first opened."""
+
+    def __init__(self, *, slots: int | None = None, rows: int | None = None) -> None:
+        """``slots`` and ``rows``: at most so many a stream and a table (default: the layout's)."""
+        self._slots = slots
+        self._rows = rows
+        self._streams: dict[str, PrivateStream] = {}
+        self._tables: dict[str, PrivateTable] = {}
+
+    def _stream(self, name: str) -> PrivateStream:
+        found = self._streams.get(name)
+        if found is None:
+            stream = STREAMS[name]
+            slots = min(stream.slots, self._slots or stream.slots)
+            found = PrivateStream(name, slots=slots, gates=stream.gates)
+            self._streams[name] = found
+        return found
+
+    def _table(self, name: str) -> PrivateTable:
+        found = self._tables.get(name)
+        if found is None:
+            rows = TABLES[name].rows
+            found = PrivateTable(name, rows=min(rows, self._rows or rows))
+            self._tables[name] = found
+        return found
+
+    def open_stream_writer(self, name: str) -> _core.StreamWriter:
+        """Own a stream."""
+        return self._stream(name).writer
+
+    def open_stream_reader(
+        self, name: str, *, position: int | None = None, gate: str | None = None
+    ) -> _core.StreamReader:
+        """Read a stream."""
+        return self._stream(name).reader(position, gate=gate or "")
+
+    def open_table_writer(self, name: str) -> _core.TableWriter:
+        """Own a table."""
+        return self._table(name).writer
+
+    def open_table_reader(self, name: str) -> _core.TableReader:
+        """Read a table."""
+        return self._table(name).reader()
+
+
+class PrivateStats:
+    """Cells and histograms that nobody outside reads."""
+
+    def counter(self, _: str) -> _core.Cell:
+        """Return a cell of its own."""
+        return _core.Cell(memoryview(bytearray(_core.CELL_BYTES)), 0)
+
+    gauge = counter
+
+    def histogram(self, _: str) -> _core.Histogram:
+        """Return a histogram of its own."""
+        return _core.Histogram(memoryview(bytearray(_core.HISTOGRAM_BYTES)), 0)

@@ -230,6 +230,7 @@ def risk_stage(
             pull_halt=pull_halt,
             cell=meters.cell,
             recorder=meters.recorder,
+            decisions_reserve=decisions.slot_count // 2,
             decided=memory.open_stream_reader(
                 "decisions", position=max(1, decisions.cursor - _DECISIONS_BACK)
             ),

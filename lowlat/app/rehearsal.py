@@ -1,0 +1,502 @@
+"""Orders that nobody gets: they keep the way of the real ones in the caches.
+
+Run by a process that never sleeps and holds feed, signals, risk and executor. What a core has not
+run for a millisecond or two it has half forgotten (caches, branches, pages), and then an order
+takes several times as long from its tick. So a second set of the same engines, over private memory
+and with a key made up at the start, decides and sends one order every other millisecond, to
+ourselves (net/warm.py). It shares code with the real ones and nothing else.
+
+The order and its answer are two steps, each in a turn of its own, so that a frame waits for one of
+them at most; none is begun while an order of ours is under way. ADR 0007.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from lowlat.app.config import Credentials, EngineConfig, ModuleConfig
+from lowlat.app.machine import Metrics, RandomSalts
+from lowlat.core.clock import RealClock
+from lowlat.core.directory import MarketDirectory
+from lowlat.core.layout import (
+    MARKET_ROW,
+    MARKET_STATE,
+    SPOT_TOP,
+    Action,
+    Coin,
+    Exchange,
+    Known,
+    MarketRow,
+    MarketStateChange,
+    MarketStateReason,
+    MarketStatus,
+    SettleRule,
+    SpotTop,
+    Venue,
+    Writer,
+    record_id,
+)
+from lowlat.core.ports import SENT
+from lowlat.execution._pool import Ready
+from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
+from lowlat.feeds.ports import Connection, Listener, Note
+from lowlat.net.warm import WarmLine
+from lowlat.shm.private import PrivateMemory, PrivateStats
+from lowlat.venues.polymarket.eip712 import SigningKey
+from lowlat.wiring.trading import Trading
+
+__all__ = ["Rehearsal"]
+
+_EVERY_NS: Final = 2_000_000
+_SECOND_NS: Final = 1_000_000_000
+_HOUR_NS: Final = 3600 * _SECOND_NS
+_NEVER_NS: Final = 10**15
+_SPOT_NS: Final = 100_000_000
+_WARMUP_S: Final = 2
+_REST_EVERY: Final = 16
+_SLOTS: Final = 256
+_ROWS: Final = 512
+_CONDITION: Final = f"0x{1:064x}"
+_YES, _NO = str(1 << 255 | 1), str(1 << 255 | 3)
+_STRIKE_E8: Final = 100_000 * 10**8
+_SPOT_E8: Final = 100_018 * 10**8
+"""So far over the strike that the cheap ask is worth an order and the dear one is not."""
+_BID_E4, _DEAR_E4, _CHEAP_E4 = 3000, 5600, 5400
+_LISTED: Final = b'{"limit":100,"count":0,"next_cursor":"LTE=","data":[]}'
+_ANSWERS: Final = (
+    (b"GET /data/", _LISTED),
+    (b"asset_type=COLLATERAL", b'{"balance":"1000000000000","allowances":{}}'),
+    (b"GET /balance-allowance", b'{"balance":"100000000","allowances":{}}'),
+)
+_KILLED: Final = (
+    b'{"error":"no orders found to match with FAK order. FAK orders are partially filled or '
+    b'killed if no match is found."}'
+)
+
+
+class Rehearsal:
+    """A second, private set of the deciding engines, and the little market it trades in."""
+
+    name = "rehearsal"
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        line: WarmLine,
+        metrics: Metrics,
+        under_way: Callable[[], bool],
+        note: Note,
+    ) -> None:
+        """``under_way``: whether an order of ours waits for its answer."""
+        self._line = line
+        self._under_way = under_way
+        self._note = note
+        self._orders = metrics.cell("rehearsal.orders")
+        self._missed = metrics.cell("rehearsal.missed")
+        self._clock = RealClock()
+        memory = PrivateMemory(slots=_SLOTS, rows=_ROWS)
+        private = Metrics(PrivateStats())
+        self._market = _Market(memory, self._clock)
+        self._transport = _Answered(line)
+        self._trading = Trading(
+            _settings(config),
+            memory,
+            private,
+            _nobody(),
+            "rehearsal.invalid",
+            self._transport,
+            None,
+            clock=self._clock,
+            salts=RandomSalts(),
+        )
+        self._ledger = [
+            memory.open_stream_reader(name, gate="ledger") for name in ("reports", "decisions")
+        ]
+        self._feed = PolymarketFeed(
+            _settings(config).feed,
+            MarketDirectory(
+                memory.open_table_reader("markets"), memory.open_stream_reader("metadata")
+            ),
+            FeedOutputs(
+                memory.open_table_writer("book"),
+                memory.open_table_writer("shard"),
+                memory.open_stream_writer("market"),
+                memory.open_stream_writer("trades"),
+                self._clock,
+            ),
+            self._dial,
+            _no_rest,
+            self._clock,
+            private.scope("feed"),
+            note,
+            pump=self._trading.pump,
+        )
+        self._steps: Final = (self._trigger, self._answer)
+        self._at = 0
+        self._due_ns = 0
+        self._done = 0
+        self._kept: dict[tuple[int, ...], Ready] = {}
+        self._ready = False
+        self._over = False
+
+    def _dial(self, listener: Listener, number: int) -> Connection:
+        del listener
+        self._socket = _Socket(number)
+        return self._socket
+
+    # --------------------------------------------------------------------------- engine
+    def start(self) -> None:
+        """Set the little market up; it is ready some turns later."""
+        now_ns = self._clock.monotonic_ns()
+        self._market.list()
+        self._feed.start()
+        self._feed.turn(now_ns)
+        self._feed.on_open(self._socket)
+        trading = self._trading
+        for engine in (trading.signals, trading.risk, trading.executor):
+            engine.start()
+        for ago in range(3 * _WARMUP_S, 0, -1):
+            self._market.spot(now_ns - ago * _SECOND_NS)
+            trading.signals.turn(now_ns - ago * _SECOND_NS)
+        self._market.spot(now_ns)
+        self._feed.on_frame(self._socket, self._market.book, True, now_ns)
+        trading.executor.nominate(0, Action.BUY)
+
+    def turn(self, now_ns: int) -> int:
+        """Do the next step when it is due; what it does is no work."""
+        if self._over or now_ns < self._due_ns:
+            return 0
+        try:
+            if not self._ready:
+                self._get_ready(now_ns)
+            elif self._at or not self._under_way():
+                self._steps[self._at](now_ns)
+                self._at = (self._at + 1) % len(self._steps)
+                if self._at == 0:
+                    self._due_ns = now_ns + _EVERY_NS
+        except Exception as error:  # noqa: BLE001 - noted, and the end of it
+            # It only makes orders faster: without it they are slower, and still right.
+            self._over = True
+            self._note("rehearsal ended", repr(error))
+        return 0
+
+    def close(self) -> None:
+        """End the connection to ourselves."""
+        self._line.close()
+
+    def _get_ready(self, now_ns: int) -> None:
+        self._rest(now_ns)
+        self._deliver(now_ns)
+        trading = self._trading
+        pool = trading.executor.pool
+        if trading.executor.ready and not trading.risk.state.waiting and not pool.ready.todo:
+            self._kept = {ready.key: ready for ready in pool.ready.values()}
+            self._ready = bool(self._kept)
+
+    # --------------------------------------------------------------------------- steps
+    def _trigger(self, now_ns: int) -> None:
+        """Deliver a frame that is worth an order: everything up to the write happens in it."""
+        before = self._transport.urgent
+        self._feed.on_frame(self._socket, self._market.next_frame(), True, now_ns)
+        if self._transport.urgent != before:
+            self._orders.add(1)
+        else:
+            self._missed.add(1)
+
+    def _answer(self, now_ns: int) -> None:
+        """Answer the order as a venue does that could not fill it; make its template good again.
+
+        Nobody has seen it: signing another would take longer than all the rest.
+        """
+        self._deliver(now_ns)
+        pool = self._trading.executor.pool
+        todo = pool.ready.todo
+        while todo:
+            ready = self._kept.get(todo.pop())
+            if ready is not None:
+                pool.ready.put(ready)
+        self._trading.risk.turn(now_ns)
+        self._done += 1
+        if self._done % _REST_EVERY == 0:
+            self._rest(now_ns)
+
+    def _rest(self, now_ns: int) -> None:
+        """Do what is due by time, read what a ledger would."""
+        trading = self._trading
+        self._market.turn(now_ns)
+        self._feed.turn(now_ns)
+        for engine in (trading.signals, trading.risk, trading.executor):
+            engine.turn(now_ns)
+        for reader in self._ledger:
+            while reader.poll():
+                pass
+            reader.release()
+
+    def _deliver(self, now_ns: int) -> None:
+        for key, request in self._transport.taken():
+            line = request.split(b"\r\n", 1)[0]
+            status, body = 400, _KILLED
+            for words, answer in _ANSWERS:
+                if words in line:
+                    status, body = 200, answer
+                    break
+            self._trading.executor.on_answer(key, status, [], body, now_ns)
+
+
+class _Answered:
+    """Sends over the line; knows what still has to be answered."""
+
+    def __init__(self, line: WarmLine) -> None:
+        self._line = line
+        self._waiting: list[tuple[int, bytes]] = []
+        self.urgent = 0
+
+    def send(self, request: bytes | bytearray | memoryview, key: int, *, urgent: bool) -> int:
+        """Send it to ourselves."""
+        result = self._line.send(request, key, urgent=urgent)
+        if result == SENT:
+            self._waiting.append((key, bytes(request)))
+            self.urgent += urgent
+        return result
+
+    def idle(self) -> int:
+        """Return 1 when the line is free."""
+        return self._line.idle()
+
+    def taken(self) -> list[tuple[int, bytes]]:
+        """Return what was sent since, and free the line."""
+        if self._line.take_back() < 0:
+            return []
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+
+class _Socket:
+    """A market socket without a venue behind it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def send_text(self, _: bytes) -> bool:
+        """Take a subscription."""
+        return True
+
+    def reconnect(self, reason: str) -> None:
+        """Fail: nothing here should ever want it."""
+        raise ConnectionError(f"the rehearsal's feed wanted a new socket: {reason}")
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+class _Market:
+    """One market on the spot price, its frames, and the price: far enough over the strike."""
+
+    def __init__(self, memory: PrivateMemory, clock: RealClock) -> None:
+        self._clock = clock
+        self._rows = memory.open_table_writer("markets")
+        self._metadata = memory.open_stream_writer("metadata")
+        self._spot_row = memory.open_table_writer("spot_top")
+        self._spots = memory.open_stream_writer("spot")
+        # A reader begins at the next record: the writers come first.
+        memory.open_stream_writer("settle")
+        self._listed_ns = 0
+        self._spot_ns = 0
+        self._seq = 0
+        at_ms = clock.wall_ns() // 1_000_000
+        asks = [(price, "100") for price in range(9900, _DEAR_E4 - 100, -100)]
+        bids = [(price, "100") for price in range(100, _BID_E4 + 100, 100)]
+        self.book: Final = _book_frame(bids, asks, at_ms)
+        self._frames: Final = [_change_frame(size, at_ms) for size in ("73.31", "74.42")]
+
+    def turn(self, now_ns: int) -> None:
+        """Tell the price, and put the end of the market off, when due."""
+        if now_ns - self._spot_ns >= _SPOT_NS:
+            self.spot(now_ns)
+        if now_ns - self._listed_ns >= _HOUR_NS // 4:
+            self.list()
+
+    def next_frame(self) -> bytes:
+        """Return a frame that changes the cheap ask's size."""
+        self._frames.reverse()
+        return self._frames[0]
+
+    def spot(self, now_ns: int) -> None:
+        """Tell the price as of now."""
+        self._spot_ns = now_ns
+        self._seq += 1
+        # A cent up and down: volatility stays at its floor, the price stays where it is.
+        price_e8 = _SPOT_E8 + 10**6 * (self._seq & 1)
+        top = SpotTop(
+            record_id(Writer.BINANCE, self._spots.epoch, self._seq),
+            self._seq,
+            self._clock.wall_ns(),
+            now_ns,
+            now_ns,
+            now_ns,
+            price_e8 - 10**6,
+            10**8,
+            price_e8 + 10**6,
+            10**8,
+            Coin.BTC,
+            Venue.BINANCE,
+            1,
+            0,
+        )
+        SPOT_TOP.pack(self._spot_row.buffer, top)
+        self._spot_row.write(Coin.BTC)
+        SPOT_TOP.pack(self._spots.buffer, top)
+        self._spots.publish(SPOT_TOP.kind)
+
+    def list(self) -> None:
+        """Write the market's row: it ends in an hour."""
+        wall_ns = self._clock.wall_ns()
+        self._listed_ns = self._clock.monotonic_ns()
+        values: dict[str, Any] = dict.fromkeys(MarketRow._fields, 0)
+        row = MarketRow(
+            **values
+            | {
+                "id": record_id(Writer.METADATA, 1, 1),
+                "condition_id": bytes.fromhex(_CONDITION[2:]),
+                "yes_token_id": int(_YES).to_bytes(32, "big"),
+                "no_token_id": int(_NO).to_bytes(32, "big"),
+                "event_id": bytes(32),
+                "start_ns": wall_ns - _HOUR_NS,
+                "end_ns": wall_ns + _HOUR_NS,
+                "min_size_e6": 5_000_000,
+                "fee_rate_e6": 70_000,
+                "generation": 1,
+                "known": int(Known.TRADEABLE | Known.SETTLE_RULE | Known.START_PRICE),
+                "tick_e4": 100,
+                "event_market_count": 1,
+                "fee_exponent": 1,
+                "fee_taker_only": 1,
+                "status": MarketStatus.ACTIVE,
+                "exchange": Exchange.STANDARD,
+                "settle_rule": SettleRule.BINANCE_ABOVE,
+                "coin": Coin.BTC,
+                "strike_e8": _STRIKE_E8,
+                "start_price_e8": _STRIKE_E8,
+                "slug": b"rehearsal".ljust(64, b"\0"),
+                "question": bytes(96),
+            }
+        )
+        MARKET_ROW.pack(self._rows.buffer, row)
+        version = self._rows.write(0)
+        state = MarketStateChange(
+            row.id, version, 0, 0, 0, 1, MarketStateReason.METADATA, row.status, row.tick_e4
+        )
+        MARKET_STATE.pack(self._metadata.buffer, state)
+        self._metadata.publish(MARKET_STATE.kind)
+
+
+def _settings(config: EngineConfig) -> EngineConfig:
+    """Return the user's settings with nothing in them that would make two orders differ."""
+    replace = msgspec.structs.replace
+    window_ns = 10**13
+    return replace(
+        config,
+        mode="sim",
+        modules={
+            name: ModuleConfig("live", params)
+            for name, params in (
+                ("arbitrage", {}),
+                ("latency", {"coin": {"warmup_s": _WARMUP_S}, "cooldown_ms": 0}),
+            )
+        },
+        tape=replace(config.tape, enabled=False),
+        feed=replace(config.feed, ping_ns=_NEVER_NS, pong_limit_ns=_NEVER_NS),
+        limits=replace(
+            type(config.limits)(),
+            bankroll_cap_e6=10**12,
+            duplicate_window_ns=0,
+            orders_per_s=10**6,
+            orders_burst=10**6,
+            notional_window_e6_max=window_ns,
+        ),
+        execution=replace(
+            config.execution,
+            limits=type(config.execution.limits)(),
+            orders_per_s=10**6,
+            orders_burst=10**6,
+            heartbeat_every_ns=_NEVER_NS,
+            balance_check_every_ns=_NEVER_NS,
+            hot_max=2,
+        ),
+    )
+
+
+def _nobody() -> Credentials:
+    """Make an account up: its orders are valid and worth nothing."""
+    key = secrets.token_bytes(32)
+    address = SigningKey(key).address_text
+    return Credentials(
+        private_key=key.hex(),
+        api_key="00000000-0000-0000-0000-000000000000",
+        api_secret=secrets.token_urlsafe(32),
+        api_passphrase=secrets.token_hex(16),
+        funder=address,
+        address=address,
+        signature_type=0,
+    )
+
+
+def _no_rest(path: str, done: Callable[[int, bytes, int], None], body: bytes | None = None) -> bool:
+    """Refuse: there is nobody to ask."""
+    del path, done, body
+    return False
+
+
+def _text(price_e4: int) -> str:
+    return f"{price_e4 / 10_000:.2f}"
+
+
+def _book_frame(bids: list[tuple[int, str]], asks: list[tuple[int, str]], at_ms: int) -> bytes:
+    levels = [
+        [{"price": _text(price_e4), "size": size} for price_e4, size in side]
+        for side in (bids, asks)
+    ]
+    return msgspec.json.encode(
+        [
+            {
+                "market": _CONDITION,
+                "asset_id": _YES,
+                "timestamp": str(at_ms),
+                "hash": "ab" * 20,
+                "bids": levels[0],
+                "asks": levels[1],
+                "tick_size": "0.01",
+                "event_type": "book",
+                "last_trade_price": "0.5",
+            }
+        ]
+    )
+
+
+def _change_frame(size: str, at_ms: int) -> bytes:
+    """Set the size of the ask that is cheap."""
+    changes = [
+        {
+            "asset_id": token,
+            "price": _text(price_e4),
+            "size": size,
+            "side": side,
+            "hash": "ab" * 20,
+            "best_bid": _text(bid_e4),
+            "best_ask": _text(best_e4),
+        }
+        for token, price_e4, side, bid_e4, best_e4 in (
+            (_YES, _CHEAP_E4, "SELL", _BID_E4, _CHEAP_E4),
+            (_NO, 10_000 - _CHEAP_E4, "BUY", 10_000 - _CHEAP_E4, 10_000 - _BID_E4),
+        )
+    ]
+    return msgspec.json.encode(
+        {
+            "market": _CONDITION,
+            "price_changes": changes,
+            "timestamp": str(at_ms),
+            "event_type": "price_change",
+        }
+    )
