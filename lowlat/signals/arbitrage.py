@@ -13,9 +13,11 @@ fee is symmetric. Source: feeds.md 6.1; design 7.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import lcm
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -48,6 +50,8 @@ _NO_EVENT: Final = bytes(32)
 _ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
 _CONFIRMED: Final = int(BookFlag.CONFIRMED)
 _PRICES: Final = ONE_E4 + 1
+_Touches: TypeAlias = list[tuple[int, int]]
+"""Price and size of each leg's best ask."""
 
 
 class ArbitrageParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +89,7 @@ class Arbitrage(Module):
 
     name: ClassVar[str] = "arbitrage"
     Params: ClassVar[type[msgspec.Struct]] = ArbitrageParams
+    turn_every_ns: ClassVar[int] = 50 * _MS_NS
     params: ArbitrageParams
 
     def __init__(self, params: Any) -> None:
@@ -93,6 +98,9 @@ class Arbitrage(Module):
         self._events: dict[bytes, Event] = {}
         self._chains: dict[tuple[object, ...], Chain] = {}
         self._costs: dict[tuple[int, int], array[int]] = {}
+        self._again: deque[tuple[int, Callable[[int], None]]] = deque()
+        """Sets that were wished, and when to look at what was left of them: their books may be
+        quiet by then, and risk may have let through less than was there."""
 
     @classmethod
     def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
@@ -167,6 +175,12 @@ class Arbitrage(Module):
         """Return the market's leg: it keeps the sums, and calls ``crossed`` and ``buy_event``."""
         return self._legs[market]
 
+    def on_turn(self, now_ns: int) -> None:
+        """Look again at the sets whose cooldown is over."""
+        again = self._again
+        while again and again[0][0] <= now_ns:
+            again.popleft()[1](now_ns)
+
     # ------------------------------------------------------------------------------- acting
     def crossed(self, leg: Leg, book: BookView, now_ns: int) -> None:
         """Count a raw violation; buy both tokens only when a re-read confirmed it."""
@@ -186,7 +200,14 @@ class Arbitrage(Module):
             return
         payout_e4 = ONE_E4 if outcome == Outcome.YES else event.payout_no_e6 // 100
         if self._buy_set(event.legs, [outcome] * len(views), views, payout_e4, now_ns):
-            event.next_ns[outcome] = now_ns + self.params.cooldown_ms * _MS_NS
+            due_ns = event.next_ns[outcome] = now_ns + self.params.cooldown_ms * _MS_NS
+            seen = _touches(views, [outcome] * len(views))
+            self._again.append((due_ns, partial(self._event_again, event, outcome, seen)))
+
+    def _event_again(self, event: Event, outcome: int, seen: _Touches, now_ns: int) -> None:
+        outcomes = [outcome] * len(event.legs)
+        if event.complete and self._was_taken(event.legs, outcomes, seen):
+            self.buy_event(event, outcome, now_ns)
 
     def buy_nested(self, wide: Leg, narrow: Leg, now_ns: int) -> None:
         """Buy YES of the wider and NO of the narrower market, if both books are fit."""
@@ -199,6 +220,20 @@ class Arbitrage(Module):
         outcomes = [int(Outcome.YES), int(Outcome.NO)]
         if views and self._buy_set(legs, outcomes, views, ONE_E4, now_ns, nested=True):
             chain.next_ns = now_ns + self.params.cooldown_ms * _MS_NS
+            seen = _touches(views, outcomes)
+            self._again.append((chain.next_ns, partial(self._nested_again, wide, narrow, seen)))
+
+    def _nested_again(self, wide: Leg, narrow: Leg, seen: _Touches, now_ns: int) -> None:
+        outcomes = [int(Outcome.YES), int(Outcome.NO)]
+        nested = wide.chain is not None and wide.chain is narrow.chain
+        if nested and self._was_taken([wide, narrow], outcomes, seen):
+            self.buy_nested(wide, narrow, now_ns)
+
+    def _was_taken(self, legs: Sequence[Leg], outcomes: Sequence[int], seen: _Touches) -> bool:
+        """Whether a touch changed since the wish; else it was refused, and would be again."""
+        views = [self.ctx.book(leg.market) for leg in legs]
+        found = [view for view in views if view is not None]
+        return len(found) == len(legs) and _touches(found, outcomes) != seen
 
     def _fit_views(self, legs: Sequence[Leg]) -> list[BookView]:
         """Return the book of each leg; none when one is not fresh and healthy."""
@@ -329,6 +364,13 @@ class Arbitrage(Module):
         if slip_e6 > (walk.profit_e6 + slip_e6) * self.params.impact_share_max:
             return None
         return True
+
+
+def _touches(views: Sequence[BookView], outcomes: Sequence[int]) -> _Touches:
+    return [
+        (view.best_ask_e4(outcome), view.best_ask_size_e6(outcome))
+        for view, outcome in zip(views, outcomes, strict=True)
+    ]
 
 
 def _exclusive(row: MarketRow) -> bool:

@@ -223,6 +223,33 @@ def test_the_same_set_is_not_offered_again_within_the_cooldown():
     assert len(signals_of(world)) == 4
 
 
+def quiet_event(taken):
+    """Show a set, let a part of it be taken at once, then nothing but time."""
+    world = World()
+    put_event(world, 2)
+    engine = engine_of(world)
+    for market in range(2):
+        world.put_book(market, [(3900, 100)], [(4000, 100)])
+    engine.turn(world.now)
+    for market in range(2):
+        world.put_book(market, [(3900, 100)], [(4000, 100 - taken)])
+    engine.turn(world.advance(1_000_000))
+    assert len(signals_of(world)) == 2
+    for _ in range(20):
+        world.shard()
+        engine.turn(world.advance(100_000_000))
+    return signals_of(world)
+
+
+def test_what_was_left_of_a_set_is_wished_again_though_the_books_are_quiet():
+    wished = quiet_event(taken=60)
+    assert [leg.size_suggestion // E6 for leg in wished] == [100, 100, 40, 40]
+
+
+def test_a_set_that_nobody_touched_is_not_wished_over_and_over():
+    assert len(quiet_event(taken=0)) == 2
+
+
 def test_a_full_gate_drops_the_whole_set_and_counts_it():
     world = World()
     put_event(world, 2)
