@@ -161,12 +161,12 @@ def as_text(rows: list[dict[str, Any]], edges: dict[str, dict[str, dict[str, flo
     ]
     for scenario, kinds in edges.items():
         for kind, total in kinds.items():
-            if not total["planted"]:
-                continue
             value = total["value"]
+            if value <= 0.0:
+                continue
             lines.append(
                 f"| {scenario} | {kind} | {total['planted']:.0f} | {total['hit']:.0f} "
-                f"| ${value:.2f} | {100 * total['captured'] / value if value else 0.0:.0f} % "
+                f"| ${value:.2f} | {100 * total['captured'] / value:.0f} % "
                 f"| {_lost(total)} |"
             )
     return "\n".join(lines) + "\n"

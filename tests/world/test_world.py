@@ -148,3 +148,25 @@ def test_same_bytes_in_another_process_with_another_hash_seed():
 def test_every_rule_holds_in_many_worlds(seed):
     outcome = live(seed, 30.0)
     assert not outcome.violation, story(outcome)
+
+
+def test_a_machine_that_slept_for_a_day_trades_on_and_agrees():
+    """Sockets and orders are gone when it wakes; books are read anew, money is the venue's."""
+    params = WorldParams(
+        scenario="bonds",
+        modules={"bonds": {}, "rebates": {}},
+        kinds=(),
+        coins=(),
+        ledger_every=0,
+    )
+    day_ns = 86_400 * SECOND
+    with World(4, params) as world:
+        world.live(12 * SECOND)
+        said = world.watch.counts["signals"]
+        assert said
+        world.sleep(day_ns)
+        assert world.venue.report()["heartbeats_expired"] == 1
+        world.live(day_ns + 24 * SECOND)
+        assert world.watch.counts["signals"] > said
+        # Drains, and compares both sides' money once nothing is under way.
+        world._end()
