@@ -11,6 +11,7 @@ dev: .venv/.dev .venv/.built
 .venv/.runtime: requirements/runtime.lock
 	@test "$$(uname -s)" = Linux || { echo "lowlat runs on Linux only, this is $$(uname -s)"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@echo "installing what runs it into .venv"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -20,6 +21,7 @@ dev: .venv/.dev .venv/.built
 	@touch $@
 
 .venv/.built: $(SOURCES) | .venv/.runtime
+	@echo "compiling $(words $(filter %.pyx,$(SOURCES))) modules: some minutes, only the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
