@@ -105,13 +105,13 @@ def run(chosen, folder, *, own_mounts):
             for each in rig.reading().errors.get("executor", ()):
                 print(f"executor: {each.count} x {each.text[:160]}", file=sys.stderr)
         agreement = rig.drain(60)
-        theirs = assert_nothing_was_sent_twice(rig)
+        theirs = assert_nothing_was_sent_twice(rig, rebooted=bool(chaos.rebooted_ns))
         assert_every_signal_has_one_decision(rig, chaos.rebooted_ns)
         assert_nothing_lost(rig, rebooted=bool(chaos.rebooted_ns))
         adopted = rig.reading().counter("executor.foreign")
         audit = rig.door.call("GET", "/sim/state")["audit"]
     held = agreement.holds and audit == "ok"
-    print(f"{len(theirs)} orders at the venue, none twice, none unknown to us")
+    print(f"{len(theirs)} orders at the venue, none twice, none filled that we do not know")
     print(f"{adopted} times something was new to the executor after a reboot")
     print(f"agreement {agreement.holds} {agreement.differences()}, the venue's audit: {audit}")
     return 0 if held else 1

@@ -102,6 +102,7 @@ def test_ten_thousand_tokens_fit_and_ten_thousand_frames_leave_nothing(segments,
     assert_flat(instance, 10_000, capsys)
 
 
+@pytest.mark.marathon
 @pytest.mark.stress
 def test_a_million_frames_leave_nothing(segments, instance, capsys):
     """An hour of 300 frames a second, at full speed."""
