@@ -32,6 +32,7 @@ from lowlat.store.journal_params import JournalParams
 from lowlat.store.tape_params import TapeParams
 
 __all__ = [
+    "BinanceKey",
     "Credentials",
     "EngineConfig",
     "PriceCredentials",
@@ -71,6 +72,9 @@ class EndpointConfig(Section, frozen=True):
     """Carries out merges and redemptions. Only settlement asks it."""
     polybolt_ws_url: str = ""
     """The newer price socket, which wants credentials; for ``prices.sources`` with 1 in it."""
+    binance_sbe_ws_url: str = ""
+    """The exchange's binary streams, which want a key; instead of ``binance_ws_url`` for prices.
+    Best bid and ask come with microseconds and are culled when the venue is loaded, not queued."""
     certificate_file: str = ""
     """Trust just this certificate (simulators with TLS)."""
 
@@ -85,6 +89,8 @@ class AccountConfig(Section, frozen=True):
     """For settlement alone: the owner's key and the relayer's API key."""
     price_credentials_file: str = ""
     """For the newer price socket: API credentials of any account, best of one without money."""
+    binance_key_file: str = ""
+    """For ``endpoints.binance_sbe_ws_url``: an Ed25519 API key of the exchange without rights."""
 
 
 class ModuleConfig(Section, frozen=True):
@@ -162,8 +168,19 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError("modules was empty, expected at least one, e.g. [modules.arbitrage]")
         _check_numbers(msgspec.to_builtins(self), "")
         self._check_polybolt()
+        self._check_sbe()
         self._check_settlement()
         self.limits.validate()
+
+    def _check_sbe(self) -> None:
+        keys = {
+            "endpoints.binance_sbe_ws_url": self.endpoints.binance_sbe_ws_url,
+            "account.binance_key_file": self.account.binance_key_file,
+        }
+        missing = [key for key, value in keys.items() if not value]
+        if len(missing) == 1:
+            other = next(key for key in keys if key not in missing)
+            raise ConfigError(f"{missing[0]} was empty, expected a value: {other} is set")
 
     def _check_polybolt(self) -> None:
         if POLYBOLT not in self.prices.sources:
@@ -251,6 +268,15 @@ class PriceCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "PriceCredentials(secrets=***)"
+
+
+class BinanceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the exchange's binary streams ask for. The repr does not show it."""
+
+    api_key: str
+
+    def __repr__(self) -> str:
+        return "BinanceKey(secrets=***)"
 
 
 def load_config(path: str) -> EngineConfig:

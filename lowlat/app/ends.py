@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from lowlat.app.config import EngineConfig, PriceCredentials, read_secrets
+from lowlat.app.config import BinanceKey, EngineConfig, PriceCredentials, read_secrets
 from lowlat.app.machine import RandomSalts, address_of, tls_context
 from lowlat.core.clock import RealClock
 from lowlat.core.ports import Clock, Salts, Transport
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lowlat.net.client import HttpClient
     from lowlat.net.http import HotConnections
     from lowlat.net.options import PollWatch
+    from lowlat.net.ws import WsOptions
 
 __all__ = ["RealEnds", "Sockets"]
 
@@ -101,9 +102,22 @@ class RealEnds:
         """Spot prices of every coin."""
         from lowlat.venues.binance.stream import stream_names, stream_path
 
-        coins, unit = self._config.binance.coins, self._config.binance.time_unit
-        path = stream_path(stream_names(coins), unit)
-        return self._dialer(self._config.endpoints.binance_ws_url + path)
+        ends, coins = self._config.endpoints, self._config.binance.coins
+        if ends.binance_sbe_ws_url:
+            return self._binance_sbe(ends.binance_sbe_ws_url)
+        path = stream_path(stream_names(coins), self._config.binance.time_unit)
+        return self._dialer(ends.binance_ws_url + path)
+
+    def _binance_sbe(self, url: str) -> Dial:
+        """Binary streams: the key goes into a header of the handshake. Source: feeds.md 1.5."""
+        from lowlat.net.ws import WsOptions
+        from lowlat.venues.binance.stream import SBE_KINDS, stream_names, stream_path
+
+        path = self._config.account.binance_key_file
+        key = read_secrets(path, "account.binance_key_file", BinanceKey).api_key
+        names = stream_names(self._config.binance.coins, SBE_KINDS)
+        options = WsOptions(headers=(("X-MBX-APIKEY", key),))
+        return self._dialer(url + stream_path(names, "ms"), options=options)
 
     @property
     def prices_ws(self) -> Dial:
@@ -132,11 +146,16 @@ class RealEnds:
         found = read_secrets(path, "account.price_credentials_file", PriceCredentials)
         return lambda: polybolt_auth("1", found.api_key, found.api_secret, found.api_passphrase)
 
-    def _dialer(self, url: str, watch: "PollWatch | None" = None) -> Dial:
+    def _dialer(
+        self,
+        url: str,
+        watch: "PollWatch | None" = None,
+        options: "WsOptions | None" = None,
+    ) -> Dial:
         from lowlat.app.dialer import Dialer
 
         tls = self._tls if address_of(url).is_tls else None
-        return Dialer(url, tls, self._draw, watch)
+        return Dialer(url, tls, self._draw, watch, options)
 
     def _client(self, url: str) -> Fetch:
         from lowlat.net.client import HttpClient

@@ -109,3 +109,46 @@ def test_price_credentials_that_others_can_read_are_refused_and_never_shown(tmp_
 def test_the_newer_price_socket_needs_address_and_credentials(text, key):
     with pytest.raises(ConfigError, match=key):
         decode_config(text, EngineConfig)
+
+
+SBE = GOOD.replace("[account]", 'binance_sbe_ws_url = "ws://127.0.0.1:1"\n[account]')
+
+
+def with_key(tmp_path, mode=0o600, text='{"api_key": "the-key"}'):
+    path = tmp_path / "binance.json"
+    path.write_text(text)
+    path.chmod(mode)
+    config = SBE.replace("[account]", f'[account]\nbinance_key_file = "{path}"')
+    return RealEnds(
+        decode_config(config, EngineConfig), None, SendGate([], []), lambda kind, sample: None
+    )
+
+
+def test_binary_streams_are_asked_for_with_the_key_in_a_header(ends, tmp_path):
+    assert ends.binance_ws._options.headers == ()
+    assert "bookTicker" in ends.binance_ws._url
+    dial = with_key(tmp_path).binance_ws
+    assert dial._options.headers == (("X-MBX-APIKEY", "the-key"),)
+    assert dial._url.startswith("ws://127.0.0.1:1/stream?streams=btcusdt@bestBidAsk/btcusdt@trade/")
+    assert "btcusdt@depth/" in dial._url
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "words"),
+    [
+        (0o644, '{"api_key": "hidden"}', "binance_key_file .* 0644"),
+        (0o600, '{"key": "hidden"}', "just api_key"),
+    ],
+)
+def test_a_key_file_that_is_wrong_is_refused_and_never_shown(tmp_path, mode, text, words):
+    with pytest.raises(ConfigError, match=words) as error:
+        _ = with_key(tmp_path, mode, text).binance_ws
+    assert "hidden" not in str(error.value)
+
+
+def test_binary_streams_need_address_and_key():
+    with pytest.raises(ConfigError, match=r"binance_key_file was empty.*sbe_ws_url is set"):
+        decode_config(SBE, EngineConfig)
+    alone = GOOD.replace("[account]", '[account]\nbinance_key_file = "somewhere"')
+    with pytest.raises(ConfigError, match="binance_sbe_ws_url was empty"):
+        decode_config(alone, EngineConfig)

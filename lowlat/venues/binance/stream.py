@@ -32,6 +32,7 @@ from lowlat.venues.binance.units import TimeUnit
 from lowlat.venues.wire import BAD_JSON, Payload, malformed, ms_ns, us_ns
 
 __all__ = [
+    "SBE_KINDS",
     "STREAMS_MAX",
     "StreamCodec",
     "control_frame",
@@ -298,6 +299,10 @@ def _id_range(first: int, last: int) -> tuple[int, int]:
     if first > last:
         raise RemoteProtocolError(f"update ids run backwards: first {first}, last {last}")
     return first, last
+
+
+SBE_KINDS: Final = ("bestBidAsk", "trade", "depth")
+"""The binary streams of a coin; times are always microseconds. Source: feeds.md 1.5."""
 
 
 def stream_names(
