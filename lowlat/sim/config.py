@@ -176,6 +176,11 @@ class EdgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     life_ms: tuple[int, int] = (250, 900)
     vanish_e4: int = 0
     """Share of edges of several legs where one leg is gone when another is hit."""
+    market_cash: int = 0
+    """Of latency: dollars that a trader may have in one market until it ends; 0: no bound. What
+    nobody with that bankroll could take is no part of its known value."""
+    coin_cash: int = 0
+    """The same for all markets of one coin: they are one bet."""
 
     def validate(self) -> None:
         """Raise ConfigError for values that make no sense together."""
@@ -191,6 +196,11 @@ class EdgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                     f"edges.{self.kind}.{name} was [{low}, {high}], "
                     "expected two numbers above 0, the smaller first"
                 )
+        if self.market_cash < 0 or self.coin_cash < 0:
+            raise ConfigError(
+                f"edges.{self.kind}.market_cash and coin_cash were {self.market_cash} and "
+                f"{self.coin_cash}, expected 0 or more dollars"
+            )
         if self.per_minute < 0.0:
             raise ConfigError(
                 f"edges.{self.kind}.per_minute was {self.per_minute}, expected 0 or more"

@@ -35,6 +35,7 @@ __all__ = ["Ground", "Planted", "given_away", "plant"]
 
 PRICE_MIN_TICKS: Final = 5
 BOND_MIN: Final = 0.9
+_BOUNDLESS: Final = 2**62
 
 
 class Ground(NamedTuple):
@@ -46,6 +47,9 @@ class Ground(NamedTuple):
     news: News
     spots: dict[str, SpotPath]
     rng: Random
+    spent_e6: dict[int, int]
+    """What a perfect trader put into each market by latency so far; markets that ended have none.
+    """
 
 
 class Planted(NamedTuple):
@@ -223,12 +227,12 @@ def _latency(ground: Ground, config: EdgeConfig, now_ns: int) -> Planted | None:
     spot.move(move if ground.rng.random() < 0.5 else -move)
     # The end of the edge lifts it; so long the makers hold still.
     flow.blind_until_ns[coin] = now_ns + 2 * config.life_ms[1] * 1_000_000
-    value_e6 = 0
-    legs = []
-    for market in markets:
-        found_e6, wrong = given_away(market, fair_chance(market, spot, now_ns))
-        value_e6 += found_e6
-        legs += wrong
+    wrong = [
+        (market, each)
+        for market in markets
+        for each in _given(market, fair_chance(market, spot, now_ns))
+    ]
+    value_e6, legs = _afford(ground, config, coin, wrong)
 
     def finish(at_ns: int) -> None:
         del flow.blind_until_ns[coin]
@@ -301,24 +305,74 @@ def _offer(
     flow.add_quotes(market, levels, now_ns)
 
 
+def _afford(
+    ground: Ground, config: EdgeConfig, coin: str, wrong: list[tuple[Market, "_Given"]]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return what a perfect trader takes of it: the best per dollar first, within its cash.
+
+    What it took before stays in its markets until they end.
+    """
+    spent_e6 = ground.spent_e6
+    open_e6 = 0
+    for market in ground.exchange.markets:
+        if market.index in spent_e6 and market.closed:
+            del spent_e6[market.index]
+        elif market.coin == coin:
+            open_e6 += spent_e6.get(market.index, 0)
+    room_e6 = config.coin_cash * E6 - open_e6 if config.coin_cash else _BOUNDLESS
+    value_e6, legs = 0, []
+    for market, each in sorted(wrong, key=lambda pair: -pair[1].gain_e6 / pair[1].cost_e6):
+        own_e6 = _BOUNDLESS
+        if config.market_cash:
+            own_e6 = config.market_cash * E6 - spent_e6.get(market.index, 0)
+        cash_e6 = min(each.cost_e6, room_e6, own_e6)
+        size_e6 = each.size_e6 * cash_e6 // each.cost_e6 // E6 * E6
+        if size_e6 <= 0:
+            continue
+        cost_e6 = each.cost_e6 * size_e6 // each.size_e6
+        room_e6 -= cost_e6
+        spent_e6[market.index] = spent_e6.get(market.index, 0) + cost_e6
+        value_e6 += each.gain_e6 * size_e6 // each.size_e6
+        legs.append(_leg(market, each.outcome, "BUY", each.price_e4, size_e6))
+    return value_e6, legs
+
+
+class _Given(NamedTuple):
+    """A level that gives something away, after the fee."""
+
+    outcome: int
+    price_e4: int
+    size_e6: int
+    gain_e6: int
+
+    @property
+    def cost_e6(self) -> int:
+        return max(1, self.price_e4 * self.size_e6 // ONE_E4)
+
+
 def given_away(market: Market, chance: float) -> tuple[int, list[dict[str, Any]]]:
     """Return what the standing quotes of a market give away at a chance of YES, after fees.
 
     Level by level, whoever takes it; empty in a market whose makers know that chance.
     """
+    found = _given(market, chance)
+    legs = [_leg(market, each.outcome, "BUY", each.price_e4, each.size_e6) for each in found]
+    return sum(each.gain_e6 for each in found), legs
+
+
+def _given(market: Market, chance: float) -> list[_Given]:
     worth_e4 = chance * ONE_E4
     rate_e4 = market.rules.fee_rate_e4
-    value_e6, legs = 0, []
     ladder = market.ladder
     levels = [(NO, ONE_E4 - price, size) for price, size in reversed(ladder.bid_levels())]
     levels += [(YES, price, size) for price, size in ladder.ask_levels()]
+    found = []
     for outcome, price_e4, size_e6 in levels:
         own_e4 = worth_e4 if outcome == YES else ONE_E4 - worth_e4
         gain_e6 = _worth_e6(own_e4, price_e4, rate_e4, size_e6)
         if gain_e6 > 0:
-            value_e6 += gain_e6
-            legs.append(_leg(market, outcome, "BUY", price_e4, size_e6))
-    return value_e6, legs
+            found.append(_Given(outcome, price_e4, size_e6, gain_e6))
+    return found
 
 
 def _worth_e6(worth_e4: float, price_e4: int, rate_e4: int, size_e6: int) -> int:

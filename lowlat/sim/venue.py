@@ -108,7 +108,13 @@ class Venue:
         )
         self.news = News(config.flow, self.universe, self.flow, self.timers, _rng(config, "news"))
         ground = Ground(
-            self.exchange, self.universe, self.flow, self.news, self.spots, _rng(config, "edges")
+            self.exchange,
+            self.universe,
+            self.flow,
+            self.news,
+            self.spots,
+            _rng(config, "edges"),
+            {},
         )
         self.edges = EdgePlanter(config.flow, ground, self.timers)
         tape = load_tape(config.tape)

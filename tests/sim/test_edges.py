@@ -123,6 +123,32 @@ def test_latency_edge_blinds_the_makers_of_one_coin_only_while_it_lives():
     assert not given(venue)
 
 
+def test_known_value_of_a_jump_is_what_a_bankroll_could_take():
+    flow = read_scenario("null")["flow"] | {"jumps_per_minute": 0}
+    edge = {"kind": "latency", "gain_e4": [30, 30], "life_ms": [600, 600]}
+    plans = []
+    for bounds in ({}, {"market_cash": 50, "coin_cash": 150}):
+        venue = venue_of("null", flow=flow | {"edges": [edge | bounds]})
+        run(venue, 1)
+        plans.append((venue, venue.plant_edge("latency")))
+    (_, whole), (venue, bounded) = plans
+    assert 0 < bounded["value_e6"] < whole["value_e6"]
+    spent = {}
+    for leg in bounded["legs"]:
+        cost_e6 = leg["price_e4"] * leg["size_e6"] // 10_000
+        spent[leg["market"]] = spent.get(leg["market"], 0) + cost_e6
+    assert max(spent.values()) <= 50 * E6
+    assert 100 * E6 < sum(spent.values()) <= 150 * E6
+    # The money is in those markets until they end: the next jump of the coin finds less.
+    for _ in range(10):
+        venue.step(venue.edges.records[-1].ends_ns)
+        again = venue.plant_edge("latency")
+        if again["name"] == bounded["name"]:
+            break
+    assert again["name"] == bounded["name"]
+    assert again["value_e6"] < bounded["value_e6"] // 4
+
+
 def test_same_seed_plants_the_same_edges():
     def records(seed):
         venue = venue_of("neg-risk", seed)
