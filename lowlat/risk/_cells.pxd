@@ -73,6 +73,8 @@ cdef class Pace:
 cdef class Outlay:
     cdef int64_t _most_e6
     cdef int64_t _window_ns
+    cdef int64_t _narrow_ns
+    cdef int64_t _narrow_e6
     cdef int64_t _spent_e6
     cdef int64_t _at_ns
     cdef int64_t room(self, int64_t now_ns) noexcept

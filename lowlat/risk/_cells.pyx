@@ -7,7 +7,7 @@ ways of deciding look at the same words.
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 
 __all__ = ["ByMarket", "FactCells", "Outlay", "Pace", "StateCells"]
 
@@ -128,6 +128,8 @@ cdef class Outlay:
         """Take another cap; what was spent already counts against it."""
         self._most_e6 = most_e6
         self._window_ns = max(1, window_ns)
+        self._narrow_ns = INT64_MAX // most_e6 if most_e6 > 0 else 0
+        self._narrow_e6 = most_e6 * self._narrow_ns // self._window_ns
 
     def room_e6(self, int64_t now_ns):
         """Return the cash that may be spent now."""
@@ -139,14 +141,25 @@ cdef class Outlay:
 
     cdef int64_t room(self, int64_t now_ns) noexcept:
         cdef int64_t passed_ns = min(now_ns - self._at_ns, self._window_ns), drained_e6
-        if passed_ns > 0:
+        if passed_ns <= 0:
+            return max(0, self._most_e6 - self._spent_e6)
+        # Products of a short while stay in 64 bits, which divide fast; what drains in such a while
+        # is gone after any longer one.
+        if passed_ns <= self._narrow_ns:
+            drained_e6 = self._most_e6 * passed_ns // self._window_ns
+        elif self._spent_e6 <= self._narrow_e6:
+            drained_e6 = self._spent_e6
+        else:
             drained_e6 = <int64_t>(<i128>self._most_e6 * passed_ns // self._window_ns)
-            if drained_e6 >= self._spent_e6:
-                self._spent_e6 = 0
-                self._at_ns = now_ns
-            elif drained_e6 > 0:
-                # Only the time that drained whole units is over: the rest counts next time.
-                self._spent_e6 -= drained_e6
+        if drained_e6 >= self._spent_e6:
+            self._spent_e6 = 0
+            self._at_ns = now_ns
+        elif drained_e6 > 0:
+            # Only the time that drained whole units is over: the rest counts next time.
+            self._spent_e6 -= drained_e6
+            if passed_ns <= self._narrow_ns:
+                self._at_ns += drained_e6 * self._window_ns // self._most_e6
+            else:
                 self._at_ns += <int64_t>(<i128>drained_e6 * self._window_ns // self._most_e6)
         return max(0, self._most_e6 - self._spent_e6)
 

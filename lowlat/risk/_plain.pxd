@@ -42,6 +42,17 @@ ctypedef struct bounds_t:
     int rung_count
     int64_t rungs[RUNGS_MAX]
 
+# The shares of one bankroll in cash: they change with it only, once a day or by a limit.
+ctypedef struct most_t:
+    int64_t bankroll_e6
+    int64_t market_e6
+    int64_t correlated_e6
+    int64_t total_e6
+    int64_t locked_e6
+    int64_t series_e6
+    int64_t source_e6
+    int64_t long_e6
+
 ctypedef struct order_t:
     int64_t size_e6
     int32_t price_e4
@@ -91,6 +102,7 @@ cdef class PlainPath(TurnEnd):
     cdef int64_t _decisions_reserve
     cdef uint32_t _generation
     cdef bounds_t _bounds
+    cdef most_t _most
     cdef bint _too_many_rungs
     cdef bint _alone
     cdef uint64_t _intent
@@ -103,6 +115,7 @@ cdef class PlainPath(TurnEnd):
     cdef int _settle(self) except -1
     cdef int64_t _take_signals(self, int64_t now_ns) except -1
     cdef bint _try_alone(self, Case case, int64_t now_ns) except -1
+    cdef void _share_out(self, int64_t bankroll_e6) noexcept
     cdef bint _is_plain(self, Case case) noexcept
     cdef bint _is_open(self, Case case, FactCells facts, int64_t now_ns) noexcept
     cdef bint _price(

@@ -71,6 +71,8 @@ cdef enum:
 cdef int64_t SIZE_SANE = 10000000000000
 # Likewise a bankroll of more than ten million dollars.
 cdef int64_t BANKROLL_SANE = 10000000000000
+# Below 2**43 a product with a share of one, in 1e-6, stays in 64 bits.
+cdef int64_t NARROW = 8796093022208
 cdef int FOK = OrderType.FOK
 cdef int FAK = OrderType.FAK
 cdef int RULE_KELLY = Rule.KELLY
@@ -80,9 +82,16 @@ cdef inline int64_t share(int64_t amount_e6, int64_t ppm) noexcept nogil:
     return <int64_t>(<i128>amount_e6 * ppm // MILLION)
 
 
+cdef inline int64_t share_up(int64_t amount_e6, int64_t share_e6) noexcept nogil:
+    """Return a share of an amount, both 0 or more, rounded up; a wide product is a slow one."""
+    if amount_e6 < NARROW and share_e6 <= MILLION:
+        return (amount_e6 * share_e6 + MILLION - 1) // MILLION
+    return <int64_t>((<i128>amount_e6 * share_e6 + MILLION - 1) // MILLION)
+
+
 cdef inline int64_t with_fee(int64_t cash_e6, int64_t rate_e6) noexcept nogil:
     """Add the most that trading this much cash can cost in fees (state.fee_bound_e6)."""
-    return cash_e6 + <int64_t>((<i128>cash_e6 * rate_e6 + MILLION - 1) // MILLION)
+    return cash_e6 + share_up(cash_e6, rate_e6)
 
 
 @cython.final
@@ -184,6 +193,7 @@ cdef class PlainPath(TurnEnd):
                 bounds.rungs[at] = limits.size_rungs_e6[at]
         # The marks' interval may be another.
         self._watch_ns = INT64_MIN
+        self._most.bankroll_e6 = INT64_MIN
 
     # ------------------------------------------------------------------------------- turn
     def turn(self, int64_t now_ns):
@@ -398,7 +408,7 @@ cdef class PlainPath(TurnEnd):
         order.spend_e6 = cost_e6 - cost_e6 % CENT
         if order.spend_e6 < self._bounds.notional_min:
             return False
-        order.need_e6 = <int64_t>((<i128>size_e6 * order.unit_e6 + MILLION - 1) // MILLION)
+        order.need_e6 = share_up(size_e6, order.unit_e6)
         # What spends nothing by the floor holds its cash all the same.
         order.held_e6 = with_fee(order.spend_e6 if order.spend_e6 else cost_e6, facts.rate_e6)
         return True
@@ -453,40 +463,55 @@ cdef class PlainPath(TurnEnd):
                 return self._bounds.rungs[at]
         return 0
 
+    cdef void _share_out(self, int64_t bankroll_e6) noexcept:
+        """Work out what the shares of a bankroll are in cash."""
+        cdef const bounds_t *bounds = &self._bounds
+        cdef most_t *most = &self._most
+        most.bankroll_e6 = bankroll_e6
+        most.market_e6 = share(bankroll_e6, bounds.market_ppm)
+        most.correlated_e6 = share(bankroll_e6, bounds.correlated_ppm)
+        most.total_e6 = share(bankroll_e6, bounds.total_ppm)
+        most.locked_e6 = share(bankroll_e6, bounds.locked_ppm)
+        most.series_e6 = share(bankroll_e6, bounds.series_ppm)
+        most.source_e6 = share(bankroll_e6, bounds.source_ppm)
+        most.long_e6 = share(bankroll_e6, bounds.long_ppm)
+
     cdef bint _affords(
         self, Holding holding, Score score, const order_t *order, int64_t now_ns
     ) except -1:
         """Whether loss limits, cash and room downstream take the order as it is."""
-        cdef const bounds_t *bounds = &self._bounds
+        cdef const most_t *most = &self._most
         cdef Bucket bucket = holding.bucket
         cdef int64_t bankroll_e6 = self._state.bankroll_e6, need_e6 = order.need_e6
-        cdef int64_t together_e6, held_e6
+        cdef int64_t together_e6, held_e6, budget_e6 = bankroll_e6
+        if score.budget_ppm != MILLION:
+            budget_e6 = share(bankroll_e6, score.budget_ppm)
+        if most.bankroll_e6 != bankroll_e6:
+            self._share_out(bankroll_e6)
         if bucket.bet is None:
             together_e6 = bucket.held_loss_e6 + bucket.in_flight_e6
         else:
             together_e6 = bucket.bet.loss_e6
         if (
             bucket.series is not None
-            and bucket.series.loss_e6 + need_e6 > share(bankroll_e6, bounds.series_ppm)
+            and bucket.series.loss_e6 + need_e6 > most.series_e6
             or bucket.source is not None
-            and bucket.source.loss_e6 + need_e6 > share(bankroll_e6, bounds.source_ppm)
+            and bucket.source.loss_e6 + need_e6 > most.source_e6
             or holding.is_long
-            and self._exposure.long_e6 + need_e6 > share(bankroll_e6, bounds.long_ppm)
+            and self._exposure.long_e6 + need_e6 > most.long_e6
         ):
             return False
         held_e6 = self._exposure.in_flight_e6 + self._own.reserve_e6
         return (
-            holding.held_loss_e6 + holding.in_flight_e6 + need_e6
-            <= share(bankroll_e6, bounds.market_ppm)
-            and together_e6 + need_e6 <= share(bankroll_e6, bounds.correlated_ppm)
-            and self._exposure.total_e6 + need_e6 <= share(bankroll_e6, bounds.total_ppm)
+            holding.held_loss_e6 + holding.in_flight_e6 + need_e6 <= most.market_e6
+            and together_e6 + need_e6 <= most.correlated_e6
+            and self._exposure.total_e6 + need_e6 <= most.total_e6
             and held_e6 + need_e6 <= self._state.cash_e6
-            and self._exposure.cost_e6 + held_e6 + need_e6
-            <= share(bankroll_e6, bounds.locked_ppm)
+            and self._exposure.cost_e6 + held_e6 + need_e6 <= most.locked_e6
             and score.cost_e6 + score.in_flight_e6 + need_e6
-            <= share(bankroll_e6, score.budget_ppm)
+            <= budget_e6
             and need_e6 <= self._outlay.room(now_ns)
-            and self._own.count() < bounds.open_max
+            and self._own.count() < self._bounds.open_max
             and self._decisions.room(self._decisions_reserve) >= self._decisions_reserve
         )
 

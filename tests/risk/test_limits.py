@@ -244,6 +244,30 @@ def test_an_outlay_never_passes_its_cap_in_any_window(most, window, steps):
         assert outlay.room_e6(now) >= 0
 
 
+@given(
+    st.integers(0, 10**14),
+    st.integers(1, 10**11),
+    st.lists(
+        st.tuples(st.integers(0, 10**6) | st.integers(0, 10**11), st.integers(0, 10**13)),
+        max_size=40,
+    ),
+)
+def test_an_outlay_drains_as_whole_numbers_of_any_width_say(most, window, steps):
+    outlay = Outlay(most, window)
+    now = at = spent = 0
+    for later, wish in steps:
+        now += later
+        passed = min(now - at, window)
+        drained = most * passed // window
+        if passed > 0 and drained >= spent:
+            spent, at = 0, now
+        elif passed > 0 and drained:
+            spent, at = spent - drained, at + drained * window // most
+        assert outlay.room_e6(now) == max(0, most - spent)
+        outlay.take(wish)
+        spent += wish
+
+
 # ------------------------------------------------------------------------------- modules
 def test_a_module_holds_no_more_than_its_budget():
     limits = LimitsParams(**FREE, module_budgets_max_ppm={"test": 60_000})
