@@ -13,12 +13,15 @@ import numpy as np
 
 from bench import harness
 from bench.harness import Row, empty_caches, single
-from bench.stages_engine import CRYPTO, StageBench
+from bench.stages_engine import CRYPTO, MARKETS, StageBench
 from lowlat.core.clock import monotonic_ns
 
 BUDGET_NS = {
     "stage-feed": 3_000,
     "stage-module": 2_000,
+    "stage-module-bonds": 2_000,
+    "stage-module-rebates": 2_000,
+    "stage-module-four": 2_000,
     "stage-module-signal": 2_000,
     "stage-risk": 3_000,
     "stage-send": 3_000,
@@ -31,6 +34,9 @@ the bytes delays no order but the next. The whole is the sum of the rest."""
 MEANING = {
     "stage-feed": "frame of 2 changes: decode, ladder, row, publish",
     "stage-module": "signals advance, both modules look, nothing to do",
+    "stage-module-bonds": "the same with bonds beside them",
+    "stage-module-rebates": "the same with rebates beside them",
+    "stage-module-four": "the same with all four modules",
     "stage-module-signal": "signals advance that emits",
     "stage-risk": "risk advance: aggregate, check, size, intent",
     "stage-send": "executor turn up to the write: checks, template, row, SENDING",
@@ -39,6 +45,12 @@ MEANING = {
     "stage-tick-to-send": "frame received to transport.send, fused pump",
 }
 ROWS = tuple(BUDGET_NS)
+BESIDE = {
+    "stage-module-bonds": ("bonds",),
+    "stage-module-rebates": ("rebates",),
+    "stage-module-four": ("bonds", "rebates"),
+}
+"""Modules that look along in shadow, over the same frames of crypto markets and of others."""
 BURSTS_A_ROUND = 10
 DISCARDED = 4
 """Samples at the head of a burst that only warm up."""
@@ -58,7 +70,18 @@ def run(names: tuple[str, ...] = ROWS) -> list[Row]:
 
 
 def _measure(names: tuple[str, ...]) -> list[Row]:
-    staged = [name for name in names if name != "stage-tick-to-send"]
+    found, hits = _sample(names)
+    rows = [_row(name, found[name, False], found[name, True], hits) for name in names]
+    for row in rows:
+        if row.name == "stage-send":
+            alone = (np.median(found["template", cold]) for cold in (False, True))
+            row.notes["template alone, warm and cold p50 ns"] = "{:.0f}, {:.0f}".format(*alone)
+    return rows
+
+
+def _sample(names: tuple[str, ...]) -> tuple[dict[tuple[str, bool], list[float]], str]:
+    """Return the samples of each row, warm and cold, and how templates were met."""
+    staged = [name for name in names if name != "stage-tick-to-send" and name not in BESIDE]
     found: dict[tuple[str, bool], list[float]] = defaultdict(list)
     hits = ""
     if staged:
@@ -72,12 +95,12 @@ def _measure(names: tuple[str, ...]) -> list[Row]:
         for cold in _rounds("tick to send"):
             found["stage-tick-to-send", cold] += _pumped(bench, cold=cold)
         hits = _hits(bench)
-    rows = [_row(name, found[name, False], found[name, True], hits) for name in names]
-    for row in rows:
-        if row.name == "stage-send":
-            alone = (np.median(found["template", cold]) for cold in (False, True))
-            row.notes["template alone, warm and cold p50 ns"] = "{:.0f}, {:.0f}".format(*alone)
-    return rows
+    for name in names:
+        if name in BESIDE:
+            bench = StageBench(pumped=False, shadows=BESIDE[name])
+            for cold in _rounds(name):
+                found[name, cold] += _looks(bench, cold=cold)
+    return found, hits
 
 
 def _rounds(what: str) -> list[bool]:
@@ -147,6 +170,27 @@ def stage_samples(bench: StageBench, *, cold: bool) -> dict[str, list[float]]:
             found["stage-after-send"].append(done - transport.left_ns)
             found["stage-settle"].append(settled - done)
             found["template"].append(template.value_ns)
+    return found
+
+
+def _looks(bench: StageBench, *, cold: bool) -> list[float]:
+    """Time what the modules make of a frame that says little, in markets of either kind."""
+    found = []
+    signals, on_frame = bench.trading.signals.advance, bench.feed.on_frame
+    for _ in range(BURSTS_A_ROUND):
+        bench.settle()
+        for at in range(2 * CRYPTO):
+            market = at // 2 if at % 2 else MARKETS - 1 - at
+            little = bench.frames(market)[2]
+            _walk(cold=cold)
+            on_frame(bench.socket_of(market), little, True, monotonic_ns())
+            fed = monotonic_ns()
+            signals(fed)
+            looked = monotonic_ns()
+            bench.trading.signals.settle()
+            if at >= DISCARDED:
+                found.append(looked - fed)
+    bench.settle()
     return found
 
 

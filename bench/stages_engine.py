@@ -16,6 +16,7 @@ from bench.markets import book_frame, change_frame, market_row, put_market
 from bench.private import TemplateStats
 from bench.wire_engine import ACCOUNT, CRYPTO, MARKETS, Spot, config, put_positions
 from bench.wire_venue import KILLED
+from lowlat.app.config import ModuleConfig
 from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.core.clock import RealClock, monotonic_ns, wall_ns
 from lowlat.core.directory import MarketDirectory
@@ -59,9 +60,13 @@ class NullTransport:
 
 
 class StageBench:
-    """One engine. ``pumped``: the feed runs the rest behind each frame, as shipped."""
+    """One engine. ``pumped``: the feed runs the rest behind each frame, as shipped.
 
-    def __init__(self, *, pumped: bool) -> None:
+    ``shadows``: modules that look along and may decide, but send nothing.
+    """
+
+    def __init__(self, *, pumped: bool, shadows: tuple[str, ...] = ()) -> None:
+        config = _config(shadows)
         self.memory = PrivateMemory()
         self.stats = TemplateStats()
         self.transport = NullTransport()
@@ -73,7 +78,7 @@ class StageBench:
             put_market(markets, metadata, market_row(market, crypto=market < CRYPTO))
         self.spot = Spot(memory.open_table_writer("spot_top"), memory.open_stream_writer("spot"))
         self.trading = Trading(
-            _config(),
+            config,
             memory,
             metrics,
             ACCOUNT,
@@ -88,7 +93,7 @@ class StageBench:
         ]
         self.sockets: list[Connection] = []
         self.feed = PolymarketFeed(
-            _config().feed,
+            config.feed,
             MarketDirectory(
                 memory.open_table_reader("markets"), memory.open_stream_reader("metadata")
             ),
@@ -192,14 +197,16 @@ class StageBench:
         )
 
 
-def _config() -> Any:
+def _config(shadows: tuple[str, ...] = ()) -> Any:
     """Return tick-to-wire's configuration without its pauses: each sample may signal again."""
     whole = config(1, 1, "", "bench-stages")
     replace = msgspec.structs.replace
     latency = replace(whole.modules["latency"], params={"coin": {"warmup_s": 2}, "cooldown_ms": 0})
     return replace(
         whole,
-        modules=whole.modules | {"latency": latency},
+        modules=whole.modules
+        | {"latency": latency}
+        | {name: ModuleConfig("shadow") for name in shadows},
         # Nobody answers pings here.
         feed=replace(whole.feed, ping_ns=10**15, pong_limit_ns=10**15),
         limits=replace(whole.limits, duplicate_window_ns=0, orders_per_s=10**6, orders_burst=10**6),
