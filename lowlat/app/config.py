@@ -104,6 +104,8 @@ class TapeConfig(Section, frozen=True):
     """Raw frames on disk."""
 
     enabled: bool = True
+    capture: bool = True
+    """Where all roles share a process, write down all that it is given, for ``lowlat replay``."""
     params: TapeParams = TapeParams()
 
 

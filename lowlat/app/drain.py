@@ -57,13 +57,13 @@ class Drain:
             self._cancel_due_ns = now_ns + _CANCEL_EVERY_NS
             for order in executor.desk.by_id.values():
                 if order.open:
-                    executor.cancel(order.id)
+                    self._trading.cancel(order.id)
         at_rest = self._trading.at_rest()
         if not at_rest:
             self._rest_ns = 0
         elif not self._rest_ns:
             self._rest_ns = now_ns
-            executor.reconciler.check_balances(now_ns)
+            self._trading.check_balances(now_ns)
         agreed = executor.reconciler.agreed_ns >= self._rest_ns
         if at_rest and (agreed or now_ns - self._rest_ns >= _BALANCES_NS):
             _LOG.log(logging.INFO if agreed else logging.WARNING, "drained balances=%s", agreed)

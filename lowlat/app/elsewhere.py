@@ -23,6 +23,7 @@ from lowlat.wiring.ports import Gauge
 
 if TYPE_CHECKING:
     from lowlat.execution.engine import ExecutorEngine
+    from lowlat.wiring.capture import CapturedGauge, CapturedHalting
 
 __all__ = ["Elsewhere", "HaltWatch"]
 
@@ -91,7 +92,11 @@ class HaltWatch:
     name: Final = "halt_watch"
 
     def __init__(
-        self, elsewhere: Elsewhere, executor: "ExecutorEngine", own: Gauge, draining: Gauge
+        self,
+        elsewhere: Elsewhere,
+        executor: "ExecutorEngine | CapturedHalting",
+        own: "Gauge | CapturedGauge",
+        draining: Gauge,
     ) -> None:
         self._pulled = elsewhere.pulled
         self._executor = executor

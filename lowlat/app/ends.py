@@ -20,9 +20,8 @@ from lowlat.net._gate import SendGate
 if TYPE_CHECKING:
     import ssl
 
-    from lowlat.execution.engine import ExecutorEngine
     from lowlat.net.client import HttpClient
-    from lowlat.net.http import HotConnections
+    from lowlat.net.http import AnswerSink, HotConnections
     from lowlat.net.options import PollWatch
     from lowlat.net.ws import WsOptions
 
@@ -174,7 +173,7 @@ class RealEnds:
 class _Relay:
     """Hands answers to the executor, which is made after its transport."""
 
-    executor: "ExecutorEngine"
+    executor: "AnswerSink"
 
     def on_answer(
         self, key: int, status: int, headers: list[tuple[bytes, bytes]], body: bytes, recv_ns: int

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lowlat.app.bells import GatedMemory, Ringer
+from lowlat.app.captures import captures
 from lowlat.app.config import (
     Credentials,
     check_modules,
@@ -40,6 +41,7 @@ from lowlat.app.steering import Steering, order_gate
 from lowlat.app.sweep import OrderCount, Sweep
 from lowlat.app.topology import check_cores, process_of
 from lowlat.app.wallet_lock import WalletLock
+from lowlat.core._ends import HaltEnd
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
 from lowlat.core.errors import ConfigError, LowlatError
@@ -48,10 +50,12 @@ from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.header import State
 from lowlat.shm.waiting import Park, Spin, Wait, Yield
+from lowlat.wiring.ports import Connections
 from lowlat.wiring.process import ProcessEngines
 from lowlat.wiring.trading import DECIDING
 
 if TYPE_CHECKING:
+    from lowlat.app.captured import Captured
     from lowlat.execution.recovered import Recovered
     from lowlat.net.options import PollWatch
 
@@ -91,18 +95,35 @@ class EngineProcess:
         watch = self._watch() if self.has_sockets else None
         self._ends = RealEnds(config, watch, gate, self._note)
         self._memory = GatedMemory(self.attachment)
+        recovered = self._recovered() if "executor" in roles else None
+        settings = config
+        ends: Connections = self._ends
+        halted: HaltEnd = self._elsewhere.gate
+        self._captured: Captured | None = None
+        if credentials is not None and captures(config, roles):
+            from lowlat.app.captured import begin_capture, without_tapes
+
+            # A capture has every frame already.
+            settings = without_tapes(config)
+            self._captured = begin_capture(
+                settings, self.attachment, self.metrics, self._ends, credentials, recovered
+            )
+        if self._captured is not None:
+            ends, halted = self._captured.ends, self._captured.halted(halted)
         self.parts = ProcessEngines(
-            config,
+            settings,
             self._memory,
             self.metrics,
             credentials,
             self._ends.host,
-            self._ends,
-            self._recovered() if "executor" in roles else None,
+            ends,
+            recovered,
             roles=roles,
-            halted_elsewhere=self._elsewhere.gate,
+            halted_elsewhere=halted,
         )
         self.trading = self.parts.trading
+        if self._captured is not None:
+            self._captured.listen(self.trading)
         if generation.number:
             # Decisions carry the number from the first one on.
             self.trading.reload(self.config, generation.number)
@@ -123,19 +144,25 @@ class EngineProcess:
     def _all_engines(self, generation: int) -> list[Engine]:
         """Put what every process has around the engines of the roles."""
         trading = self.trading
-        engines: list[Engine] = [
-            Steering(self.attachment, self.stats, self, generation),
-            *self.parts.engines,
-        ]
+        captured = self._captured
+        own = self.parts.engines if captured is None else captured.engines(self.parts.engines)
+        engines: list[Engine] = [Steering(self.attachment, self.stats, self, generation), *own]
         if self.has_sockets:
             engines.insert(0, Sockets(self._ends))
         if "signals" in trading.roles and self.config.mode != "live":
             reader = self.attachment.open_stream_reader(INJECT)
-            engines.append(Injector(reader, trading.signals, self.metrics, self._note))
+            signals = trading.signals if captured is None else captured.signals
+            engines.append(Injector(reader, signals, self.metrics, self._note))
         if "executor" in trading.roles:
-            self._ends.relay.executor = trading.executor
+            executor, halt = trading.executor, trading.halt
+            self._ends.relay.executor = executor if captured is None else captured.sink
             self._drain = Drain(trading, RealClock())
-            watch = HaltWatch(self._elsewhere, trading.executor, trading.halt, trading.draining)
+            watch = HaltWatch(
+                self._elsewhere,
+                executor if captured is None else captured.executor,
+                halt if captured is None else captured.halt,
+                trading.draining,
+            )
             engines += [watch, self._drain, *self._keep_warm()]
         self._ringer = Ringer(self._memory.bells)
         inputs = self._memory.inputs
@@ -224,6 +251,8 @@ class EngineProcess:
         try:
             await runtime.run()
         finally:
+            if self._captured is not None:
+                await self._captured.finish()
             self._leave()
         return self._exit_code()
 

@@ -16,6 +16,7 @@ from lowlat.wiring.ports import Meters
 
 if TYPE_CHECKING:
     from lowlat.signals.engine import SignalsEngine
+    from lowlat.wiring.capture import CapturedInject
 
 __all__ = ["INJECT", "Injector"]
 
@@ -30,7 +31,11 @@ class Injector:
     name: Final = "injector"
 
     def __init__(
-        self, reader: StreamReader, signals: "SignalsEngine", meters: Meters, note: Note
+        self,
+        reader: StreamReader,
+        signals: "SignalsEngine | CapturedInject",
+        meters: Meters,
+        note: Note,
     ) -> None:
         self._reader = reader
         self._poll = reader.poll

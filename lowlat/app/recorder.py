@@ -1,4 +1,4 @@
-"""The recorder as a process: journal of reports and decisions, and the raw-frame tape.
+"""The recorder as a process: journal of reports and decisions, raw-frame tapes and captures.
 
 ``python -m lowlat.app.recorder --config FILE``. Never on the order path: it polls every few
 milliseconds, fsyncs, and only then lets the executor reuse the slots it read.
@@ -45,7 +45,10 @@ __all__ = ["main"]
 _LOG: Final = logging.getLogger(__name__)
 NAME: Final = RECORDER
 _GATE: Final = "ledger"
-FRAME_STREAMS: Final = tuple(name for name in STREAMS if FRAME in STREAMS[name].records)
+CAPTURE: Final = "capture"
+FRAME_STREAMS: Final = tuple(
+    name for name in STREAMS if FRAME in STREAMS[name].records and name != CAPTURE
+)
 """Each feed writes its own."""
 
 
@@ -91,8 +94,10 @@ def _run(generation: Generation) -> int:
         say_ready(NAME)
         if config.tape.enabled:
             # Behind READY: its library takes long to load, and nobody waits for frames.
-            engines.append(_tape(config, attachment, metrics))
-            engines[-1].start()
+            tapes = _tapes(config, attachment, metrics)
+            for tape in tapes:
+                tape.start()
+            engines += tapes
         last = False
         while True:
             now_ns = monotonic_ns()
@@ -175,17 +180,26 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
     return engines
 
 
-def _tape(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> Engine:
-    """Make the writer of raw frames. The streams are joined first: they go on meanwhile."""
-    readers = [attachment.open_stream_reader(name) for name in FRAME_STREAMS]
+def _tapes(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:
+    """Make the writers of raw frames and captures. Streams are joined first: they go on meanwhile.
+
+    A captured process waits for its reader, so that nothing of a capture is lost.
+    """
+    sources = {
+        "tape": [attachment.open_stream_reader(name) for name in FRAME_STREAMS],
+        CAPTURE: [attachment.open_stream_reader(CAPTURE, gate=_GATE)],
+    }
     from lowlat.store.tape import TapeCells, TapeWriter  # noqa: PLC0415
 
-    return TapeWriter(
-        readers,
-        state_dir(config.instance) / "tape",
-        TapeCells(*(metrics.cell(f"tape.{name}") for name in TapeCells._fields)),
-        config.tape.params,
-    )
+    return [
+        TapeWriter(
+            readers,
+            state_dir(config.instance) / name,
+            TapeCells(*(metrics.cell(f"{name}.{cell}") for cell in TapeCells._fields)),
+            config.tape.params,
+        )
+        for name, readers in sources.items()
+    ]
 
 
 def _explain(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> ExplainEngine:

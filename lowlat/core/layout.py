@@ -1459,6 +1459,7 @@ STREAMS: Final = {
         Stream("frames", (FRAME,), 4096, Writer.POLYMARKET),
         Stream("frames_spot", (FRAME,), 1024, Writer.BINANCE),
         Stream("frames_settle", (FRAME,), 128, Writer.PRICES),
+        Stream("capture", (FRAME,), 1024, Writer.EXECUTOR, ("ledger",)),
         Stream("inject", (SIGNAL,), 16, Writer.INJECT),
         Stream("signals", (SIGNAL,), 256, Writer.SIGNALS, ("risk",)),
         Stream("turns", (TURN,), 512, Writer.SIGNALS),

@@ -142,15 +142,17 @@ class TapeWriter:
     # ------------------------------------------------------------------ frames
     def _read(self, source: _Assembly, now_ns: int) -> int:
         poll = source.reader.poll
-        for count in range(self.params.records_a_turn):
-            kind = poll()
-            if kind == EMPTY:
-                return count
+        count = 0
+        while count < self.params.records_a_turn and (kind := poll()) != EMPTY:
+            count += 1
             if kind == OVERRUN:
                 self._overrun(source)
             elif kind == FRAME.kind:
                 self._take(source, FRAME.unpack(source.reader.buffer), now_ns)
-        return self.params.records_a_turn
+        if count:
+            # A gated stream waits for us; a plain one has nothing to release.
+            source.reader.release()
+        return count
 
     def _overrun(self, source: _Assembly) -> None:
         lost = source.reader.lost - source.lost_before

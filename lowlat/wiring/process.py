@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lowlat.feeds.metadata import MetadataEngine
     from lowlat.feeds.polymarket import PolymarketFeed
     from lowlat.feeds.prices import PricesFeed
+    from lowlat.venues.polymarket.eip712 import Signs
 
     _Feed = MetadataEngine | BinanceFeed | PricesFeed | PolymarketFeed
 
@@ -52,8 +53,9 @@ class ProcessEngines:
         *,
         roles: Collection[str] = ROLES,
         halted_elsewhere: HaltEnd | Callable[[], int] | None = None,
+        signs: "Signs | None" = None,
     ) -> None:
-        """``keys`` and ``recovered`` are the executor's.
+        """``keys``, ``recovered`` and ``signs`` are the executor's (see Trading).
 
         ``ends`` is asked only for the connections of roles that are here.
         """
@@ -73,6 +75,7 @@ class ProcessEngines:
             note=ends.note,
             roles=self.roles,
             halted_elsewhere=halted_elsewhere,
+            signs=signs,
         )
         self.engines: list[Engine] = []
         """All engines in the order in which they start and turn."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lowlat.risk.engine import RiskEngine
     from lowlat.signals.engine import SignalsEngine
     from lowlat.signals.module import Mode, Module
+    from lowlat.venues.polymarket.eip712 import Signs
     from lowlat.venues.polymarket.requests import ClobRequests
     from lowlat.wiring.interest import InterestBoard
 
@@ -250,8 +251,12 @@ def executor_stage(
     transport: Transport,
     salts: Salts,
     recovered: "Recovered | None",
+    signs: "Signs | None" = None,
 ) -> "ExecutorEngine":
-    """Make what signs, sends and books; the only stage that is given keys."""
+    """Make what signs, sends and books; the only stage that is given keys.
+
+    ``signs`` stands for the private key where there is none.
+    """
     from lowlat.core.instruments import Instruments
     from lowlat.execution.books import MarketReader
     from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
@@ -285,7 +290,7 @@ def executor_stage(
         ),
     )
     signer = OrderSigner(
-        bytes.fromhex(keys.private_key.removeprefix("0x")),
+        signs or bytes.fromhex(keys.private_key.removeprefix("0x")),
         keys.signature_type,
         keys.funder,
         keys.chain_id,

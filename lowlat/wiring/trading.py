@@ -12,12 +12,14 @@ from lowlat.core.layout import Rule
 from lowlat.core.ports import Clock, Engine, Salts, Transport
 from lowlat.feeds.ports import Note
 from lowlat.wiring._pump import Pump
+from lowlat.wiring.capture_tags import Tag
 from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 from lowlat.wiring.reload import Reloads
 from lowlat.wiring.stages import Site, executor_stage, risk_stage, signals_stage
 
 if TYPE_CHECKING:
     from lowlat.execution.recovered import Recovered
+    from lowlat.venues.polymarket.eip712 import Signs
 
 __all__ = ["DECIDING", "Trading"]
 
@@ -48,11 +50,15 @@ class Trading:
         note: Note | None = None,
         roles: Collection[str] = DECIDING,
         halted_elsewhere: HaltEnd | Callable[[], int] | None = None,
+        signs: "Signs | None" = None,
     ) -> None:
         """Only the executor needs ``credentials`` and ``transport``.
 
-        ``halted_elsewhere`` reads the halt cells of the other trading processes.
+        ``halted_elsewhere`` reads the halt cells of the other trading processes. ``signs`` stands
+        for the key of ``credentials`` in a replay, which has none.
         """
+        self.told: Callable[[int, int, object], None] = _untold
+        """Hears, before it is done, what somebody outside makes these engines do."""
         self.roles = frozenset(roles) & frozenset(DECIDING)
         self._now_ns = clock.monotonic_ns
         self.halt = metrics.gauge("halt")
@@ -70,7 +76,7 @@ class Trading:
             )
             self.requests = ClobRequests(host, L2Auth(credentials.address, self.api))
             self.executor = executor_stage(
-                site, credentials, self.requests, transport, salts, recovered
+                site, credentials, self.requests, transport, salts, recovered, signs
             )
             self.nominator = Nominator(attachment.open_table_reader("interest"), self.executor)
         if "risk" in self.roles:
@@ -114,6 +120,7 @@ class Trading:
 
     def reload(self, config: Settings, generation: int) -> None:
         """Run on another config from here on; raises ConfigError and changes nothing instead."""
+        self.told(Tag.RELOAD, generation, config)
         self._reloads.apply(config, generation)
 
     @property
@@ -133,18 +140,24 @@ class Trading:
 
     def halt_now(self, code: int, reason: str) -> None:
         """Set this process's halt cell: nothing urgent leaves from the next write on."""
+        self.told(Tag.HALT, code, reason)
+        self._halt_now(code, reason)
+
+    def _halt_now(self, code: int, reason: str) -> None:
         self.halt.set(code)
         if "executor" in self.roles:
             self.executor.halt(reason, self._now_ns())
 
     def drain(self) -> None:
         """Take no new orders for the rest of this life; the next one trades again."""
+        self.told(Tag.DRAIN, 0, "")
         self.draining.set(1)
         if "executor" in self.roles:
             self.executor.hold("drain")
 
     def resume(self) -> None:
         """Lift every halt of this process; only ever called because a person asked."""
+        self.told(Tag.RESUME, 0, "")
         self.halt.set(0)
         if "risk" in self.roles:
             self.risk.resume()
@@ -152,6 +165,16 @@ class Trading:
             self.executor.resume(self._now_ns())
             if self.draining.value:
                 self.executor.hold("drain")
+
+    def cancel(self, order_id: int) -> None:
+        """Cancel an order by our id of it, in the next turn."""
+        self.told(Tag.CANCEL, order_id, "")
+        self.executor.cancel(order_id)
+
+    def check_balances(self, now_ns: int) -> None:
+        """Have the executor compare balances with the venue: the end of a drain waits for it."""
+        self.told(Tag.CHECK, now_ns, "")
+        self.executor.reconciler.check_balances(now_ns)
 
     def open_orders(self) -> int:
         """Count orders that rest or whose fate is not known."""
@@ -163,9 +186,14 @@ class Trading:
         return not (self.open_orders() or executor.desk.unsettled or executor.groups.active)
 
     def _pull_halt(self, code: int, reason: bytes) -> None:
-        self.halt_now(code, reason.decode("ascii", "replace"))
+        self._halt_now(code, reason.decode("ascii", "replace"))
 
 
 def _forget(kind: str, sample: str) -> None:
     """Keep no note of faults: they are counted all the same."""
     del kind, sample
+
+
+def _untold(tag: int, number: int, what: object) -> None:
+    """Nobody wants to hear it."""
+    del tag, number, what

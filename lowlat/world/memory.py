@@ -35,6 +35,16 @@ class Memory:
         self.gates: list[tuple[str, str, StreamReader]] = []
         """Every gated reader ever opened: stream, gate, reader. None may lose a record."""
 
+    @property
+    def slots(self) -> dict[str, int]:
+        """Sizes of streams that are not as usual."""
+        return _SLOTS
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """Lives of each writer so far."""
+        return dict(self._epochs)
+
     def stream(self, name: str) -> PrivateStream:
         """Return a stream, made when it is new."""
         found = self._streams.get(name)

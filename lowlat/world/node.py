@@ -8,15 +8,19 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, NamedTuple
 
+import msgspec
+
 from lowlat.core.clock import VirtualClock
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Engine
+from lowlat.execution.recovered import Recovered
 from lowlat.feeds.params import CANDLES
 from lowlat.feeds.ports import Connection, Dial, Listener
 from lowlat.sim.venue import Venue
 from lowlat.store.journal import read_journal
 from lowlat.venues.binance.stream import stream_names, stream_path
-from lowlat.wiring.ports import Ends
+from lowlat.wiring.capture import Capture, header_of
+from lowlat.wiring.ports import Connections, Ends
 from lowlat.wiring.process import ProcessEngines
 from lowlat.world.agenda import Agenda
 from lowlat.world.faults import Windows
@@ -37,6 +41,7 @@ _SOON_NS: Final = 200_000
 """Frames that come so close together are followed by one turn: who decides is pumped behind each
 frame, the turn is for the rest."""
 _CANCEL_EVERY_NS: Final = 1_000 * MS
+_CAPTURE_BYTES_MAX: Final = 1 << 30
 
 
 class Surroundings(NamedTuple):
@@ -51,6 +56,8 @@ class Surroundings(NamedTuple):
     settings: WorldSettings
     account: Account
     recorder: Recorder
+    captures: list[bytearray] | None = None
+    """Gets what was captured of each life of the engine process; None: nobody wants it."""
 
 
 class _Salts:
@@ -77,6 +84,7 @@ class Node:
         self._halted_until_ns = 0
         self._cancel_due_ns = 0
         self._engines: list[Engine] = []
+        self._capture: Capture | None = None
         self.net: Net | None = None
         self.fused: ProcessEngines | None = None
         self.orders: Orders | None = None
@@ -126,33 +134,63 @@ class Node:
         path = stream_path(stream_names(settings.binance.coins), settings.binance.time_unit)
         binance = venue.binance.feed(path)
         assert binance is not None, f"the venue has no stream {path}"
+        recovered = read_journal(around.recorder.directory)
+        capture = self._capture = self._begin_capture(recovered, halt.value)
+        ends: Connections = Ends(
+            clock=self.clock,
+            salts=self._salts,
+            orders=self.orders,
+            gamma=Fetcher(net, venue.gamma_request),
+            clob=Fetcher(net, venue.clob_request),
+            binance_rest=Fetcher(net, venue.binance_request),
+            market_ws=Dialer(net, "market", venue.market_feed),
+            user_ws=Dialer(net, "user", venue.user_feed),
+            binance_ws=Dialer(net, "binance", binance),
+            prices_ws=self._dial_prices(net),
+            note=self._note,
+        )
+        if capture is not None:
+            ends = capture.ends(ends)
         fused = ProcessEngines(
-            settings,
-            self.memory,
-            self.meters,
-            around.account,
-            HOST,
-            Ends(
-                clock=self.clock,
-                salts=self._salts,
-                orders=self.orders,
-                gamma=Fetcher(net, venue.gamma_request),
-                clob=Fetcher(net, venue.clob_request),
-                binance_rest=Fetcher(net, venue.binance_request),
-                market_ws=Dialer(net, "market", venue.market_feed),
-                user_ws=Dialer(net, "user", venue.user_feed),
-                binance_ws=Dialer(net, "binance", binance),
-                prices_ws=self._dial_prices(net),
-                note=self._note,
-            ),
-            read_journal(around.recorder.directory),
+            settings, self.memory, self.meters, around.account, HOST, ends, recovered
         )
         self.orders.sink = fused.trading.executor
         self.fused = fused
         self._engines = fused.engines
+        if capture is not None:
+            self.orders.sink = capture.sink(fused.trading.executor)
+            self._engines = [capture.engines(fused.engines)]
+            capture.listen(fused.trading)
         for engine in self._engines:
             engine.start()
         self._schedule(_SOON_NS, life)
+
+    def _begin_capture(self, recovered: Recovered | None, halt: int) -> Capture | None:
+        around = self._around
+        if around.captures is None:
+            return None
+        around.captures.append(bytearray())
+        header = header_of(
+            around.settings.rows,
+            recovered=recovered,
+            keys=around.account,
+            process="engine",
+            instance="world",
+            mode="sim",
+            host=HOST,
+            started_ns=around.clock.monotonic_ns(),
+            wall_ns=around.clock.wall_ns(),
+            config=msgspec.to_builtins(around.settings),
+            slots=self.memory.slots,
+            epochs=self.memory.epochs,
+            halt=halt,
+        )
+        return Capture(self.memory, header, around.account)
+
+    def keep_capture(self) -> None:
+        """Hand over what was captured of this life so far."""
+        if self._capture is not None and self._around.captures:
+            self._around.captures[-1] += self._capture.log.take(_CAPTURE_BYTES_MAX)
 
     def _dial_prices(self, net: Net) -> Dial:
         venue, params = self._around.venue, self._around.settings.prices
@@ -194,6 +232,8 @@ class Node:
 
     def _die(self) -> None:
         self._fuse.light(0)
+        self.keep_capture()
+        self._capture = None
         if self.net is not None:
             self.net.die()
         self.net = self.fused = self.orders = self.clock = None
@@ -289,6 +329,7 @@ class Node:
         now_ns = self.clock.monotonic_ns()
         for engine in self._engines:
             worked[0] += engine.turn(now_ns)
+        self.keep_capture()
         executor = self.fused.trading.executor
         if executor.ready and not self.ready_since_ns:
             self.ready_since_ns = now_ns
@@ -309,7 +350,7 @@ class Node:
             self._cancel_due_ns = now_ns + _CANCEL_EVERY_NS
             for order in trading.executor.desk.by_id.values():
                 if order.open:
-                    trading.executor.cancel(order.id)
+                    trading.cancel(order.id)
 
     def drain(self) -> None:
         """Begin an orderly end."""

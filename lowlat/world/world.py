@@ -65,7 +65,14 @@ class Outcome(msgspec.Struct):
 class World:
     """One seed's world. Use as a context: it keeps a journal in a temporary directory."""
 
-    def __init__(self, seed: int, params: WorldParams | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        params: WorldParams | None = None,
+        *,
+        captures: list[bytearray] | None = None,
+    ) -> None:
+        """Begin; ``captures`` gets what was captured of each life of the engine process."""
         self.seed = seed
         self.params = params or WorldParams()
         self._clock = VirtualClock()
@@ -112,6 +119,7 @@ class World:
                 settings,
                 account,
                 self.recorder,
+                captures,
             ),
             self._tell,
         )

@@ -20,9 +20,10 @@ class Trading:
         self.executor = SimpleNamespace(
             desk=SimpleNamespace(by_id={7: order}, unsettled={7: order}),
             groups=SimpleNamespace(active={}),
-            cancel=self.canceled.append,
-            reconciler=SimpleNamespace(agreed_ns=0, check_balances=self.checks.append),
+            reconciler=SimpleNamespace(agreed_ns=0),
         )
+        self.cancel = self.canceled.append
+        self.check_balances = self.checks.append
 
     def drain(self):
         self.drained += 1

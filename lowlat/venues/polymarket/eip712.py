@@ -4,7 +4,7 @@ Used by signing.py and auth.py only. Nothing here knows an order. Keys are never
 credential type has a masked repr, cannot be pickled, and its errors do not quote it.
 """
 
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 import coincurve
 import sha3
@@ -17,6 +17,7 @@ __all__ = [
     "AMOY",
     "POLYGON",
     "SigningKey",
+    "Signs",
     "address_text",
     "domain_separator",
     "keccak256",
@@ -78,6 +79,24 @@ def domain_separator(name: str, version: str, chain_id: int, contract: bytes | N
     if contract is not None:
         parts.append(word(contract))
     return keccak256(b"".join(parts))
+
+
+class Signs(Protocol):
+    """What an order signer needs of a key."""
+
+    @property
+    def address(self) -> bytes:
+        """Its 20 bytes."""
+        ...
+
+    @property
+    def address_text(self) -> str:
+        """The same as 0x and hex digits."""
+        ...
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign 32 bytes: r, s, v."""
+        ...
 
 
 class SigningKey:

@@ -22,6 +22,7 @@ from lowlat.venues.polymarket.eip712 import (
     AMOY,
     POLYGON,
     SigningKey,
+    Signs,
     address_text,
     domain_separator,
     keccak256,
@@ -168,7 +169,7 @@ class OrderSigner:
 
     def __init__(
         self,
-        private_key: bytes,
+        key: bytes | Signs,
         signature_type: int,
         funder: str,
         chain_id: int = POLYGON,
@@ -178,7 +179,7 @@ class OrderSigner:
         """Derive everything that does not change from order to order. Some 60 us."""
         if signature_type not in set(SignatureType):
             raise ConfigError(f"signature_type was {signature_type}, expected 0, 1, 2 or 3")
-        self._key = SigningKey(private_key)
+        self._key = SigningKey(bytes(key)) if isinstance(key, bytes | bytearray) else key
         self._session = session
         self.chain_id = chain_id
         self.signature_type = SignatureType(signature_type)

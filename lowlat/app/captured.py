@@ -1,0 +1,130 @@
+"""The capture of an engine process: begun before its engines are made, handed to the recorder.
+
+See ``wiring.capture``. Only a process on fresh shared memory is captured: what an earlier life left
+there is in no capture.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from lowlat.app.config import Credentials, EngineConfig
+from lowlat.app.ends import RealEnds
+from lowlat.core._ends import HaltEnd
+from lowlat.core.clock import monotonic_ns, wall_ns
+from lowlat.core.layout import STREAMS, TABLES
+from lowlat.core.ports import Engine
+from lowlat.shm.attachment import Attachment
+from lowlat.wiring.blocks import BlockStream
+from lowlat.wiring.capture import (
+    Capture,
+    CapturedEnds,
+    CapturedGauge,
+    CapturedHalting,
+    CapturedInject,
+    CapturedSink,
+    header_of,
+)
+from lowlat.wiring.ports import Meters
+
+if TYPE_CHECKING:
+    from lowlat.execution.recovered import Recovered
+    from lowlat.wiring.trading import Trading
+
+__all__ = ["Captured", "begin_capture", "without_tapes"]
+
+_LOG: Final = logging.getLogger(__name__)
+_FINISH_NS: Final = 1_000_000_000
+_LOOK_S: Final = 0.001
+_OTHERS: Final = frozenset({"inject", "capture"})
+"""Streams that no captured engine writes."""
+
+
+class Captured:
+    """A process's own engines, ends and cells with a capture between them."""
+
+    def __init__(self, capture: Capture, ends: RealEnds, blocks: BlockStream) -> None:
+        self._capture = capture
+        self._blocks = blocks
+        self.ends: CapturedEnds = capture.ends(ends)
+        self.sink: CapturedSink
+        self.executor: CapturedHalting
+        self.halt: CapturedGauge
+        self.signals: CapturedInject
+
+    def halted(self, elsewhere: HaltEnd | Callable[[], int]) -> HaltEnd:
+        """Return halt cells elsewhere, looks at them written down."""
+        return self._capture.halted(elsewhere)
+
+    def listen(self, trading: "Trading") -> None:
+        """Write down what is done to the deciding engines from here on."""
+        capture = self._capture
+        capture.listen(trading)
+        self.sink = capture.sink(trading.executor)
+        self.executor = capture.executor(trading.executor)
+        self.halt = capture.gauge(trading.halt)
+        self.signals = capture.signals(trading.signals)
+
+    def engines(self, engines: Sequence[Engine]) -> list[Engine]:
+        """Return what turns them; the blocks come first, so that they are closed last."""
+        return [self._blocks, self._capture.engines(engines)]
+
+    async def finish(self) -> None:
+        """Hand the rest to the recorder, if it still takes any within a second."""
+        until_ns = monotonic_ns() + _FINISH_NS
+        while not self._blocks.flush(monotonic_ns()):
+            if monotonic_ns() > until_ns:
+                _LOG.warning("capture unfinished: the recorder takes no more of it")
+                return
+            await asyncio.sleep(_LOOK_S)
+
+
+def without_tapes(config: EngineConfig) -> EngineConfig:
+    """Return a config whose feeds copy no frames."""
+    return msgspec.structs.replace(config, tape=msgspec.structs.replace(config.tape, enabled=False))
+
+
+def begin_capture(
+    config: EngineConfig,
+    attachment: Attachment,
+    meters: Meters,
+    ends: RealEnds,
+    keys: Credentials,
+    recovered: "Recovered | None",
+) -> Captured | None:
+    """Begin a capture; None on the shared memory of an earlier life."""
+    names = [f"stream.{name}" for name in STREAMS if name not in _OTHERS]
+    names += [f"table.{name}" for name in TABLES]
+    segments = {name: attachment.segment(name) for name in names}
+    used = [name for name, segment in segments.items() if segment.epoch]
+    if used:
+        _LOG.info("no capture: shared memory is of an earlier life, e.g. %s", used[0])
+        return None
+    counts = {name: segment.header.record_count for name, segment in segments.items()}
+    header = header_of(
+        {name: counts[f"table.{name}"] for name in TABLES},
+        recovered=recovered,
+        keys=keys,
+        process=attachment.process,
+        instance=config.instance,
+        mode=config.mode,
+        host=ends.host,
+        started_ns=monotonic_ns(),
+        wall_ns=wall_ns(),
+        config=msgspec.to_builtins(config),
+        slots={name: counts[f"stream.{name}"] for name in STREAMS if name not in _OTHERS},
+        halt=meters.gauge("halt").value,
+        watches=True,
+    )
+    capture = Capture(attachment, header, keys)
+    blocks = BlockStream(
+        capture.log,
+        attachment.open_stream_writer("capture"),
+        ends.clock,
+        meters.gauge("capture.waiting_bytes"),
+        meters.gauge("capture.lost"),
+    )
+    return Captured(capture, ends, blocks)
