@@ -101,8 +101,8 @@ class CaptureHeader(msgspec.Struct, frozen=True):
     """Sizes of tables."""
     slots: dict[str, int] = {}
     """Sizes of streams that are not as usual."""
-    epochs: dict[str, int] = {}
-    """Of writers: above 1 they went on from an earlier life's memory."""
+    earlier: int = 0
+    """Lives that left something in this memory."""
     halt: int = 0
     watches: bool = False
     """Halt cells elsewhere are looked at."""

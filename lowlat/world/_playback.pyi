@@ -3,9 +3,10 @@ from typing import Any, final
 from lowlat.core._ends import ClockEnd, HaltEnd, SendEnd
 from lowlat.feeds.ports import Listener
 
-__all__ = ["Astray", "Playback", "PlayedClock", "PlayedHalt", "PlayedLink", "PlayedSend"]
+__all__ = ["Astray", "Ended", "Playback", "PlayedClock", "PlayedHalt", "PlayedLink", "PlayedSend"]
 
 class Astray(BaseException): ...
+class Ended(BaseException): ...
 
 @final
 class Playback:

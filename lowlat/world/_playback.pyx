@@ -31,15 +31,19 @@ from lowlat.wiring._capture import without_secrets
 
 from lowlat.wiring.capture_tags import Tag
 
-__all__ = ["Astray", "PlayedClock", "PlayedHalt", "PlayedLink", "PlayedSend", "Playback"]
+__all__ = ["Astray", "Ended", "PlayedClock", "PlayedHalt", "PlayedLink", "PlayedSend", "Playback"]
 
 
 class Astray(BaseException):
     """The engines ask for something else than they did. Not an Exception: no engine handles it."""
 
 
+class Ended(BaseException):
+    """Nothing more was recorded: the process died here, or its last block is lost."""
+
+
 cdef object _name(int tag):
-    return Tag(tag).name if tag else "the end of the capture"
+    return Tag(tag).name if tag in Tag.__members__.values() else f"damage ({tag})"
 
 
 @cython.final
@@ -71,7 +75,7 @@ cdef class Playback:
         return self._view[self._at] if self._at < self._end else 0
 
     def next(self):
-        """Read an entry: its tag and its number or bytes. IndexError at a torn end."""
+        """Read an entry: its tag and its number or bytes. Ended at a torn end."""
         cdef int tag = self._view[self._at] if self._at < self._end else 0
         if not tag:
             return 0, 0
@@ -89,7 +93,7 @@ cdef class Playback:
         cdef uint8_t byte
         while True:
             if self._at >= self._end or shift > 63:
-                raise IndexError(f"capture ends inside a number at byte {self._at}")
+                raise Ended(f"capture ends inside a number at byte {self._at}")
             byte = self._view[self._at]
             self._at += 1
             value |= <uint64_t>(byte & 127) << shift
@@ -103,7 +107,7 @@ cdef class Playback:
         size = <Py_ssize_t>self._varint()
         at = self._at
         if size < 0 or size > self._end - at:
-            raise IndexError(f"capture ends inside {size} bytes at byte {at}")
+            raise Ended(f"capture ends inside {size} bytes at byte {at}")
         self._at = at + size
         return bytes(self._data[at : at + size])
 
@@ -112,6 +116,8 @@ cdef class Playback:
         cdef int found = self._view[self._at] if self._at < self._end else 0
         cdef uint64_t raw
         cdef int64_t value
+        if found == 0:
+            raise Ended(f"capture ends before {_name(tag)}")
         if found != tag:
             raise Astray(f"the engines asked for {_name(tag)}, recorded is {_name(found)}")
         self._at += 1

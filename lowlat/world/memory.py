@@ -41,9 +41,9 @@ class Memory:
         return _SLOTS
 
     @property
-    def epochs(self) -> dict[str, int]:
-        """Lives of each writer so far."""
-        return dict(self._epochs)
+    def lives(self) -> int:
+        """Processes that wrote here so far."""
+        return max(self._epochs.values(), default=0)
 
     def stream(self, name: str) -> PrivateStream:
         """Return a stream, made when it is new."""

@@ -182,7 +182,7 @@ class Node:
             wall_ns=around.clock.wall_ns(),
             config=msgspec.to_builtins(around.settings),
             slots=self.memory.slots,
-            epochs=self.memory.epochs,
+            earlier=self.memory.lives,
             halt=halt,
         )
         return Capture(self.memory, header, around.account)

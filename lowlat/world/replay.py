@@ -28,7 +28,7 @@ from lowlat.wiring.capture import (
 from lowlat.wiring.capture_tags import Tag
 from lowlat.wiring.ports import Settings
 from lowlat.wiring.process import ProcessEngines
-from lowlat.world._playback import Astray, Playback
+from lowlat.world._playback import Astray, Ended, Playback
 from lowlat.world.played import PlayedEnds, PlayedKey, PlayedKeys, PlayedMemory, PlayedMeters
 from lowlat.world.verdict import Difference, Moment, Verdict, describe_record, unlike
 
@@ -59,7 +59,7 @@ def read_header(data: bytes) -> CaptureHeader:
         if tag != Tag.HEADER:
             raise CaptureError(f"capture begins with tag {tag}, expected a header: it is damaged")
         header = msgspec.json.decode(playback.next()[1], type=CaptureHeader)
-    except (IndexError, TypeError, ValueError) as error:
+    except (Ended, TypeError, ValueError) as error:
         raise CaptureError(f"capture has no header that can be read: {error}") from None
     own = f"{abi_hash(*RECORDS):016x}"
     if header.format != FORMAT or header.abi != own:
@@ -67,11 +67,10 @@ def read_header(data: bytes) -> CaptureHeader:
             f"capture has format {header.format} and records {header.abi}, this build "
             f"{FORMAT} and {own}: replay it with the build that wrote it"
         )
-    late = {name: epoch for name, epoch in header.epochs.items() if epoch > 1}
-    if late:
+    if header.earlier:
         raise CaptureError(
-            f"capture of process {header.process} began on shared memory of an earlier life "
-            f"({', '.join(sorted(late))}), of which it has no picture: replay the first life"
+            f"capture of process {header.process} began on shared memory of {header.earlier} "
+            "earlier lives, of which it has no picture: replay the first life"
         )
     return header
 
@@ -110,8 +109,8 @@ class Replay:
                 self._step()
         except Astray as error:
             self._went_astray(str(error))
-        except IndexError:
-            # Its last block never reached the disk: all before it was compared.
+        except Ended:
+            # It died there, or its last block is lost: all before was compared.
             self._counts["torn"] += 1
         except Exception as error:  # noqa: BLE001 - whatever engines raise now they did not then
             self._differ("raised", f"{type(error).__name__}: {error}", None, None)
@@ -169,7 +168,7 @@ class Replay:
         tag, number = playback.next()
         act = self._acts.get(tag)
         if act is None:
-            raise Astray(f"recorded is {Tag(tag).name}, for which the engines did not ask")
+            raise Astray(f"recorded is entry {tag}, for which the engines did not ask")
         self._counts["events"] += 1
         act(number)
         if playback.requests:
@@ -390,7 +389,7 @@ class Replay:
                 tag, number = playback.next()
                 if tag == Tag.OUT:
                     found.append((number, _Out(playback.arg(), playback.arg())))
-        except (Astray, IndexError):
+        except (Astray, Ended):
             # The rest is torn, and what is there is enough.
             self._counts["torn"] += 1
         return found

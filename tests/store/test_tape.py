@@ -26,6 +26,9 @@ class Reader:
         self.lost = 0
         self.buffer = bytearray(FRAME.size_bytes)
 
+    def release(self):
+        """A plain reader: nobody waits for it."""
+
     def poll(self):
         if not self.records:
             return EMPTY

@@ -143,12 +143,17 @@ def test_capture_holds_no_secret(fair):
 
 
 def test_life_that_a_crash_ended_is_compared_up_to_there_and_the_next_is_refused():
-    _, captures, _ = captured(10, 2.0, ("crash",), SECOND // 20)
-    verdict = replay(captures[0])
+    captures = []
+    with World(1, WorldParams(kinds=()), captures=captures) as world:
+        world.live(2 * SECOND)
+        world.node.light(50)
+        world.live(5 * SECOND)
+        assert world.node.crashes == 1
+    verdict, later = replay(bytes(captures[0])), bytes(captures[1])
     assert verdict.equal, verdict.difference
     assert not verdict.finished
-    with pytest.raises(CaptureError, match="began on shared memory of an earlier life"):
-        replay(captures[1])
+    with pytest.raises(CaptureError, match="shared memory of 1 earlier lives"):
+        replay(later)
 
 
 @pytest.mark.parametrize(
