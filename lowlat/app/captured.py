@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from lowlat.app.captures import without_tapes
 from lowlat.app.config import Credentials, EngineConfig
 from lowlat.app.ends import RealEnds
 from lowlat.core._ends import HaltEnd
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lowlat.execution.recovered import Recovered
     from lowlat.wiring.trading import Trading
 
-__all__ = ["Captured", "begin_capture", "without_tapes"]
+__all__ = ["Captured", "begin_capture"]
 
 _LOG: Final = logging.getLogger(__name__)
 _FINISH_NS: Final = 1_000_000_000
@@ -82,11 +83,6 @@ class Captured:
             await asyncio.sleep(_LOOK_S)
 
 
-def without_tapes(config: EngineConfig) -> EngineConfig:
-    """Return a config whose feeds copy no frames."""
-    return msgspec.structs.replace(config, tape=msgspec.structs.replace(config.tape, enabled=False))
-
-
 def begin_capture(
     config: EngineConfig,
     attachment: Attachment,
@@ -114,7 +110,7 @@ def begin_capture(
         host=ends.host,
         started_ns=monotonic_ns(),
         wall_ns=wall_ns(),
-        config=msgspec.to_builtins(config),
+        config=msgspec.to_builtins(without_tapes(config)),
         slots={name: counts[f"stream.{name}"] for name in STREAMS if name not in _OTHERS},
         halt=meters.gauge("halt").value,
         watches=True,

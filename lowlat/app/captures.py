@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 
+import msgspec
+
 from lowlat.app.config import EngineConfig
 from lowlat.app.topology import ENGINE_ROLES
 
-__all__ = ["captures"]
+__all__ = ["captures", "without_tapes"]
 
 
 def captures(config: EngineConfig, roles: Collection[str]) -> bool:
@@ -15,3 +17,8 @@ def captures(config: EngineConfig, roles: Collection[str]) -> bool:
     by chance that no process could write down.
     """
     return config.tape.enabled and config.tape.capture and set(ENGINE_ROLES) <= set(roles)
+
+
+def without_tapes(config: EngineConfig) -> EngineConfig:
+    """Return a config whose feeds copy no frames."""
+    return msgspec.structs.replace(config, tape=msgspec.structs.replace(config.tape, enabled=False))

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lowlat.app.bells import GatedMemory, Ringer
-from lowlat.app.captures import captures
+from lowlat.app.captures import captures, without_tapes
 from lowlat.app.config import (
     Credentials,
     check_modules,
@@ -101,14 +101,14 @@ class EngineProcess:
         halted: HaltEnd = self._elsewhere.gate
         self._captured: Captured | None = None
         if credentials is not None and captures(config, roles):
-            from lowlat.app.captured import begin_capture, without_tapes
+            from lowlat.app.captured import begin_capture
 
-            # A capture has every frame already.
-            settings = without_tapes(config)
             self._captured = begin_capture(
-                settings, self.attachment, self.metrics, self._ends, credentials, recovered
+                config, self.attachment, self.metrics, self._ends, credentials, recovered
             )
         if self._captured is not None:
+            # A capture has every frame already.
+            settings = without_tapes(config)
             ends, halted = self._captured.ends, self._captured.halted(halted)
         self.parts = ProcessEngines(
             settings,

@@ -94,10 +94,7 @@ def _run(generation: Generation) -> int:
         say_ready(NAME)
         if config.tape.enabled:
             # Behind READY: its library takes long to load, and nobody waits for frames.
-            tapes = _tapes(config, attachment, metrics)
-            for tape in tapes:
-                tape.start()
-            engines += tapes
+            engines += _tapes(config, attachment, metrics)
         last = False
         while True:
             now_ns = monotonic_ns()
@@ -181,7 +178,7 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
 
 
 def _tapes(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:
-    """Make the writers of raw frames and captures. Streams are joined first: they go on meanwhile.
+    """Make and start the writers of raw frames and captures. Streams are joined first: they go on meanwhile.
 
     A captured process waits for its reader, so that nothing of a capture is lost.
     """
@@ -191,7 +188,7 @@ def _tapes(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> li
     }
     from lowlat.store.tape import TapeCells, TapeWriter  # noqa: PLC0415
 
-    return [
+    tapes: list[Engine] = [
         TapeWriter(
             readers,
             state_dir(config.instance) / name,
@@ -200,6 +197,9 @@ def _tapes(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> li
         )
         for name, readers in sources.items()
     ]
+    for tape in tapes:
+        tape.start()
+    return tapes
 
 
 def _explain(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> ExplainEngine:

@@ -241,12 +241,12 @@ class CapturedEnds:
         link.bind(dial(link, number))
         return link
 
-    def _fetch(self, fetch: Fetch, path: str, done: FetchDone) -> bool:
+    def _fetch(self, fetch: Fetch, path: str, done: FetchDone, body: bytes | None = None) -> bool:
         asked = self._asked
         self._asked += 1
-        accepted = fetch(path, partial(self._fetched, asked, done))
+        accepted = fetch(path, partial(self._fetched, asked, done), body)
         self._log.add(Tag.ASKED, accepted)
-        self._log.add(Tag.ARG, crc32(path.encode()))
+        self._log.add(Tag.ARG, crc32(path.encode() + (body or b"")))
         return accepted
 
     def _fetched(self, asked: int, done: FetchDone, status: int, body: bytes, recv_ns: int) -> None:

@@ -71,9 +71,9 @@ class PlayedEnds:
     def _fetch(self) -> Fetch:
         return self._ask
 
-    def _ask(self, path: str, done: FetchDone) -> bool:
+    def _ask(self, path: str, done: FetchDone, body: bytes | None = None) -> bool:
         self.asked.append((path, done))
-        return self._playback.asked(path.encode())
+        return self._playback.asked(path.encode() + (body or b""))
 
 
 class _Salts:
