@@ -178,7 +178,7 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
 
 
 def _tapes(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:
-    """Make and start the writers of raw frames and captures. Streams are joined first: they go on meanwhile.
+    """Make and start what writes raw frames and captures. Streams are joined first: they go on.
 
     A captured process waits for its reader, so that nothing of a capture is lost.
     """

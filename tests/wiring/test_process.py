@@ -12,7 +12,7 @@ from lowlat.world.settings import WorldSettings
 
 KEYS = None
 NEEDS = {
-    "metadata": {"gamma", "clob"},
+    "metadata": {"gamma", "clob", "binance_rest"},
     "binance": {"binance_ws", "binance_rest"},
     "prices": {"prices_ws", "prices_auth"},
     "polymarket": {"market_ws", "clob"},

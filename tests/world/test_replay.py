@@ -198,7 +198,7 @@ def test_tags_of_compiled_code_are_the_same():
         st.one_of(
             st.tuples(
                 st.sampled_from([Tag.CLOCK, Tag.TURN, Tag.WALL, Tag.ARG, Tag.SALT, Tag.CANCEL]),
-                st.integers(-(2**62), 2**62),
+                st.integers(-(2**59), 2**59),
             ),
             st.tuples(st.just(Tag.BLOB), st.binary(max_size=300)),
         )
