@@ -84,23 +84,24 @@ def assert_nothing_lost(rig, *, rebooted=False):
     assert not counters.get("journal.lost", 0), counters
 
 
-def decides_again(rig, seconds=20):
-    """Wait until everybody is READY and risk has decided on the merits of a signal once more.
+def merits(reading):
+    """Count what risk decided on the merits of a signal: not because of a halt or its age.
 
-    Not until an order: after minutes of a lively market most limits are used up.
+    Not orders: after minutes of a lively market most limits are used up.
     """
+    return sum(
+        count
+        for name, count in reading.counters.items()
+        if name.startswith(("risk.approved.", "risk.refused."))
+        and name.rpartition(".")[2] not in {"halted", "dropped_epoch", "expired"}
+    )
+
+
+def decides_again(rig, seconds=20):
+    """Wait until everybody is READY and risk has decided on the merits of a signal once more."""
     rig.turn_until(lambda: all_ready(rig), seconds, "everybody READY")
-
-    def merits():
-        return sum(
-            count
-            for name, count in rig.reading().counters.items()
-            if name.startswith(("risk.approved.", "risk.refused."))
-            and name.rpartition(".")[2] not in {"halted", "dropped_epoch", "expired"}
-        )
-
-    before = merits()
-    rig.turn_until(lambda: merits() > before, seconds, "a decision")
+    before = merits(rig.reading())
+    rig.turn_until(lambda: merits(rig.reading()) > before, seconds, "a decision")
 
 
 def run_table(rig, rounds, draw, say):
@@ -132,6 +133,15 @@ def as_text(table):
     return "\n".join(lines)
 
 
+def is_free(instance):
+    """Whether a supervisor answers, everybody is READY and nothing keeps orders back."""
+    try:
+        status = ask(instance, {"op": "status"}, 5.0)
+    except NobodyAnswersError:
+        return False
+    return not status["halts"] and all(each["state"] == "ready" for each in status["processes"])
+
+
 def strike_supervisor(instance, folder, topology, rounds, draw):
     """Kill and stop `lowlat run`; return seconds until its orders flow again, by fault.
 
@@ -141,16 +151,9 @@ def strike_supervisor(instance, folder, topology, rounds, draw):
     found = {("supervisor", fault): [] for fault in FAULTS}
     run = Run(instance, folder, topology)
 
-    def is_free():
-        try:
-            status = ask(instance, {"op": "status"}, 5.0)
-        except NobodyAnswersError:
-            return False
-        return not status["halts"] and all(each["state"] == "ready" for each in status["processes"])
-
     try:
         run.start()
-        run.wait_for(lambda: run.orders() > 3 and is_free(), 60, "orders")
+        run.wait_for(lambda: run.orders() > 3 and is_free(instance), 60, "orders")
         for _ in range(rounds):
             adopted = {each.name: each.pid for each in living_children(instance)}
             for (_, fault), took_s in found.items():
@@ -168,7 +171,7 @@ def strike_supervisor(instance, folder, topology, rounds, draw):
                     assert run.orders() == before, "an order without a supervisor"
                     began_ns = monotonic_ns()
                     run.process.send_signal(signal.SIGCONT)
-                run.wait_for(is_free, 20, "everybody READY and no halt")
+                run.wait_for(lambda: is_free(instance), 20, "everybody READY and no halt")
                 took_s.append((monotonic_ns() - began_ns) / 1e9)
             children = {each.name: each.pid for each in living_children(instance)}
             assert children == adopted, "a child did not outlive its supervisor"

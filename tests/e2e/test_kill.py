@@ -14,7 +14,7 @@ from collections import defaultdict
 
 import msgspec
 import pytest
-from kill_table import decides_again
+from kill_table import decides_again, is_free
 from rig import Rig, Run
 
 from lowlat.app.state import living_children
@@ -199,7 +199,7 @@ def test_dead_supervisor_stops_new_orders_and_the_next_one_adopts(instance, home
         assert last_ns < dead_ns + 2_700_000_000, (last_ns - dead_ns) / 1e9
         assert all(start_ticks(pid) for pid in children.values()), "children go on"
         run.start()
-        run.wait_for(lambda: run.orders() > count, 20, "orders under the next supervisor")
+        run.wait_for(lambda: is_free(instance), 30, "everybody READY and no halt")
         assert {each.name: each.pid for each in living_children(instance)} == children
         run.process.send_signal(signal.SIGTERM)
         _, words = run.process.communicate(timeout=40)
