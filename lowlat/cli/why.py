@@ -9,10 +9,11 @@ from lowlat.cli.main import Instance, Json, app
 
 if TYPE_CHECKING:
     from lowlat.cli._evidence import Evidence
-    from lowlat.core.layout import DecisionRecord, MarketRow
+    from lowlat.core.layout import DecisionRecord, MarketRow, OrderRow
 
 _MISSES = 10
 _UNPRICED_MAX = 20
+_AGES_NS = (50_000, 200_000, 1_000_000, 10_000_000, 100_000_000, 2**63)
 _NO_GATES = frozenset({"signals.emitted"})
 _EXECUTOR_GATES = ("executor.dropped", "executor.rejects", "executor.breaker_trips")
 """What stops an approved signal."""
@@ -39,20 +40,14 @@ def why(
     result = _summary(evidence, decisions) | {
         "gates": _gates(instance, subject),
         "unpriced": _unpriced(evidence, subject),
+        "takes": _takes(evidence, subject),
     }
     if as_json:
         print(json.dumps(result, indent=1))
         return
     about = f" about {subject!r}" if subject else ""
     print(f"{result['count']:,} decisions{about}, from {evidence.source}")
-    if result["gates"]:
-        print("\nStopped before a decision or after it (since the first start)")
-    for gate, number in result["gates"].items():
-        print(f"  {gate:<42}{number:>12,}")
-    if result["unpriced"]:
-        print("\nNot priced by any module")
-    for name, words in result["unpriced"].items():
-        print(f"  {name:<42}{words}")
+    _print_around(result)
     if not decisions:
         return
     print("\nBy rule")
@@ -70,6 +65,25 @@ def why(
         )
     if not result["misses"]:
         print("  none: no refusal has a distance to its limit")
+
+
+def _print_around(result: dict[str, Any]) -> None:
+    """Print what is not a decision: stopped before one, not priced, and what became of orders."""
+    if result["gates"]:
+        print("\nStopped before a decision or after it (since the first start)")
+    for gate, number in result["gates"].items():
+        print(f"  {gate:<42}{number:>12,}")
+    if result["unpriced"]:
+        print("\nNot priced by any module")
+    for name, words in result["unpriced"].items():
+        print(f"  {name:<42}{words}")
+    if result["takes"]:
+        print("\nOrders that took, by age of the message they answered when they left")
+    for take in result["takes"]:
+        print(
+            f"  below {take['age']:<10}{take['orders']:>8,} orders  {take['share_filled']:6.1%} of "
+            "their shares filled"
+        )
 
 
 def _gates(instance: str, subject: str | None) -> dict[str, int]:
@@ -98,6 +112,45 @@ def _unpriced(evidence: "Evidence", subject: str | None) -> dict[str, str]:
         if unpriced(row) and _is_row(row, subject)
     }
     return dict(sorted(found.items())[:_UNPRICED_MAX])
+
+
+def _takes(evidence: "Evidence", subject: str | None) -> list[dict[str, Any]]:
+    """Return how much of what taking orders asked for was filled, by their age.
+
+    The age is from the message that caused the decision to the write: what a maker who sees the
+    same message has to move first. Source: feeds.md 6.2 (fills by decision age).
+    """
+    from lowlat.cli._words import duration
+    from lowlat.core.layout import OrderState, OrderType
+
+    open_states = {OrderState.SENDING, OrderState.LIVE, OrderState.DELAYED, OrderState.UNKNOWN}
+    sums = {limit_ns: [0, 0, 0] for limit_ns in _AGES_NS}
+    for order in evidence.orders.values():
+        taking = order.order_type in {OrderType.FAK, OrderType.FOK} and order.size_e6 > 0
+        done = order.state not in open_states and order.recv_ns and order.sent_ns
+        if not (taking and done and _is_order_about(evidence, order, subject)):
+            continue
+        age_ns = order.sent_ns - order.recv_ns
+        found = sums[next(limit_ns for limit_ns in _AGES_NS if age_ns < limit_ns)]
+        found[0] += 1
+        found[1] += order.size_e6
+        found[2] += order.filled_e6
+    return [
+        {
+            "age": "ever" if limit_ns == _AGES_NS[-1] else duration(limit_ns),
+            "orders": orders,
+            "share_filled": filled_e6 / size_e6,
+        }
+        for limit_ns, (orders, size_e6, filled_e6) in sums.items()
+        if orders
+    ]
+
+
+def _is_order_about(evidence: "Evidence", order: "OrderRow", subject: str | None) -> bool:
+    if subject is None or subject == order.module.rstrip(b"\0").decode("ascii", "replace"):
+        return True
+    row = evidence.markets.get(order.instrument >> 1)
+    return row is not None and _is_row(row, subject)
 
 
 def _module(decision: "DecisionRecord") -> str:

@@ -12,9 +12,11 @@ from lowlat.core.layout import (
     SIGNAL,
     Action,
     OrderState,
+    OrderType,
     Rule,
     SettleRule,
 )
+from lowlat.core.units import E6
 from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile
 from lowlat.store.record_log import BOOKS, DECISIONS, MARKETS, SIGNALS, RecordLog
 
@@ -154,3 +156,35 @@ def test_a_later_book_and_a_missing_one_are_said(lowlat, instance, told):
     told(BOOKS, book(published_ns=5_001_000))
     text = lowlat("explain", "last", "-i", instance).stdout
     assert "after the decision: it may have been another" in text
+
+
+def test_why_shows_fills_by_the_age_of_what_was_answered(lowlat, home, instance, told):
+    kinds = (
+        # FAK orders that left 40 us, 45 us and 3 ms after their message; the rest do not count:
+        # one that rests, one under way, one without times.
+        (1, 41_000, 10, 10, OrderState.MATCHED, OrderType.FAK),
+        (1, 46_000, 30, 5, OrderState.MATCHED, OrderType.FOK),
+        (1, 3_000_001, 10, 1, OrderState.UNMATCHED, OrderType.FAK),
+        (1, 41_000, 10, 0, OrderState.LIVE, OrderType.GTC),
+        (1, 41_000, 10, 0, OrderState.UNKNOWN, OrderType.FAK),
+        (0, 0, 10, 0, OrderState.REJECTED, OrderType.FAK),
+    )
+    entries = tuple(
+        Entry(
+            EntryKind.ORDER,
+            make(
+                ORDER_ROW, id=at, order_id=bytes([at + 1]) * 32, module=b"latency", recv_ns=recv,
+                sent_ns=sent, size_e6=size * E6, filled_e6=filled * E6, state=state,
+                order_type=kind,
+            ),
+        )
+        for at, (recv, sent, size, filled, state, kind) in enumerate(kinds)
+    )  # fmt: skip
+    file = JournalFile(str(home / "state" / "lowlat" / instance))
+    file.rotate(Batch(2, 0, 1, entries))
+    file.close()
+    for subject in ((), ("latency",), ("btc-day",)):
+        takes = json.loads(lowlat("why", *subject, "-i", instance, "--json").stdout)["takes"]
+        assert [(each["orders"], each["share_filled"]) for each in takes] == [(2, 0.375), (1, 0.1)]
+    assert json.loads(lowlat("why", "bonds", "-i", instance, "--json").stdout)["takes"] == []
+    assert "37.5% of their shares filled" in lowlat("why", "-i", instance).stdout
