@@ -2,7 +2,8 @@
 
 The truth test of the null market is a quoter without any wits: it joins the best bid and the best
 ask of every market again and again. Its fills are valued at the hidden chance a moment later, its
-rebates added. Where takers know nothing the same quoter has to be seen to win, or the test is blind.
+rebates added. Where takers know nothing the same quoter has to be seen to win, or the test is
+blind.
 """
 
 from math import sqrt
