@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from module_account import MARKS_S, Account, Score
 
+from lowlat.core.units import E6
 from lowlat.sim.scenarios import read_scenario
 from lowlat.world.settings import WorldParams
 from lowlat.world.world import World
@@ -26,6 +27,10 @@ __all__ = ["PLANS", "Plan", "Seed", "main", "run_seed"]
 S_NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * S_NS
 MODULES: Final = ("arbitrage", "bonds", "latency", "rebates")
+BANKROLL_USD: Final = 10_000
+"""All that the simulated account holds."""
+OWN: Final = {"bonds": {"bankroll_usd": float(BANKROLL_USD)}}
+"""What a module cannot know by itself."""
 T_95: Final = 1.73
 """One-sided 95 % of Student's t at 19 degrees of freedom: 20 seeds."""
 
@@ -73,8 +78,7 @@ def run_seed(scenario: str, seed: int, plan: Plan, modules: dict[str, dict[str, 
         coins=coins,
         markets=24,
         neg_risk_events=4,
-        # All that the account holds.
-        bankroll_e6=10_000_000_000,
+        bankroll_e6=BANKROLL_USD * E6,
         ledger_every=0,
     )
     with World(seed, params) as world:
@@ -195,7 +199,7 @@ def main() -> int:
     given = parser.parse_args()
     modules = tuple(given.modules.split(","))
     params = json.loads(given.params)
-    settings = {name: params.get(name, {}) for name in modules}
+    settings = {name: OWN.get(name, {}) | params.get(name, {}) for name in modules}
     kept = json.loads(given.rows.read_text()) if given.rows and given.rows.exists() else {}
     with ProcessPoolExecutor(given.jobs) as pool:
         for scenario in given.scenarios.split(","):
