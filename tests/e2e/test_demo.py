@@ -62,6 +62,20 @@ def assert_whole(found):
     assert found["problems"] == []
 
 
+def test_demo_is_replayed_to_the_byte_by_another_process(instance):
+    found = demo(instance, 6, 3)
+    code = "from lowlat.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "replay", "-i", instance, "--json", "--verify"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    verdict = json.loads(done.stdout)
+    assert verdict["equal"]
+    assert verdict["same_twice"]
+    assert verdict["finished"]
+    assert verdict["gap"] == ""
+    assert verdict["decisions"] == sum(found["decisions"].values()) > 0
+
+
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_demo_prints_every_key_completes_unwinds_and_agrees(instance, seed):

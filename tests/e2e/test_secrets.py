@@ -159,7 +159,7 @@ def private_bytes(pid):
 def test_secrets_are_nowhere_and_the_process_is_tidy(instance, home, capsys):
     with Rig(instance, home, seed=8) as rig:
         rig.turn_until(lambda: rig.picture().pairs.completed >= 2, 25, "two completed pairs")
-        rig.turn_until(lambda: rig.reading().counter("tape.frames") > 0, 5, "a tape")
+        rig.turn_until(lambda: rig.reading().counter("capture.frames") > 0, 5, "a capture")
         os.kill(rig.pid("engine"), 10)  # SIGUSR1: histograms to the log
         rig.run(0.2)
         assert "latency name=" in rig.whole_log("engine")
