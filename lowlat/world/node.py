@@ -112,7 +112,7 @@ class Node:
         self.ready_since_ns = 0
         self.net = net = Net(around.clock, around.agenda, around.rng, around.windows, self._guard)
         self.clock = FusedClock(around.clock, self._fuse, _READ_NS)
-        around.watch.market_open = lambda: any(
+        around.watch.departures.market_open = lambda: any(
             link.is_open for link in net.links if link.kind == "market"
         )
         life = self._life

@@ -7,38 +7,29 @@ request at the moment its bytes leave. Nothing here is shared with the engines.
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from lowlat.core.layout import (
-    BOOK_ROW,
     CASH_ROW,
     DECISION,
     INTENT,
-    MARKET_ROW,
     REPORT,
-    SHARD_ROW,
     SIGNAL,
     SLOT_HEAD_BYTES,
     STREAMS,
-    TABLES,
-    Action,
     DecisionRecord,
     GroupState,
     IntentFlag,
     IntentRecord,
-    MarketRow,
-    OrderRow,
     OrderState,
-    OrderType,
     ReportKind,
     ReportRecord,
     SignalRecord,
     Writer,
 )
 from lowlat.core.ports import EMPTY, OVERRUN, StreamReader
-from lowlat.core.units import ONE_E4
 from lowlat.risk.limits import LimitsParams
 from lowlat.sim.accounts import Account
 from lowlat.sim.ladder import Order
@@ -47,18 +38,15 @@ from lowlat.sim.trades import Trade
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request
 from lowlat.store.journal import read_journal
-from lowlat.world import limits
+from lowlat.world.departures import Departures
 from lowlat.world.memory import Memory
 from lowlat.world.recorder import Recorder
+from lowlat.world.rows import Rows, Violation
 
-__all__ = ["Books", "Violation", "Watch"]
+__all__ = ["Books", "Watch"]
 
-_MAY_FILL: Final = frozenset(
-    {OrderState.SENDING, OrderState.LIVE, OrderState.DELAYED, OrderState.UNKNOWN}
-)
 _WRITER_SHIFT: Final = 56
 """Of the number that a record's id begins with."""
-_IMMEDIATE: Final = frozenset({OrderType.FOK, OrderType.FAK})
 _OPEN_GROUPS: Final = (GroupState.OPEN, GroupState.UNWINDING)
 _GROUP_GRACE_NS: Final = 4_000_000_000
 """Two seconds to unwind, and what a look at the venue may take."""
@@ -70,61 +58,11 @@ _RECORDED: Final = {"reports": REPORT.kind, "decisions": DECISION.kind}
 _GATED: Final = frozenset(name for name in STREAMS if STREAMS[name].gates)
 
 
-class Violation(Exception):
-    """Something that must hold does not."""
-
-
-class _Posted(msgspec.Struct, gc=False):
-    salt: int
-    tokenId: str  # noqa: N815 - the venue's spelling
-    signature: str
-
-
-class _Post(msgspec.Struct, gc=False):
-    order: _Posted
-
-
-_decode_one: Final = msgspec.json.Decoder(_Post).decode
-_decode_many: Final = msgspec.json.Decoder(list[_Post]).decode
-
-
 class Books(msgspec.Struct, frozen=True):
     """One side's word about the account; only what is not zero."""
 
     cash_e6: int
     tokens_e6: dict[str, int]
-
-
-class Rows:
-    """Every row ever written of a table; only what changed since the last look is read again."""
-
-    def __init__(self, memory: Memory, name: str) -> None:
-        self._table = memory.open_table_reader(name)
-        self._record = TABLES[name].record
-        self._touched = memory.touched(name)
-        self._rows: dict[int, Any] = {}
-        self._list: list[Any] = []
-
-    def read(self) -> list[Any]:
-        """Return the rows as they are now, in their order."""
-        if self._touched:
-            table = self._table
-            for row in self._touched:
-                version = table.read(row)
-                assert version >= 0, f"{self._record.name} row {row} is busy in one thread"
-                # A writer that died before its last store wrote nothing.
-                if version:
-                    self._rows[row] = self._record.unpack(table.buffer)
-            self._touched.clear()
-            self._list = [self._rows[row] for row in sorted(self._rows)]
-        return self._list
-
-
-def _in_yes(price_e4: int, outcome: int, action: int) -> tuple[int, bool]:
-    """Return an order's price in terms of YES and whether it is a bid there."""
-    if outcome:
-        return ONE_E4 - price_e4, action != Action.BUY
-    return price_e4, action == Action.BUY
 
 
 class Watch(Listener):
@@ -134,9 +72,7 @@ class Watch(Listener):
         self, venue: Venue, now_ns: Callable[[], int], allowed: LimitsParams, bankroll_e6: int
     ) -> None:
         """``bankroll_e6``: the most it can be; limits are shares of it."""
-        self.limits = allowed
-        """In force; whoever reloads them says so here."""
-        self._bankroll_e6 = bankroll_e6
+        self.departures = Departures(allowed, bankroll_e6, lambda: venue.now_ns)
         self._venue = venue
         self._now_ns = now_ns
         self._hash = hashlib.blake2b(digest_size=16)
@@ -144,10 +80,7 @@ class Watch(Listener):
         self.rules: Counter[int] = Counter()
         self.owner = ""
         """API key of the account."""
-        self.market_open: Callable[[], bool] = lambda: False
-        """Whether the process has an open market socket."""
         self._taps: list[tuple[str, StreamReader]] = []
-        self._posted: dict[int, str] = {}
         self._undecided: dict[int, str] = {}
         self._decided: dict[int, int] = {}
         self._intended: dict[int, int] = {}
@@ -162,8 +95,6 @@ class Watch(Listener):
         self._recorder: Recorder | None = None
         self._unreleased: dict[str, deque[tuple[int, int]]] = {}
         """Of each stream the recorder reads: (position, id) of what its gate has not passed."""
-        self._known: set[str] = set()
-        """Ids of every order that left."""
         venue.exchange.listeners.append(self)
 
     # ------------------------------------------------------------------ boots
@@ -176,10 +107,7 @@ class Watch(Listener):
         self._orders = Rows(memory, "orders")
         self._groups = Rows(memory, "groups")
         self._positions = Rows(memory, "positions")
-        self._books = memory.open_table_reader("book")
-        self._shards = memory.open_table_reader("shard")
-        self._markets = memory.open_table_reader("markets")
-        self._market_rows: dict[int, tuple[int, MarketRow]] = {}
+        self.departures.attach(memory, self._orders, self._positions)
         self._undecided.clear()
         self._decided.clear()
         self._intended.clear()
@@ -258,86 +186,10 @@ class Watch(Listener):
         """Look at a request whose bytes leave now."""
         self._hash.update(raw)
         self.counts["requests"] += 1
-        if request.method != "POST" or request.path not in {"/order", "/orders"}:
-            return
-        one = request.path == "/order"
-        posts = [_decode_one(request.body)] if one else _decode_many(request.body)
         self.look()
-        rows = self._sending()
-        for post in posts:
-            self._order_leaves(post.order, rows, urgent=urgent)
-
-    def _order_leaves(self, order: _Posted, rows: dict[int, Any], *, urgent: bool) -> None:
-        self.counts["orders"] += 1
-        if order.salt in self._posted:
-            raise Violation(f"order with salt {order.salt} was sent twice")
-        self._posted[order.salt] = order.tokenId
-        row = rows.get(order.salt)
-        if row is None:
-            raise Violation(f"order with salt {order.salt} left before its row was written")
-        self._known.add("0x" + row.order_id.hex())
-        if not self.market_open():
-            raise Violation("an order was sent while no market socket was open")
-        account = limits.Account(
-            self._orders.read(),
-            self._positions.read(),
-            self._market,
-            self._venue.now_ns,
-            self._bankroll_e6,
-        )
-        over = limits.excess(row, account, self.limits)
-        if over:
-            raise Violation(f"over a limit: {over}")
-        self._look_at_cross(row)
-        if row.order_flags & IntentFlag.UNWIND:
-            self.counts["unwinds"] += 1
-        elif not urgent:
-            raise Violation(f"a new order left past the halt gate: row {row}")
-        if self._books.read(row.instrument >> 1) <= 0:
-            raise Violation(f"an order was sent in market {row.instrument >> 1} without a book")
-        book = BOOK_ROW.unpack(self._books.buffer)
-        alive = self._shards.read(book.shard) > 0
-        shard = SHARD_ROW.unpack(self._shards.buffer)
-        generation = shard.connection_generation
-        if not (alive and shard.alive) or generation != book.connection_generation:
-            raise Violation(
-                f"an order was sent on a stale book: market {book.market} of generation "
-                f"{book.connection_generation}, its shard {generation} alive={shard.alive}"
-            )
-
-    def _market(self, market: int) -> MarketRow | None:
-        """Return a market's row, unpacked once a version."""
-        version = self._markets.version(market)
-        known = self._market_rows.get(market)
-        if known is None or known[0] != version:
-            if self._markets.read(market) <= 0:
-                return None
-            known = self._market_rows[market] = version, MARKET_ROW.unpack(self._markets.buffer)
-        return known[1]
-
-    def _look_at_cross(self, row: OrderRow) -> None:
-        """Look that it meets none of our own that rest or may: both sides in terms of YES.
-
-        Two that never rest can not meet, whichever comes first.
-        """
-        price_e4, is_bid = _in_yes(row.price_e4, row.instrument & 1, row.action)
-        for other in self._orders.read():
-            if other.state not in _MAY_FILL or other.instrument >> 1 != row.instrument >> 1:
-                continue
-            if row.order_type in _IMMEDIATE and other.order_type in _IMMEDIATE:
-                continue
-            theirs_e4, theirs_bid = _in_yes(other.price_e4, other.instrument & 1, other.action)
-            if is_bid == theirs_bid:
-                continue
-            if price_e4 >= theirs_e4 if is_bid else price_e4 <= theirs_e4:
-                raise Violation(f"order {row.id:#x} crosses our own order {other.id:#x}")
-
-    def _sending(self) -> dict[int, Any]:
-        rows = {}
-        for row in self._orders.read():
-            if row.state == OrderState.SENDING:
-                rows[row.salt] = row
-        return rows
+        for row in self.departures.leave(request, urgent=urgent):
+            self.counts["orders"] += 1
+            self.counts["unwinds"] += bool(row.order_flags & IntentFlag.UNWIND)
 
     # ------------------------------------------------------------------ now and then
     def look_around(self, ready_since_ns: int) -> None:
@@ -490,5 +342,5 @@ class Watch(Listener):
     def on_order(self, order: Order, kind: str, status: str, now_ns: int) -> None:
         """No order of ours that we did not send."""
         del kind, status, now_ns
-        if order.owner == self.owner and order.id not in self._known:
+        if order.owner == self.owner and order.id not in self.departures.known:
             raise Violation(f"the venue has order {order.id} of ours that never left")

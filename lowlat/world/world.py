@@ -22,8 +22,9 @@ from lowlat.world.agenda import NEVER_NS, Agenda
 from lowlat.world.faults import INSTANTS, Fault, Windows, draw_plan
 from lowlat.world.node import Node, Surroundings
 from lowlat.world.recorder import Recorder
+from lowlat.world.rows import Violation
 from lowlat.world.settings import WorldParams, open_account, sim_config, world_settings
-from lowlat.world.watch import Violation, Watch
+from lowlat.world.watch import Watch
 
 __all__ = ["Outcome", "World"]
 

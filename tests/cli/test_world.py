@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from lowlat.world.watch import Violation, Watch
+from lowlat.world.rows import Violation
+from lowlat.world.watch import Watch
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.layout import Rule
+from lowlat.world.rows import Violation
 from lowlat.world.settings import ModuleSettings, WorldParams
-from lowlat.world.watch import Violation, Watch
+from lowlat.world.watch import Watch
 from lowlat.world.world import World
 
 MS = 1_000_000
@@ -81,7 +82,7 @@ class Reloading:
             return
         self.number += 1
         self.settings = wanted
-        self.world.watch.limits = wanted.limits
+        self.world.watch.departures.limits = wanted.limits
         self.accepted[self.number] = wanted
         on = {name for name, module in wanted.modules.items() if module.mode != "off"}
         assert trading.signals.modules.keys() | trading.signals.errors.keys() >= on
@@ -128,7 +129,7 @@ def trade(seed, seconds, every_ns, monkeypatch):
 
 
 def test_a_hundred_reloads_under_load(monkeypatch):
-    reloading, outcome = trade(1, 6.0, 25 * MS, monkeypatch)
+    reloading, outcome = trade(2, 6.0, 25 * MS, monkeypatch)
     assert reloading.number > 20
     assert reloading.refused > 20
     assert len(reloading.seen) > 5, "decisions were made under many generations"

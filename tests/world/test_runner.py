@@ -6,6 +6,7 @@ import pytest
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.units import E6
+from lowlat.world.rows import Violation
 from lowlat.world.runner import (
     Totals,
     live,
@@ -15,7 +16,7 @@ from lowlat.world.runner import (
     run_seeds,
 )
 from lowlat.world.settings import WorldParams
-from lowlat.world.watch import Violation, Watch
+from lowlat.world.watch import Watch
 
 FAILED = read_failed_seeds((Path(__file__).parent / "failed_seeds.txt").read_text().splitlines())
 DEFAULT_BUDGET_S = 40.0
