@@ -84,6 +84,7 @@ TIGHTER: Final[Mapping[str, int]] = {
     "execution.terminal_timeout_ns": 0,
     "execution.settle_timeout_ns": 0,
     "execution.balance_check_every_ns": 0,
+    "execution.ended_check_every_ns": 0,
     "settlement.dry_run": 1,
     "settlement.every_s": 0,
 }

@@ -47,11 +47,11 @@ class Adoption:
         """What the journal says, until the account is known."""
 
     # --------------------------------------------------------------------------- the journal
-    def has_markets(self, recovered: Recovered, now_ns: int) -> bool:
+    def has_markets(self, recovered: Recovered) -> bool:
         """Ask for the markets of what the journal knows; True once all of them have a row."""
         wanted = [each.token_id for each in recovered.positions if each.size_e6]
         wanted += [each.token_id for each in recovered.orders]
-        return self._unlisted.ask(wanted, now_ns)
+        return self._unlisted.ask(wanted)
 
     def load(self, recovered: Recovered, now_ns: int) -> list[Order]:
         """Put orders and positions back under this boot's rows and ids."""
@@ -105,7 +105,7 @@ class Adoption:
             return False
         return trade.match_ns >= (recovered.last_wall_ms - _BEFORE_MS) * 1_000_000
 
-    def has_markets_of_news(self, trades: Iterable[TradeUpdate], now_ns: int) -> bool:
+    def has_markets_of_news(self, trades: Iterable[TradeUpdate]) -> bool:
         """Ask for the markets of fills that nobody heard of; True once all of them have a row."""
         tokens = [
             fill.token_id.to_bytes(32, "big")
@@ -113,7 +113,7 @@ class Adoption:
             for fill in trade.fills
             if self._is_news(trade, fill)
         ]
-        return not tokens or self._unlisted.ask(tokens, now_ns)
+        return not tokens or self._unlisted.ask(tokens)
 
     def adopt(self, trade: TradeUpdate, fill: Fill, now_ns: int) -> Order | None:
         """Make an order of a fill that the journal never heard of; None when it is not news."""

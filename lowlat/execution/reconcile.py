@@ -154,7 +154,7 @@ class Reconciler:
 
     def _await_markets(self, recovered: Recovered, now_ns: int) -> int:
         """Load the journal once its tokens are listed again: after a reboot no market is."""
-        if not self._adoption.has_markets(recovered, now_ns) and now_ns < self._markets_due_ns:
+        if not self._adoption.has_markets(recovered) and now_ns < self._markets_due_ns:
             self._wait_ns = now_ns + _MARKETS_POLL_NS
             return 0
         orders = self._adoption.load(recovered, now_ns)
@@ -275,7 +275,7 @@ class Reconciler:
             self._seen_trades.extend(trades.rows)
             if self._next_page(trades.next_cursor):
                 return
-            listed = self._adoption.has_markets_of_news(self._seen_trades, now_ns)
+            listed = self._adoption.has_markets_of_news(self._seen_trades)
             if not listed and now_ns < self._markets_due_ns:
                 self._begin(now_ns)
                 self._wait_ns = now_ns + _MARKETS_POLL_NS
@@ -435,7 +435,7 @@ class Reconciler:
 
     def _ask_unlisted_again(self, now_ns: int) -> bool:
         """Wait for the markets of tokens that are held; True when the venue is asked anew."""
-        if now_ns >= self._markets_due_ns or self.unlisted.ask(self._balances.held(), now_ns):
+        if now_ns >= self._markets_due_ns or self.unlisted.ask(self._balances.held()):
             return False
         self._tokens = sorted(token for token in self._balances.told if token != CASH)
         self._step = _Step.REFRESH

@@ -53,12 +53,18 @@ class Unlisted:
             return None
         return row, 0
 
-    def ask(self, token_ids: Iterable[bytes], now_ns: int) -> bool:
+    def ask(self, token_ids: Iterable[bytes]) -> bool:
         """Ask for the markets of tokens; True once all of them have a row."""
         self._markets.sweep()
+        accounts = self._accounts
+        for token_id, row in list(accounts.unlisted.items()):
+            if self._listed(token_id) is not None and not accounts.positions[row].size_e6:
+                # Its question is answered: the row is for another's.
+                accounts.forget_unlisted(token_id)
         missing = [each for each in token_ids if self._listed(each) is None]
         for token_id in missing:
-            self.place(token_id, now_ns)
+            # What finds no row now is asked for once another was answered.
+            accounts.keep_unlisted(token_id)
         return not missing
 
     def is_without_market(self, order: Order) -> bool:

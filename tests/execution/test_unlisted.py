@@ -175,3 +175,26 @@ def test_more_of_them_than_there_is_room_for_stops_trading(make_desk):
     until_ready(desk)
     assert desk.engine.halted == f"over {rows} tokens without a market"
     assert len(desk.engine.desk.accounts.unlisted) == rows
+
+
+def test_more_tokens_than_rows_are_asked_for_one_after_the_other(make_desk):
+    rows = len(range(UNLISTED, 64, 2))
+    markets = list(range(4, 4 + rows + 2))
+    desk = reboot(make_desk, *(2 * market for market in markets))
+    listed = set()
+    for _ in range(40):
+        desk.run(1, SECOND // 10)
+        asked = [
+            lo.POSITION_ROW.unpack(data).token_id
+            for row, (_, data) in desk.shared.positions.store.items()
+            if row >= UNLISTED
+        ]
+        for market in markets:
+            if market not in listed and token_id(desk, 2 * market) in asked:
+                listed.add(market)
+                desk.market(market, status=int(lo.MarketStatus.CLOSED))
+                break
+    assert desk.engine.ready
+    assert not desk.engine.halted
+    assert all(desk.position(2 * market).size_e6 == 100_000_000 for market in markets)
+    assert desk.engine.desk.accounts.unlisted == {}
