@@ -7,7 +7,7 @@ and with a key made up at the start, decides and sends one order every other mil
 ourselves (net/warm.py). It shares code with the real ones and nothing else.
 
 The order and its answer are two steps, each in a turn of its own, so that a frame waits for one of
-them at most; none is begun while an order of ours is under way. ADR 0007.
+them at most; none is begun while an order of ours is under way. ADR 0008.
 """
 
 import secrets

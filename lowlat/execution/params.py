@@ -59,7 +59,7 @@ class ExecutorParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """(instrument, action) pairs kept signed."""
     hot_ttl_ns: int = 60 * _S
     rehearse: bool = True
-    """Keep the way of orders in the caches where the executor's process never sleeps (ADR 0007)."""
+    """Keep the way of orders in the caches where the executor's process never sleeps (ADR 0008)."""
     # ------------------------------------------------------------------ doubt
     answer_timeout_ns: int = 10 * _S
     """No answer and no word on the user channel for so long: look the order up."""
