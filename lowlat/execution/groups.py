@@ -313,7 +313,8 @@ class GroupDesk:
             if now_ns < group.deadline_ns:
                 group.wake_ns = group.deadline_ns
             return
-        if not group.completions and now_ns < group.deadline_ns:
+        # Once unwinding began, nobody allows for the missing shares any more.
+        if not group.completions and not group.given_up and now_ns < group.deadline_ns:
             group.completions += 1
             if self._complete(group, now_ns):
                 return

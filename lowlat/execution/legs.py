@@ -116,6 +116,11 @@ class Group:
         """Orders sent to unwind that got something."""
         return sum(order.filled_e6 > 0 for leg in self.legs.values() for order in leg.unwinds)
 
+    @property
+    def given_up(self) -> bool:
+        """Whether an order was ever sent to unwind it, whatever became of that."""
+        return any(leg.unwinds for leg in self.legs.values())
+
     def orders(self) -> list[Order]:
         """Return every order that was sent for it."""
         return [order for leg in self.legs.values() for order in (*leg.orders, *leg.unwinds)]

@@ -408,6 +408,23 @@ def test_failed_settlement_reopens_the_group_as_naked_and_unwinds(desk):
     assert group_states(desk)[-1] == "UNWOUND"
 
 
+def test_an_unwound_group_is_unwound_again_and_never_completed(desk):
+    desk.wish(*legs(desk))
+    desk.book(1, [(3000, 500)], [(3500, 500)])
+    answer_batch(desk, 100, None)
+    unwind = orders(desk)[-1]
+    assert unwind.instrument == 1
+    desk.answer(desk.posts()[-1][0], desk.matched(unwind, "100", "55", trade="u"))
+    desk.turn()
+    assert group_states(desk)[-1] == "UNWOUND"
+    # The missing leg is to be had at its limit now, but nobody allows for its shares any more.
+    desk.book(1, [(3000, 500)], [(3200, 500)])
+    desk.user(desk.trade_event(unwind, "100", "0.55", "u", "FAILED"))
+    desk.turn()
+    assert group_states(desk)[-2:] == ["NAKED", "UNWINDING"]
+    assert orders(desk)[-1].instrument == 1
+
+
 def test_surplus_of_better_prices_is_kept_when_every_leg_got_its_size(desk):
     desk.wish(*legs(desk))
     ((key, _),) = desk.posts()
