@@ -15,9 +15,9 @@ __all__ = [
     "without_secrets",
 ]
 
-Request: TypeAlias = bytes | bytearray | memoryview
+_Request: TypeAlias = bytes | bytearray | memoryview
 
-def without_secrets(request: Request) -> bytes: ...
+def without_secrets(request: _Request) -> bytes: ...
 
 @final
 class InputLog:
@@ -45,7 +45,7 @@ class CapturedHalt(HaltEnd):
 @final
 class CapturedSend(SendEnd):
     def __init__(self, transport: Transport, log: InputLog) -> None: ...
-    def send(self, request: Request, key: int, *, urgent: bool) -> int: ...
+    def send(self, request: _Request, key: int, *, urgent: bool) -> int: ...
     def idle(self) -> int: ...
 
 @final
