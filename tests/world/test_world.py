@@ -160,7 +160,7 @@ def test_a_machine_that_slept_for_a_day_trades_on_and_agrees():
         ledger_every=0,
     )
     day_ns = 86_400 * SECOND
-    with World(4, params) as world:
+    with World(1, params) as world:
         world.live(12 * SECOND)
         said = world.watch.counts["signals"]
         assert said
