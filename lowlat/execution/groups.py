@@ -457,10 +457,9 @@ class GroupDesk:
         for order in orders:
             if order.group:
                 by_group.setdefault(order.group, []).append(order)
-        for group_id, (index, _) in rows.items():
+        for group_id, (index, row) in rows.items():
             if group_id not in by_group:
-                # Its row was written, no order ever was: nothing was sent.
-                self._free_rows.append(index)
+                self._restore_unsent(index, row, now_ns)
         for group_id, members in by_group.items():
             known = rows.get(group_id)
             index = known[0] if known else self._take_row()
@@ -484,6 +483,25 @@ class GroupDesk:
         group.wake_ns = now_ns
         for order in members:
             self._desk.touched[order.id] = order
+
+    def _restore_unsent(self, index: int, row: GroupRow, now_ns: int) -> None:
+        """End a group of which a row is left and no order: what was not written never left."""
+        self._free_rows.append(index)
+        if row.state in _RESTING and not self._owes(row.id, GroupState(row.state)):
+            return
+        state = row.state if row.state in _RESTING else int(GroupState.FLAT)
+        GROUP_ROW.pack(self._table.buffer, row._replace(state=state, changed_ns=now_ns))
+        self._table.write(index)
+        self._desk.say(
+            ReportKind.GROUP,
+            now_ns,
+            group=row.id,
+            amounts=(row.filled_low_e6, row.unwind_cost_e6, 0),
+            group_state=state,
+            legs=row.legs,
+            module=row.module,
+            cause=row.cause,
+        )
 
     def relist(self, row: int, instrument: int, generation: int) -> None:
         """Follow a token whose market got its row."""

@@ -62,6 +62,7 @@ def assert_whole(found):
     assert found["problems"] == []
 
 
+@pytest.mark.stress
 def test_demo_is_replayed_to_the_byte_by_another_process(instance):
     found = demo(instance, 6, 3)
     code = "from lowlat.cli.main import main; main()"

@@ -195,6 +195,34 @@ def test_a_groups_end_that_was_written_and_not_told_is_told_by_the_next_life(mak
     assert count > 3
 
 
+def test_a_group_that_died_before_its_first_order_is_flat_in_the_next_life(make_desk):
+    count = 0
+    ended = 0
+    while True:
+        count += 1
+        desk = make_desk()
+        fields = {"group": 77, "legs": 2, "size": 100, "unwind_reserve_e6": 60_000_000}
+        disarm = kill_at(desk, count)
+        try:
+            desk.wish(
+                desk.intent(0, 4600, leg=0, unwind_price_e4=6000, **fields),
+                desk.intent(2, 3200, leg=1, unwind_price_e4=7500, **fields),
+            )
+            break
+        except Died:
+            disarm()
+        if desk.shared.orders.store:
+            break
+        restart(desk)
+        rows = [lo.GROUP_ROW.unpack(data) for _, data in desk.shared.groups.store.values()]
+        ended += len(rows)
+        assert [row.state for row in rows] in ([], [lo.GroupState.FLAT]), count
+        told = [each for each in desk.reports() if each.kind == Kind.GROUP]
+        assert [each.group_state for each in told[-1:]] == [row.state for row in rows], count
+        assert desk.cash().reserved_e6 == 0, count
+    assert ended
+
+
 def test_a_start_onto_a_half_full_ring_keeps_the_whole_reserve(make_desk):
     desk = make_desk()
     reports = desk.shared.reports

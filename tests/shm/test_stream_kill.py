@@ -137,6 +137,7 @@ def saturate(instance, tell):
 
 
 @pytest.mark.kill
+@pytest.mark.stress
 def test_sigkill_at_random_times(instance):
     """150 writers are killed at random; readers of stream and table never see a torn record."""
     made = create_segments(instance, slots={"market": 8}, rows={"book": 2})
