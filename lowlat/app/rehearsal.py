@@ -100,8 +100,9 @@ class Rehearsal:
         private = Metrics(PrivateStats())
         self._market = _Market(memory, self._clock)
         self._transport = _Answered(line)
+        settings = _settings(config)
         self._trading = Trading(
-            _settings(config),
+            settings,
             memory,
             private,
             _nobody(),
@@ -115,7 +116,7 @@ class Rehearsal:
             memory.open_stream_reader(name, gate="ledger") for name in ("reports", "decisions")
         ]
         self._feed = PolymarketFeed(
-            _settings(config).feed,
+            settings.feed,
             MarketDirectory(
                 memory.open_table_reader("markets"), memory.open_stream_reader("metadata")
             ),

@@ -6,12 +6,13 @@ import pytest
 from engine_fakes import World
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from signals_rig import ports
 
 from lowlat.core.layout import MARKET_ROW, SIGNAL, Action, BookFlag, MarketStatus
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
 from lowlat.signals.arbitrage import Arbitrage, ArbitrageParams
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine
 from lowlat.signals.module import Mode
 from lowlat.signals.params import EngineParams
 
@@ -20,24 +21,7 @@ NO_RISK = ArbitrageParams(margin_e6=1, miss_ppm=0)
 
 
 def ports_of(world):
-    return SignalsPorts(
-        market=world.market.reader(),
-        metadata=world.metadata.reader(),
-        spot=world.spot.reader(),
-        settle=world.settle.reader(),
-        books=world.books,
-        shards=world.shards,
-        markets=world.markets,
-        spots=world.spots,
-        reports=world.reports.reader(),
-        orders=world.orders,
-        positions=world.positions,
-        signals=world.signals,
-        turns=world.turns,
-        clock=world.clock,
-        cell=world.counts.cell,
-        recorder=world.counts.recorder,
-    )
+    return ports(world)
 
 
 def engine_of(world, params=NO_RISK):

@@ -14,11 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from engine_fakes import MS, WALL0, S, World
+from signals_rig import ports
 
 from lowlat.core.layout import SIGNAL, Known
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E8
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine
 from lowlat.signals.module import Mode, Module, load_modules, make_module
 from lowlat.signals.params import EngineParams
 
@@ -66,24 +67,7 @@ def run(module):
     world.put_market(4)
     engine = SignalsEngine(
         [(module, Mode.SHADOW)],
-        SignalsPorts(
-            market=world.market.reader(),
-            metadata=world.metadata.reader(),
-            spot=world.spot.reader(),
-            settle=world.settle.reader(),
-            books=world.books,
-            shards=world.shards,
-            markets=world.markets,
-            spots=world.spots,
-            reports=world.reports.reader(),
-            orders=world.orders,
-            positions=world.positions,
-            signals=world.signals,
-            turns=world.turns,
-            clock=world.clock,
-            cell=world.counts.cell,
-            recorder=world.counts.recorder,
-        ),
+        ports(world),
         EngineParams(),
     )
     engine.start()

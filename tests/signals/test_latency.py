@@ -5,13 +5,14 @@ import math
 import msgspec
 import pytest
 from engine_fakes import MS, WALL0, S, World
+from signals_rig import ports
 
 from lowlat.core.layout import SIGNAL, Known, SettleRule
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
 from lowlat.signals.coins import CoinParams
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine
 from lowlat.signals.latency import Latency, LatencyParams
 from lowlat.signals.module import Mode
 from lowlat.signals.params import EngineParams
@@ -41,24 +42,7 @@ class Rig:
         self.module = Latency(params)
         self.engine = SignalsEngine(
             [(self.module, Mode.PAPER)],
-            SignalsPorts(
-                market=world.market.reader(),
-                metadata=world.metadata.reader(),
-                spot=world.spot.reader(),
-                settle=world.settle.reader(),
-                books=world.books,
-                shards=world.shards,
-                markets=world.markets,
-                spots=world.spots,
-                reports=world.reports.reader(),
-                orders=world.orders,
-                positions=world.positions,
-                signals=world.signals,
-                turns=world.turns,
-                clock=world.clock,
-                cell=world.counts.cell,
-                recorder=world.counts.recorder,
-            ),
+            ports(world),
             EngineParams(shard_silent_ns_max=10_000 * S),
         )
         facts = {

@@ -11,12 +11,13 @@ from engine_fakes import MS, WALL0, S, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from latency_reference import Reference
+from signals_rig import ports
 
 from lowlat.core.layout import Known, SettleRule
 from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
 from lowlat.signals.coins import CoinParams
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine
 from lowlat.signals.latency import Latency, LatencyParams
 from lowlat.signals.module import Mode
 from lowlat.signals.params import EngineParams
@@ -151,24 +152,7 @@ class Twins:
 def engine(world, module):
     made = SignalsEngine(
         [(module, Mode.LIVE)],
-        SignalsPorts(
-            market=world.market.reader(),
-            metadata=world.metadata.reader(),
-            spot=world.spot.reader(),
-            settle=world.settle.reader(),
-            books=world.books,
-            shards=world.shards,
-            markets=world.markets,
-            spots=world.spots,
-            reports=world.reports.reader(),
-            orders=world.orders,
-            positions=world.positions,
-            signals=world.signals,
-            turns=world.turns,
-            clock=world.clock,
-            cell=world.counts.cell,
-            recorder=world.counts.recorder,
-        ),
+        ports(world),
         EngineParams(),
     )
     made.start()

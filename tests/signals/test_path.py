@@ -13,6 +13,7 @@ from engine_fakes import World
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from path_reference import PathReference
+from signals_rig import ports
 
 from lowlat.book._view import BookView
 from lowlat.core.layout import BOOK_ROW, MARKET_ROW, Action, BookFlag, Outcome, Urgency
@@ -21,7 +22,7 @@ from lowlat.core.units import E6
 from lowlat.signals import engine as engine_module
 from lowlat.signals._look import Look, PythonLook
 from lowlat.signals._path import BookPath
-from lowlat.signals.engine import SignalsEngine, SignalsPorts
+from lowlat.signals.engine import SignalsEngine
 from lowlat.signals.module import Mode, Module
 from lowlat.signals.params import EngineParams
 
@@ -107,24 +108,7 @@ class Life:
             patch.setattr(engine_module, "BookPath", path)
             self.engine = SignalsEngine(
                 [(module, Mode.LIVE) for module in self.modules],
-                SignalsPorts(
-                    market=world.market.reader(),
-                    metadata=world.metadata.reader(),
-                    spot=world.spot.reader(),
-                    settle=world.settle.reader(),
-                    books=world.books,
-                    shards=world.shards,
-                    markets=world.markets,
-                    spots=world.spots,
-                    reports=world.reports.reader(),
-                    orders=world.orders,
-                    positions=world.positions,
-                    signals=world.signals,
-                    turns=world.turns,
-                    clock=world.clock,
-                    cell=world.counts.cell,
-                    recorder=world.counts.recorder,
-                ),
+                ports(world),
                 EngineParams(records_a_turn=most),
             )
         self.engine.start()
