@@ -29,6 +29,7 @@ class Bench:
         self.proxy = rig.proxy
         self.known = {}
         rig.turn_until(lambda: self.find("price_change") and self.find("book"), 15, "frames")
+        rig.turn_until(self.price, 15, "a price")
 
     def find(self, kind):
         """Return the newest genuine event of a kind as a fresh object."""
@@ -40,6 +41,11 @@ class Bench:
                 if event.get("event_type") == kind:
                     return event
         return None
+
+    def price(self):
+        """Return the newest genuine frame of the price socket, which speaks once a second."""
+        frames = reversed(self.proxy.seen("rtds_ws"))
+        return next((json.loads(each) for each in frames if each[:1] == b"{"), None)
 
     def change(self, **fields):
         """Return a price_change of one level with some fields of the level replaced."""
@@ -139,9 +145,7 @@ PRICE_USELESS = ("feed.prices.malformed", "feed.prices.ignored")
 
 
 def price_frames(bench):
-    genuine = next(
-        json.loads(each) for each in reversed(bench.proxy.seen("rtds_ws")) if each[:1] == b"{"
-    )
+    genuine = bench.price()
     for text in garbage(genuine):
         yield text, PRICE_BAD
     yield genuine | {"payload": "up"}, PRICE_BAD
