@@ -28,11 +28,12 @@ from lowlat.app.config import (
 from lowlat.app.drain import Drain
 from lowlat.app.elsewhere import Elsewhere, HaltWatch
 from lowlat.app.ends import RealEnds, Sockets
+from lowlat.app.entry import run_child
 from lowlat.app.generations import Generation, config_in_force
-from lowlat.app.hygiene import harden, refuse_in_environment
+from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.injector import INJECT, Injector
-from lowlat.app.log import configure, say_ready
-from lowlat.app.loop import BUSY, PARKED, LoopCells, PlainLoop, Tick
+from lowlat.app.log import say_ready
+from lowlat.app.loop import BUSY, PARKED, LoopCells, PlainLoop, Tick, Yielder
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.readiness import Readiness
@@ -44,7 +45,7 @@ from lowlat.app.wallet_lock import WalletLock
 from lowlat.core._ends import HaltEnd
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
-from lowlat.core.errors import ConfigError, LowlatError
+from lowlat.core.errors import ConfigError
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
@@ -173,7 +174,7 @@ class EngineProcess:
                 streams = [each.reader for each in inputs if each.gate == gate]
                 engines.append(Doorbell(self.config.instance, gate, streams, self._pump))
         if self.has_sockets and self._place.wait == "yield":
-            engines.append(_Yielder())
+            engines.append(Yielder())
         orders = OrderCount(self.attachment, process_of(self.config.topology, "executor"))
         engines.append(Sweep(orders, self._cells.collect))
         return [*engines, self._ringer, Readiness(self.parts.unready, self._say_ready)]
@@ -337,24 +338,6 @@ class EngineProcess:
             )
 
 
-class _Yielder:
-    """Engine that lets others run between two polls of the sockets."""
-
-    name: Final = "yielder"
-
-    def start(self) -> None:
-        """Nothing to prepare."""
-
-    def turn(self, now_ns: int) -> int:
-        """Give the core to whoever else is runnable."""
-        del now_ns
-        os.sched_yield()
-        return 0
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run an engine process; return its exit code."""
     parser = argparse.ArgumentParser(prog="lowlat.app.engine", description=__doc__)
@@ -362,16 +345,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--process", default="engine", help="name in [topology.NAME]")
     parser.add_argument("--live", action="store_true", help="may trade real money")
     chosen = parser.parse_args(arguments)
-    configure(chosen.process)
-    harden()
-    try:
-        return _run(chosen.config, chosen.process, live=chosen.live)
-    except ConfigError as error:
-        sys.stderr.write(f"lowlat {chosen.process}: {error}\n")
-        return 2
-    except LowlatError as error:
-        _LOG.error("stopped error=%s", error)
-        return 1
+    return run_child(chosen.process, lambda: _run(chosen.config, chosen.process, live=chosen.live))
 
 
 def _run(path: str, name: str, *, live: bool) -> int:

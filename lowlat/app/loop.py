@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 import signal
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from lowlat.core.clock import monotonic_ns
 from lowlat.core.ports import Cell, Engine, Recorder
 from lowlat.shm.waiting import Wait
 
-__all__ = ["BUSY", "PARKED", "LoopCells", "PlainLoop", "Tick"]
+__all__ = ["BUSY", "PARKED", "LoopCells", "PlainLoop", "Tick", "Yielder"]
 
 BUSY: Final = "busy"
 PARKED: Final = "parked"
@@ -49,6 +50,24 @@ class Tick:
     def wait(self) -> None:
         """Return after a tick."""
         time.sleep(self._tick_s)
+
+
+class Yielder:
+    """Engine that lets others run between two polls of the sockets."""
+
+    name: Final = "yielder"
+
+    def start(self) -> None:
+        """Nothing to prepare."""
+
+    def turn(self, now_ns: int) -> int:
+        """Give the core to whoever else is runnable."""
+        del now_ns
+        os.sched_yield()
+        return 0
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class PlainLoop:

@@ -5,7 +5,6 @@ milliseconds, fsyncs, and only then lets the executor reuse the slots it read.
 """
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -17,17 +16,16 @@ from sqlalchemy import Engine as Database
 
 from lowlat.app.config import EngineConfig, load_config
 from lowlat.app.config_notes import ConfigNotes
+from lowlat.app.entry import pin, run_child
 from lowlat.app.generations import Generation, config_in_force
-from lowlat.app.hygiene import harden
 from lowlat.app.ledger_url import ledger_url
-from lowlat.app.log import configure, say_ready
+from lowlat.app.log import say_ready
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.state import state_dir
 from lowlat.app.steering import Steering
-from lowlat.app.topology import RECORDER, check_cores
+from lowlat.app.topology import RECORDER
 from lowlat.core.clock import RealClock, monotonic_ns
-from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import FRAME, STREAMS
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
@@ -42,7 +40,6 @@ from lowlat.store.ledger.writer import Ledger
 
 __all__ = ["main"]
 
-_LOG: Final = logging.getLogger(__name__)
 NAME: Final = RECORDER
 _GATE: Final = "ledger"
 CAPTURE: Final = "capture"
@@ -57,24 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lowlat.app.recorder", description=__doc__)
     parser.add_argument("--config", required=True, help="TOML file")
     path = parser.parse_args(arguments).config
-    configure(NAME)
-    harden()
-    try:
-        return _run(config_in_force(load_config(path), NAME))
-    except ConfigError as error:
-        sys.stderr.write(f"lowlat recorder: {error}\n")
-        return 2
-    except LowlatError as error:
-        _LOG.error("stopped error=%s", error)
-        return 1
+    return run_child(NAME, lambda: _run(config_in_force(load_config(path), NAME)))
 
 
 def _run(generation: Generation) -> int:
     config = generation.config
     place = config.topology[NAME]
-    if place.core >= 0:
-        check_cores({NAME: place}, os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {place.core})
+    pin(NAME, place)
     poll_s = place.tick_ms / 1000
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

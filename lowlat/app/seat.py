@@ -3,7 +3,7 @@
 import contextlib
 import select
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from random import Random
@@ -15,15 +15,14 @@ from lowlat.core.errors import SegmentError
 from lowlat.shm.memory import Segment, open_segment
 
 __all__ = [
-    "UNDER_WAY",
     "ChildState",
     "ChildStatus",
     "HaltCode",
     "Seat",
+    "all_came",
     "how_it_ended",
     "leftovers",
     "may_start",
-    "raise_failed",
     "summary",
     "traders_ready",
     "wait_for_news",
@@ -63,7 +62,8 @@ class ChildState(IntEnum):
     """It ended and will not be started again."""
 
 
-UNDER_WAY: Final = frozenset({ChildState.WAITING, ChildState.STARTING, ChildState.BACKOFF})
+_UNDER_WAY: Final = frozenset({ChildState.WAITING, ChildState.STARTING, ChildState.BACKOFF})
+_COMING: Final = _UNDER_WAY - {ChildState.WAITING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +188,23 @@ def may_start(seat: Seat, seats: Mapping[str, Seat]) -> bool:
     return all(seats[name].state is ChildState.READY for name in after)
 
 
-def raise_failed(seats: Iterable[Seat], failure: str) -> None:
-    """Raise SpawnError with the last words of a child that will not be started again."""
+def all_came(left: Sequence[Seat], seats: Collection[Seat], failure: str) -> bool:
+    """Whether a start is over: nobody is left to start, and nobody is still on its way.
+
+    Raises SpawnError, with the last words of a child that will not be started again, when it
+    cannot get there.
+    """
     for seat in seats:
         if seat.state is ChildState.FAILED:
             words = seat.life.last_words() if seat.life else ""
             raise SpawnError(f"{failure}\n  {words}")
+    if left and all(seat.state not in _COMING for seat in seats):
+        names = ", ".join(seat.spec.name for seat in left)
+        raise SpawnError(f"{names}: what they start behind will never be READY")
+    # One that the run can do without is waited for once, not while it comes and goes.
+    return not left and not any(
+        seat.state in _UNDER_WAY and (seat.spec.vital or not seat.restarts) for seat in seats
+    )
 
 
 def traders_ready(seats: Iterable[Seat]) -> bool:

@@ -12,7 +12,6 @@ more is moved, over restarts too, until a person resumes.
 
 import argparse
 import logging
-import os
 import signal
 import sys
 import threading
@@ -20,20 +19,19 @@ from collections.abc import Callable
 from typing import Final
 
 from lowlat.app.config import EngineConfig, SettlementConfig, load_config
+from lowlat.app.entry import pin, run_child
 from lowlat.app.generations import Generation, config_in_force
-from lowlat.app.hygiene import harden
 from lowlat.app.ledger_check import open_ledger_to_read
 from lowlat.app.locked_capital import RoundMeters
-from lowlat.app.log import configure, say_ready
+from lowlat.app.log import say_ready
 from lowlat.app.machine import Metrics
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.names import SETTLEMENT
 from lowlat.app.settlement import Round, Settler, last_differs, settler_of
 from lowlat.app.steering import Steering, order_gate
-from lowlat.app.topology import RECORDER, check_cores
+from lowlat.app.topology import RECORDER
 from lowlat.app.wallet_lock import SettlementLock
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.stats import StatsWriter
 
@@ -165,25 +163,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lowlat.app.settling", description=__doc__)
     parser.add_argument("--config", required=True, help="TOML file")
     path = parser.parse_args(arguments).config
-    configure(SETTLEMENT)
-    harden()
-    try:
-        return _run(config_in_force(load_config(path), SETTLEMENT))
-    except ConfigError as error:
-        sys.stderr.write(f"lowlat settlement: {error}\n")
-        return 2
-    except LowlatError as error:
-        _LOG.error("stopped error=%s", error)
-        return 1
+    return run_child(SETTLEMENT, lambda: _run(config_in_force(load_config(path), SETTLEMENT)))
 
 
 def _run(generation: Generation) -> int:
     config = generation.config
-    place = config.topology[RECORDER]
-    if place.core >= 0:
-        # Beside the recorder: whoever spins has a core that neither of them may use.
-        check_cores({SETTLEMENT: place}, os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {place.core})
+    # Beside the recorder: whoever spins has a core that neither of them may use.
+    pin(SETTLEMENT, config.topology[RECORDER])
     ledger = open_ledger_to_read(config)
     try:
         with Attachment(config.instance, SETTLEMENT) as attachment:

@@ -21,15 +21,14 @@ from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.office import ChildNotes, Office
 from lowlat.app.postmortem import PostMortem
 from lowlat.app.seat import (
-    UNDER_WAY,
     ChildState,
     ChildStatus,
     HaltCode,
     Seat,
+    all_came,
     how_it_ended,
     leftovers,
     may_start,
-    raise_failed,
     summary,
     traders_ready,
     wait_for_news,
@@ -44,7 +43,6 @@ __all__ = ["HALT_GAUGE", "NAME", "ChildState", "ChildStatus", "HaltCode", "Super
 NAME: Final = SUPERVISOR
 HEARTBEAT_EVERY_S: Final = 0.1
 KILL_WAIT_S: Final = 5.0
-_COMING: Final = UNDER_WAY - {ChildState.WAITING}
 _NS: Final = 1_000_000_000
 _AGAIN_NS: Final = _NS
 """Between two tries of what a full disk or memory refused."""
@@ -135,15 +133,7 @@ class Supervisor:
                 if progress is not None:
                     progress(f"starting {seat.spec.name}")
                 self._spawn(seat)
-            raise_failed(self._seats.values(), self.failure)
-            if seats and all(seat.state not in _COMING for seat in self._seats.values()):
-                names = ", ".join(seat.spec.name for seat in seats)
-                raise SpawnError(f"{names}: what they start behind will never be READY")
-            # One that the run can do without is waited for once, not while it comes and goes.
-            if not seats and not any(
-                seat.state in UNDER_WAY and (seat.spec.vital or not seat.restarts)
-                for seat in self._seats.values()
-            ):
+            if all_came(seats, self._seats.values(), self.failure):
                 return
             self.turn(HEARTBEAT_EVERY_S)
 

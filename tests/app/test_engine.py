@@ -7,22 +7,20 @@ import sys
 
 import pytest
 
-from lowlat.app import engine, recorder
+from lowlat.app import engine, entry, recorder, settling
 from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.loop import LoopCells
 from lowlat.app.runtime import Runtime, run_process
-from lowlat.core.errors import ConfigError
+from lowlat.core.errors import ConfigError, SegmentError
 
-MAINS = {"engine": engine.main, "recorder": recorder.main}
+MAINS = {"engine": engine.main, "recorder": recorder.main, "settlement": settling.main}
 
 
 @pytest.fixture
 def unhardened(monkeypatch):
     """Keep the test process as it is."""
-    monkeypatch.setattr(engine, "harden", lambda: None)
-    monkeypatch.setattr(recorder, "harden", lambda: None)
-    monkeypatch.setattr(engine, "configure", lambda name: None)
-    monkeypatch.setattr(recorder, "configure", lambda name: None)
+    monkeypatch.setattr(entry, "harden", lambda: None)
+    monkeypatch.setattr(entry, "configure", lambda name: None)
 
 
 @pytest.mark.parametrize("name", MAINS)
@@ -62,18 +60,26 @@ os.abort()
     assert sorted(os.listdir(tmp_path)) == ["file"], "a core file was left"
 
 
-def test_hardening_is_the_first_thing_both_processes_do(home, monkeypatch):
+def test_hardening_is_the_first_thing_every_process_does(home, monkeypatch):
     class FirstError(Exception):
         pass
 
     def first():
         raise FirstError
 
-    for module in (engine, recorder):
-        monkeypatch.setattr(module, "configure", lambda name: None)
-        monkeypatch.setattr(module, "harden", first)
+    monkeypatch.setattr(entry, "configure", lambda name: None)
+    monkeypatch.setattr(entry, "harden", first)
+    for main in MAINS.values():
         with pytest.raises(FirstError):
-            module.main(["--config", str(home / "none.toml")])
+            main(["--config", str(home / "none.toml")])
+
+
+def test_a_fault_of_ours_is_exit_code_1_and_one_line_in_the_log(unhardened, caplog):
+    def stop():
+        raise SegmentError("no such segment")
+
+    assert entry.run_child("risk", stop) == 1
+    assert [each.getMessage() for each in caplog.records] == ["stopped error=no such segment"]
 
 
 class Null:

@@ -128,8 +128,8 @@ def test_a_venue_that_does_not_answer_is_named(config_of):
 
 def test_an_engine_process_refuses_mode_live_without_its_flag(config_of, capsys, monkeypatch):
     path = config_of()
-    monkeypatch.setattr("lowlat.app.engine.harden", lambda: None)
-    monkeypatch.setattr("lowlat.app.engine.configure", lambda *_: None)
+    monkeypatch.setattr("lowlat.app.entry.harden", lambda: None)
+    monkeypatch.setattr("lowlat.app.entry.configure", lambda *_: None)
     assert engine_main(["--config", str(path)]) == 2
     assert "only lowlat run --live" in capsys.readouterr().err
 
