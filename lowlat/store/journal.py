@@ -55,6 +55,8 @@ _KNOWN_MAX: Final = 20_000
 _IDS_PER_ENTRY: Final = 2_000
 _SNAPSHOT_TRIES: Final = 100
 _LEDGER_RETRY_NS: Final = 200_000_000
+_LOGGED_BACK: Final = 4_096
+"""More decisions than a life of other settings can have logged before it gave a slot back."""
 _MOVES_MONEY: Final = frozenset(
     {
         ReportKind.FILL,
@@ -245,7 +247,15 @@ class JournalEngine:
         self._written: Batch | None = None
         """In the journal, not yet in the ledger."""
         self._undecided: list[Decided] = []
-        """In the decision log, not yet in the ledger."""
+        """Polled, not yet in the ledger and the decision log."""
+        self._decisions_polled = 0
+        """Records of the decisions stream whose slots are still held, those of turns included."""
+        self._logged: set[bytes] = set()
+        """In the decision log already, though their slots may not have been given back: the last
+        life died in between."""
+        if self._log is not None:
+            back = max(_LOGGED_BACK, self._params.batch_reports_max)
+            self._logged.update(self._log.tail(back))
         if self._file.cut_bytes:
             _LOG.warning("journal tail cut bytes=%d", self._file.cut_bytes)
 
@@ -382,36 +392,44 @@ class JournalEngine:
 
     # --------------------------------------------------------------------------- decisions
     def _take_decisions(self, reader: StreamReader) -> int:
-        taken = 0 if self._undecided else self._poll_decisions(reader)
+        """Commit what there is, then explain it, then give its slots back."""
+        if not self._decisions_polled:
+            self._poll_decisions(reader)
+        polled = self._decisions_polled
+        if not polled:
+            return 0
         if self._undecided and self._ledger is not None:
             self._ledger.decide(self._life, self._wall_ms(), reader.epoch, self._undecided)
-            taken = max(taken, len(self._undecided))
+        if self._log is not None:
+            self._explain(self._log)
         self._undecided.clear()
-        if taken:
-            reader.release()
-        return taken
+        self._decisions_polled = 0
+        reader.release()
+        return polled
 
-    def _poll_decisions(self, reader: StreamReader) -> int:
-        taken = 0
-        while taken < self._params.batch_reports_max:
+    def _poll_decisions(self, reader: StreamReader) -> None:
+        while self._decisions_polled < self._params.batch_reports_max:
             kind = reader.poll()
             if kind == EMPTY:
                 break
-            taken += 1
-            if kind != DECISION.kind:
-                continue
-            data = bytes(reader.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + DECISION.codec.size])
-            if self._log is not None:
-                self._log.add(data)
-            if self._ledger is not None:
+            self._decisions_polled += 1
+            if kind == DECISION.kind:
+                data = bytes(reader.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + DECISION.codec.size])
                 self._undecided.append(Decided(reader.position - 1, data))
-        if taken and self._log is not None:
-            try:
-                self._log.flush()
-            except OSError:
-                # It explains, no money hangs on it: the gate goes on.
-                self._meters.disk_errors.add(1)
-        return taken
+
+    def _explain(self, log: RecordLog) -> None:
+        for _, data in self._undecided:
+            if self._logged:
+                if data in self._logged:
+                    continue
+                # What the last life wrote comes first; behind it everything is new.
+                self._logged.clear()
+            log.add(data)
+        try:
+            log.flush()
+        except OSError:
+            # It explains, no money hangs on it: the gate goes on.
+            self._meters.disk_errors.add(1)
 
 
 def _life_of(batch: Batch) -> str:

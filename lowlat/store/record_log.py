@@ -77,6 +77,22 @@ class RecordLog:
         self._open()
         return True
 
+    def tail(self, count: int) -> list[bytes]:
+        """Return the last so many records that reached the files, oldest first."""
+        found: list[bytes] = []
+        for path in (self._new, self._old):
+            wanted_bytes = (count - len(found)) * self._record_bytes
+            if not wanted_bytes or not os.path.exists(path):
+                continue
+            with open(path, "rb") as file:
+                size_bytes = os.fstat(file.fileno()).st_size
+                size_bytes -= size_bytes % self._record_bytes
+                file.seek(max(0, size_bytes - wanted_bytes))
+                data = file.read(min(size_bytes, wanted_bytes))
+            starts = range(0, len(data), self._record_bytes)
+            found[:0] = [data[at : at + self._record_bytes] for at in starts]
+        return found
+
     def close(self) -> None:
         """Write the rest and close."""
         self.flush()

@@ -18,18 +18,21 @@ import statistics
 import sys
 import tempfile
 import uuid
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from rig import Rig, Run
+from sqlalchemy import create_engine, func, select
 
 from lowlat.app.control_client import NobodyAnswersError, ask
 from lowlat.app.state import living_children, state_dir
 from lowlat.app.topology import fit_cores, load_topology, process_of
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm.attach import attach
+from lowlat.store.ledger.schema import DECISIONS as LEDGER
+from lowlat.store.ledger.schema import LIVES
 from lowlat.store.record_log import DECISIONS, read_records
 
 FAULTS = {"SIGKILL": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
@@ -55,21 +58,36 @@ def all_ready(rig):
 def assert_every_signal_has_one_decision(rig, since_ns=0):
     """Hold the signals that were published against the decisions that the recorder wrote.
 
-    Signals end first, so that there are no more; risk and the recorder go on. ``since_ns``: of the
-    last reboot, which began the names of signals anew.
+    Signals end first, so that there are no more; risk and the recorder go on. The ledger has one
+    decision a signal; the decision log has none twice, in any life. ``since_ns``: of the last
+    reboot, which began the names of signals anew.
     """
     assert rig.supervisor.stop([process_of(rig.topology, "signals")], 5)
     signals = attach(rig.instance).streams["signals"]
     published = signals.reader.cursor - 1
 
     def decided():
-        kept = read_records(str(state_dir(rig.instance)), DECISIONS)
-        found = Counter(each.signal for each in kept if each.checked_ns >= since_ns)
-        assert not [each for each, count in found.items() if count > 1], "decided twice"
-        return len(found)
+        return len(set(decisions_in_ledger(rig.instance)))
 
     rig.turn_until(lambda: decided() >= published, 10, f"{published} decisions, got {decided()}")
     assert decided() == published
+    found, since = defaultdict(list), defaultdict(list)
+    for at, each in enumerate(read_records(str(state_dir(rig.instance)), DECISIONS)):
+        found[each.id, each.checked_ns].append(f"record {at} of the log: {each}")
+        if each.checked_ns >= since_ns:
+            since[each.signal].append(found[each.id, each.checked_ns][-1])
+    twice = ["\n".join(each) for each in (*found.values(), *since.values()) if len(each) > 1]
+    assert not twice, "\n".join([f"decided twice, rebooted at {since_ns}:", *twice])
+
+
+def decisions_in_ledger(instance):
+    """Return the signals that the ledger has decisions on, of the newest shared memory."""
+    engine = create_engine(f"sqlite:///{state_dir(instance)}/ledger.db")
+    with engine.connect() as connection:
+        newest = select(func.max(LIVES.c.life)).scalar_subquery()
+        found = connection.scalars(select(LEDGER.c.signal).where(LEDGER.c.life == newest)).all()
+    engine.dispose()
+    return found
 
 
 def assert_nothing_lost(rig, *, rebooted=False):
