@@ -3,10 +3,10 @@
     python tools/decode_recorded.py FOLDER
 
 The folder has the layout that samples were collected in: ``polymarket/``, ``binance/``,
-``kalshi/`` (that venue has no codecs yet: its files are counted apart); wrappers around frames are
-taken off by the shape of the file. Three tables say what is no message as a venue sends it,
-each file with the reason: ``NO_MESSAGE`` is left out, ``UNTAGGED`` gets its tag back, ``BY_HAND``
-has ids and times of somebody's invention replaced before decoding.
+``kalshi/``; wrappers around frames are taken off by the shape of the file. Three tables say what
+is no message as a venue sends it, each file with the reason: ``NO_MESSAGE`` is left out,
+``UNTAGGED`` gets its tag back, ``BY_HAND`` has ids and times of somebody's invention replaced
+before decoding.
 Exit 1 when anything else was refused or unknown.
 """
 
@@ -21,6 +21,8 @@ from lowlat.core.layout import Action, OrderType
 from lowlat.venues.binance import rest
 from lowlat.venues.binance.sbe import decode_sbe
 from lowlat.venues.binance.stream import StreamCodec
+from lowlat.venues.kalshi import catalogue, exchange, holdings, orders
+from lowlat.venues.kalshi import stream as kalshi_stream
 from lowlat.venues.polymarket import (
     gamma,
     lookups,
@@ -159,6 +161,36 @@ BINANCE = {
 }
 
 
+KALSHI = {
+    "market_single": lambda raw: [catalogue.decode_market(raw)],
+    "markets_list": lambda raw: catalogue.decode_markets(raw).rows,
+    "event_single": lambda raw: [catalogue.decode_event(raw)],
+    "events_list": lambda raw: catalogue.decode_events(raw).rows,
+    "series_single": lambda raw: [catalogue.decode_series(raw)],
+    "series_fee_changes": lambda raw: [exchange.decode_fee_changes(raw)],
+    "trades_list": lambda raw: exchange.decode_trades(raw).rows,
+    "orderbook": lambda raw: [exchange.decode_book(raw)],
+    "exchange_status": lambda raw: [exchange.decode_status(raw)],
+    "exchange_schedule": lambda raw: [exchange.decode_schedule(raw)],
+    "incentive_programs": lambda raw: exchange.decode_incentives(raw).rows,
+    "create_order": lambda raw: [orders.decode_create_reply(raw)],
+    "cancel_order": lambda raw: [orders.decode_cancel_reply(raw)],
+    "decrease_order": lambda raw: [orders.decode_order(raw)],
+    "amend_order": lambda raw: [orders.decode_amend_reply(raw)],
+    "batch_create": orders.decode_batch_create_reply,
+    "batch_cancel": orders.decode_batch_cancel_reply,
+    "order_queue": lambda raw: [orders.decode_queue_position(raw)],
+    "portfolio_order_single": lambda raw: [orders.decode_order(raw)],
+    "portfolio_orders": lambda raw: orders.decode_orders(raw).rows,
+    "portfolio_fills": lambda raw: orders.decode_fills(raw).rows,
+    "portfolio_balance": lambda raw: [holdings.decode_balance(raw)],
+    "portfolio_positions": lambda raw: holdings.decode_positions(raw).markets,
+    "portfolio_settlements": lambda raw: holdings.decode_settlements(raw).rows,
+    "ws_": lambda raw: [kalshi_stream.decode(raw)],
+}
+"""By the start of a file's name."""
+
+
 def page_around(row):
     """Return a page that holds one row."""
     return b'{"data":[' + row + b'],"next_cursor":"LTE="}'
@@ -253,7 +285,7 @@ def look(folder, report):
     for path in sorted((folder / "binance").rglob("*.*")):
         look_binance(path, report)
     for path in sorted((folder / "kalshi").rglob("*.json*")):
-        report(path, "another venue")
+        look_kalshi(path, report)
 
 
 def look_binance(path, report):
@@ -277,17 +309,28 @@ def look_binance(path, report):
             report(path, lambda raw=raw: decode(raw))
 
 
+def look_kalshi(path, report):
+    """The same for a file of Kalshi: an answer beside its metadata, or lines with raw frames."""
+    decode = started(KALSHI, path.name)
+    if decode is None:
+        report(path, None)
+    elif path.suffix == ".jsonl":
+        for line in path.read_text().splitlines():
+            raw = json.loads(line)["msg"].encode()
+            report(path, lambda raw=raw: decode(raw))
+    else:
+        raw = json.dumps(json.loads(path.read_text())["response"]).encode()
+        report(path, lambda: decode(raw))
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__)
         return 2
-    names = ("decoded", "mended first", "left out", "unknown", "refused", "another venue")
+    names = ("decoded", "mended first", "left out", "unknown", "refused")
     counts = dict.fromkeys(names, 0)
 
     def report(path, decode):
-        if decode == "another venue":
-            counts[decode] += 1
-            return
         if decode is None:
             why = NO_MESSAGE.get(path.name)
             counts["unknown" if why is None else "left out"] += 1

@@ -9,6 +9,7 @@ import pathlib
 import pytest
 
 from lowlat.venues.binance.stream import StreamCodec
+from lowlat.venues.kalshi.stream import decode as decode_kalshi
 from lowlat.venues.polymarket.market import decode_any
 from lowlat.venues.polymarket.prices import decode_polybolt, decode_rtds
 from lowlat.venues.wire import Ignored
@@ -20,6 +21,7 @@ LINES = [
     ("polymarket/rtds_frames.jsonl", decode_rtds),
     ("polymarket/polybolt_frames.jsonl", decode_polybolt),
     ("binance/stream_frames_us.jsonl", StreamCodec("us").decode),
+    ("kalshi/stream_frames.jsonl", decode_kalshi),
 ]
 
 UNUSED = {"price.crypto pyth None"}

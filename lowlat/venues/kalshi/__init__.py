@@ -1,0 +1,1 @@
+"""Kalshi trade API v2: public market data, portfolio answers, socket frames (sans-IO)."""
