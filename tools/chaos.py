@@ -112,7 +112,7 @@ def run(chosen, folder, *, own_mounts):
         audit = rig.door.call("GET", "/sim/state")["audit"]
     held = agreement.holds and audit == "ok"
     print(f"{len(theirs)} orders at the venue, none twice, none filled that we do not know")
-    print(f"{adopted} times something was new to the executor after a reboot")
+    print(f"{adopted} orders that only the venue knew after a reboot")
     print(f"agreement {agreement.holds} {agreement.differences()}, the venue's audit: {audit}")
     return 0 if held else 1
 

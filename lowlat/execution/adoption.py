@@ -12,7 +12,6 @@ from lowlat.core.layout import OrderRow, OrderState, OrderType
 from lowlat.execution.answers import VenueListener
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
-from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Order, blank_row
 from lowlat.execution.recovered import Recovered
 from lowlat.execution.unlisted import Unlisted
@@ -33,7 +32,6 @@ class Adoption:
         unlisted: Unlisted,
         listener: VenueListener,
         markets: MarketReader,
-        meters: ExecutorMeters,
         name: Callable[[str, str, int], None],
     ) -> None:
         """``name(resolution, what, now_ns)`` reports, once a life, what no amount tells."""
@@ -41,7 +39,6 @@ class Adoption:
         self._unlisted = unlisted
         self._listener = listener
         self._markets = markets
-        self._meters = meters
         self._name = name
         self.recovered: Recovered | None = None
         """What the journal says, until the account is known."""
@@ -80,7 +77,7 @@ class Adoption:
         index = self._desk.take_row() if place is not None else -1
         if place is None or index < 0:
             self._listener.in_doubt = True
-            self._meters.foreign.add(1)
+            self._name("left out", "0x" + old.order_id.hex(), now_ns)
             return None
         fields = old._replace(
             id=self._desk.new_id(),
@@ -101,7 +98,8 @@ class Adoption:
         recovered = self.recovered
         if recovered is None:
             return False
-        if fill.order_id in recovered.known_ids or fill.order_id in self._desk.by_order_id:
+        desk = self._desk
+        if fill.order_id in desk.by_order_id or desk.strangers.is_over(fill.order_id):
             return False
         return trade.match_ns >= (recovered.last_wall_ms - _BEFORE_MS) * 1_000_000
 
@@ -125,7 +123,7 @@ class Adoption:
         if place is None or index < 0:
             self._listener.in_doubt = True
             return None
-        self._meters.foreign.add(1)
+        self._desk.strangers.meet(fill.order_id)
         maker_e6 = fill.cash_e6 if fill.action == 0 else fill.size_e6
         taker_e6 = fill.size_e6 if fill.action == 0 else fill.cash_e6
         adopted = blank_row()._replace(

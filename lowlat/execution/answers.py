@@ -62,6 +62,7 @@ _STATUS_HEARD: Final = {
     OrderStatus.INVALID: Heard.CANCELED,
     OrderStatus.EXPIRED: Heard.EXPIRED,
 }
+_SETTLED: Final = frozenset({TradeStatus.CONFIRMED, TradeStatus.FAILED})
 _TRADE_STATE: Final = {
     TradeStatus.MATCHED: FillState.MATCHED,
     TradeStatus.MATCHED_NOT_BROADCASTED: FillState.MATCHED,
@@ -115,6 +116,8 @@ class VenueListener:
         """Orders the venue said did not happen and may be tried again; emptied by the engine."""
         self.in_doubt = False
         """Something changed the account that our books cannot explain: compare balances."""
+        self.stray = False
+        """An order rests that nobody sent: list what is open. It may have come behind a listing."""
 
     def reload(self, params: ExecutorParams) -> None:
         """Go on with these from here on; what is under way keeps its deadlines."""
@@ -218,12 +221,12 @@ class VenueListener:
                 self.trade_update(event, now_ns)
 
     def order_update(self, update: OrderUpdate, now_ns: int) -> Order | None:
-        """Take in an order event or a row of a listing; None when the order is not ours to know."""
+        """Take in an order event or a row of a listing; None when the order has no row."""
         order = self._desk.by_order_id.get(update.order_id)
-        if order is None:
-            self._meters.foreign.add(1)
-            return None
         heard = _STATUS_HEARD.get(update.status)
+        if order is None:
+            self._unknown_order(update.order_id, heard)
+            return None
         if update.change == OrderChange.CANCELLATION and heard not in (
             Heard.UNMATCHED,
             Heard.EXPIRED,
@@ -250,8 +253,7 @@ class VenueListener:
         for fill in update.fills:
             order = self._desk.by_order_id.get(fill.order_id)
             if order is None:
-                self._meters.foreign.add(1)
-                self.in_doubt = True
+                self._unknown_fill(update, fill)
                 continue
             known += 1
             if (
@@ -267,6 +269,23 @@ class VenueListener:
             self._desk.fill(order, self._news(order, fill, state), now_ns)
             self.schedule(order, now_ns)
         return known
+
+    def _unknown_order(self, order_id: bytes, heard: Heard | None) -> None:
+        """Count a stranger; one that rests is to be found and dealt with."""
+        strangers = self._desk.strangers
+        if not strangers.is_over(order_id) and strangers.meet(order_id):
+            self.stray = self.stray or heard == Heard.LIVE
+
+    def _unknown_fill(self, update: TradeUpdate, fill: Fill) -> None:
+        """Doubt the balances where a fill of an order without a row may have moved them."""
+        strangers = self._desk.strangers
+        if strangers.is_over(fill.order_id):
+            # All it ever filled was settled: what still settles is not one of those.
+            self.in_doubt = self.in_doubt or update.status not in _SETTLED
+            return
+        strangers.meet(fill.order_id)
+        if strangers.is_news(fill.order_id, fill.trade_id, update.status):
+            self.in_doubt = True
 
     def trade_listed(
         self, update: TradeUpdate, rebased: dict[int, list[tuple[Fill, FillState]]], now_ns: int

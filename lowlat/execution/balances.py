@@ -11,7 +11,6 @@ from lowlat.core.layout import MarketStatus, ReportKind
 from lowlat.execution.answers import VenueListener
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
-from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.unlisted import Unlisted
 
 __all__ = ["CASH", "Balances"]
@@ -30,7 +29,6 @@ class Balances:
         unlisted: Unlisted,
         listener: VenueListener,
         markets: MarketReader,
-        meters: ExecutorMeters,
         name: Callable[[str, str, int], None],
     ) -> None:
         """``name(resolution, what, now_ns)`` reports, once a life, what no amount tells."""
@@ -39,7 +37,6 @@ class Balances:
         self._unlisted = unlisted
         self._listener = listener
         self._markets = markets
-        self._meters = meters
         self._name = name
         self._differed: dict[int, int] = {}
         self.told: dict[int, int] = {}
@@ -109,7 +106,6 @@ class Balances:
         instrument, generation = place
         if not generation:
             # Of a market that nobody lists: known and counted, and not ours to trade.
-            self._meters.foreign.add(1)
             self._name("unlisted", str(int.from_bytes(token_id, "big")), now_ns)
         change_e6 = self._accounts.correct_position(instrument, generation, token_id, balance_e6)
         self._desk.say(

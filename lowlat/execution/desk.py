@@ -37,6 +37,7 @@ from lowlat.execution.orders import (
     blank_row,
     hear,
 )
+from lowlat.execution.strangers import Strangers
 from lowlat.execution.told import Amounts, Told, minus
 from lowlat.execution.trade_ids import trade_digest, trade_text_of
 from lowlat.venues.polymarket.orders import OrderTemplate
@@ -115,6 +116,8 @@ class OrderDesk(DeskCells):
         self.accounts = Accounts(*accounts_tables, next_report=self._next_report)
         self.touched: dict[int, Order] = {}
         self._retired: deque[Order] = deque()
+        self.strangers = Strangers(meters.foreign)
+        """Orders that are named and have no row."""
         self.bookings = 0
         """Grows with every change of positions and cash."""
         # Not what is free now: a start onto a half-full ring would halve the reserve for good.
@@ -147,6 +150,7 @@ class OrderDesk(DeskCells):
         del self.by_id[order.id]
         del self.by_order_id[order.order_id]
         self.touched.pop(order.id, None)
+        self.strangers.forget((order.order_id,))
 
     def add(self, order: Order) -> None:
         """Take an order in: indexes and the cash it holds. The caller writes row and report."""

@@ -160,6 +160,8 @@ class ExecutorEngine:
         self._in_flight = InFlight()
         tables = (ports.orders, ports.positions, ports.cash)
         self.desk = OrderDesk(tables, ports.reports, ports.meters)
+        if recovered is not None:
+            self.desk.strangers.forget(recovered.known_ids)
         self.pool = TemplatePool(ports.markets, signer, requests, ports.salts, ports.clock, params)
         self.sender = OrderSender(
             self.desk,

@@ -212,7 +212,7 @@ class Lookups:
         for order_id in reply.canceled:
             order = self._desk.by_order_id.get(order_id)
             if order is None:
-                self._meters.foreign.add(1)
+                # Over, and its row given to another, since the cancel left.
                 continue
             self._desk.hear(order, Heard.CANCELED, now_ns)
             # A match made just before the cancel may still settle. Source: 5.3.

@@ -31,7 +31,7 @@ class ExecutorMeters(NamedTuple):
     remote_errors: Cell
     """Answers and frames that break the venue's protocol."""
     foreign: Cell
-    """Orders and trades of our key that are not in our books."""
+    """Orders of our key at the venue that neither rows nor journal ever had; each once a life."""
     template_hits: Cell
     template_misses: Cell
     retries: Cell

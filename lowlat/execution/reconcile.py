@@ -99,9 +99,9 @@ class Reconciler:
         self._params = params
         self._meters = meters
         self.unlisted = Unlisted(desk, groups, markets, halt)
-        self._adoption = Adoption(desk, self.unlisted, listener, markets, meters, self._name)
+        self._adoption = Adoption(desk, self.unlisted, listener, markets, self._name)
         self._adoption.recovered = recovered
-        self._balances = Balances(desk, self.unlisted, listener, markets, meters, self._name)
+        self._balances = Balances(desk, self.unlisted, listener, markets, self._name)
         self._untold = untold
         self._step = _Step.IDLE
         self._cursor = FIRST_CURSOR
@@ -197,6 +197,7 @@ class Reconciler:
         self._step = _Step.ORDERS
         self._cursor, self._pages = FIRST_CURSOR, 0
         self._seen_open, self._seen_trades = {}, []
+        self._listener.stray = False
         self._wait_ns = now_ns
         created = [
             order.created_wall_ms
@@ -219,7 +220,7 @@ class Reconciler:
                 return 0
             return self._await_markets(recovered, now_ns)
         if self._step == _Step.IDLE:
-            return self.unlisted.turn(now_ns) + self._consider_balances(now_ns)
+            return self._idle(now_ns)
         if self._asking or now_ns < self._wait_ns:
             return 0
         request = self._request()
@@ -230,6 +231,13 @@ class Reconciler:
         self._in_flight.take(key)
         self._wait_ns = now_ns + _RETRY_NS
         return 0
+
+    def _idle(self, now_ns: int) -> int:
+        """Look for what there is to ask about."""
+        if self._listener.stray and self._params.cancel_foreign:
+            self._begin(now_ns)
+            return 1
+        return self.unlisted.turn(now_ns) + self._consider_balances(now_ns)
 
     def _request(self) -> bytes:
         second = self._clock.wall_ns() // _SECOND_NS
@@ -317,8 +325,8 @@ class Reconciler:
         word = "canceled" if self._params.cancel_foreign else "left"
         for order_id in self._foreign():
             self._name(word, "0x" + order_id.hex(), now_ns)
-        if self._params.cancel_foreign:
-            self._meters.foreign.add(len(self._foreign()))
+            if not self._desk.strangers.is_over(order_id):
+                self._desk.strangers.meet(order_id)
         if self._unwatched():
             self._step = _Step.CANCEL
         else:

@@ -115,7 +115,8 @@ class JournalState:
     def apply(self, batch: Batch) -> None:
         """Take in a batch; taking it in twice changes nothing."""
         self.wall_ms = max(self.wall_ms, batch.wall_ms)
-        rows = []
+        rows: list[OrderRow] = []
+        sent: list[bytes] = []
         for kind, data in batch.entries:
             if kind == EntryKind.ORDER:
                 rows.append(OrderRow._make(ORDER_ROW.codec.unpack(data)))
@@ -126,11 +127,17 @@ class JournalState:
             elif kind == EntryKind.CASH:
                 self.cash = CashRow._make(CASH_ROW.codec.unpack(data))
             elif kind == EntryKind.REPORT:
-                self._report(ReportRecord._make(REPORT.codec.unpack(data)))
+                report = ReportRecord._make(REPORT.codec.unpack(data))
+                self._report(report)
+                if report.kind == ReportKind.SENDING:
+                    sent.append(report.order_id)
             elif kind == EntryKind.KNOWN_IDS:
                 self.known.extend(data[at : at + 32] for at in range(0, len(data), 32))
             elif kind == EntryKind.HALTED:
                 self.halted = data.decode()
+        # Its row may be another order's by now: that it was ours is known all the same.
+        read = {row.order_id for row in rows}
+        self.known.extend(each for each in sent if each not in read and each not in self.orders)
         self._forget(rows)
 
     def _order(self, row: OrderRow) -> None:

@@ -188,6 +188,18 @@ def test_reading_the_same_reports_twice_changes_nothing(tmp_path):
     assert recovered.orders == []
 
 
+def test_order_whose_row_was_given_on_before_it_was_read_is_known(tmp_path):
+    desk = FAKES.Desk()
+    gone, kept = buy(desk, 10, "a"), buy(desk, 20, "b")
+    rows = desk.shared.orders.store
+    rows[gone.row] = rows[kept.row]
+    journal = journal_of(desk, tmp_path)
+    journal.turn(0)
+    journal.close()
+    assert read_journal(str(tmp_path)).known_ids == {gone.order_id, kept.order_id}
+    assert list(journal.state.known).count(kept.order_id) == 1
+
+
 def test_compaction_says_what_the_long_file_said(tmp_path):
     desk = FAKES.Desk()
     plain = journal_of(desk, tmp_path / "plain")
