@@ -218,6 +218,8 @@ class Rehearsal:
             ready = self._kept.get(todo.pop())
             if ready is not None:
                 pool.ready.put(ready)
+        # Its id comes again with the next order: it is forgotten before.
+        self._trading.executor.desk.rows_free(_ROWS)
         self._trading.risk.turn(now_ns)
         self._done += 1
         if self._done % _REST_EVERY == 0:

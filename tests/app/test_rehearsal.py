@@ -58,6 +58,12 @@ def test_every_rehearsal_sends_one_order_to_ourselves(stage):
     assert not stage.notes
 
 
+def test_orders_that_come_fast_do_not_use_its_rows_up(stage, monkeypatch):
+    monkeypatch.setattr("lowlat.app.rehearsal._EVERY_NS", 0)
+    stage.turn_until(lambda: stage.count("orders") >= 1_500 or stage.notes)
+    assert not stage.notes
+
+
 def test_nothing_is_rehearsed_while_an_order_is_under_way(stage):
     stage.turn_until(lambda: stage.count("orders") >= 2 and stage.rehearsal._at == 0)
     stage.under_way = True
