@@ -63,8 +63,11 @@ def gather(instance: str) -> Evidence:
     folder = _journal_dir(instance)
     found = Evidence("")
     sources = []
+    # First: what became of the newest signal is then in what is read behind it.
+    newest = list(_stream(attached, "signals", SIGNAL)) if attached is not None else []
     if _from_disk(found, folder):
         sources.append(f"journal in {folder}")
+    found.signals |= {each.id: each for each in newest}
     if attached is not None:
         _from_memory(found, attached)
         sources.append("running instance" if _is_alive(attached) else "shared memory left behind")
@@ -122,8 +125,6 @@ def _from_memory(found: Evidence, attached: Attached) -> None:
     found.reports += (
         r for r in _stream(attached, "reports", REPORT) if (r.id, r.kind, r.at_ns) not in seen
     )
-    for signal in _stream(attached, "signals", SIGNAL):
-        found.signals[signal.id] = signal
     for order in _rows(attached, "orders", ORDER_ROW):
         if order.state:
             found.orders[order.order_id] = order

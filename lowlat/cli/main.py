@@ -36,7 +36,7 @@ Instance = Annotated[
 
 def main() -> None:
     """Run the command line; turn our own errors into one line and a stable exit code."""
-    _register()
+    _register(sys.argv[1:2])
     try:
         code = app(standalone_mode=False)
     except ConfigError as error:
@@ -62,8 +62,21 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _register() -> None:
-    """Import every command file; each adds itself. Heavy imports stay inside the commands."""
-    for module in pkgutil.iter_modules(cli.__path__):
-        if not module.name.startswith("_") and module.name != "main":
-            importlib.import_module(f"lowlat.cli.{module.name}")
+def _register(asked: list[str]) -> None:
+    """Import the file of the command that is asked for, of every command when it is none.
+
+    Each adds itself and has the name of its command; who runs one does not load the others'.
+    """
+    names = [
+        each.name
+        for each in pkgutil.iter_modules(cli.__path__)
+        if not each.name.startswith("_") and each.name != "main"
+    ]
+    for name in [each for each in names if each in asked] or names:
+        importlib.import_module(f"lowlat.cli.{name}")
+
+
+@app.callback()
+def _commands() -> None:
+    # Keeps the command's name a word of its own, also when only one is registered.
+    pass

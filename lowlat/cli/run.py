@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lowlat.app.config import EngineConfig
-    from lowlat.app.live import LiveProof, NothingToProve
+    from lowlat.app.proof import LiveProof, NothingToProve
     from lowlat.app.supervisor import Supervisor
+    from lowlat.cli._observer import Observer
     from lowlat.cli._screen import View
 
 _TURN_S = 0.05
@@ -66,7 +67,6 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from lowlat.app.state import state_dir
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
-    from lowlat.cli._observer import Observer
     from lowlat.core.clock import monotonic_ns
 
     kept_log = state_dir(config.instance) / "supervisor.log"
@@ -91,14 +91,13 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     with view, supervisor, closing(control), closing(notifier), proof:
         supervisor.open()
         control.begin(monotonic_ns())
-        observer = Observer(config.instance, supervisor)
-        supervisor.on_turn = observer.on_turn
+        observer = None if quiet else _observer(supervisor)
         _start(supervisor, say)
         notifier.ready()
         due_ns = 0
         while not (stopping or supervisor.failure or control.stopping or proof.problem):
             supervisor.turn(_TURN_S)
-            if not quiet and monotonic_ns() >= due_ns:
+            if observer is not None and monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
                 view.show(observer.picture(), _BADGES[config.mode])
         notifier.stopping()
@@ -127,9 +126,18 @@ def _view(config: "EngineConfig", *, quiet: bool) -> "View":
     return PlainLines(console)
 
 
+def _observer(supervisor: "Supervisor") -> "Observer":
+    """Count along from the first turn on; only for a screen: a quiet run is back the sooner."""
+    from lowlat.cli._observer import Observer
+
+    observer = Observer(supervisor.instance, supervisor)
+    supervisor.on_turn = observer.on_turn
+    return observer
+
+
 def _proof(supervisor: "Supervisor", path: str, *, live: bool) -> "LiveProof | NothingToProve":
     """Keep the gate closed until the supervisor's loop proved that live trading is healthy."""
-    from lowlat.app.live import LiveProof, NothingToProve
+    from lowlat.app.proof import LiveProof, NothingToProve
     from lowlat.app.seat import ChildState
     from lowlat.app.telemetry import Telemetry
 

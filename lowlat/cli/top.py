@@ -1,6 +1,5 @@
 """`lowlat top`: one instance on one terminal screen, read from shared memory only."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +51,8 @@ def top(
     if picture is None:
         TopApp(source, pane).run()
         return
+    import asyncio
+
     picture.write_text(asyncio.run(_picture(source, pane, dimensions)), encoding="utf-8")
     print(f"saved {picture}")
 

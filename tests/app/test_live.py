@@ -10,7 +10,8 @@ from lowlat.app import live
 from lowlat.app.config import load_config
 from lowlat.app.engine import main as engine_main
 from lowlat.app.halts import Puller, lift_halts, pull_halt, read_halts
-from lowlat.app.live import LiveProof, Proof, what_is_missing
+from lowlat.app.live import what_is_missing
+from lowlat.app.proof import LiveProof, Proof
 from lowlat.app.state import state_dir
 from lowlat.app.wallet_lock import WalletLock
 from lowlat.cli._demo_files import Account, write_config
@@ -146,7 +147,7 @@ def proof_of(home, monkeypatch):
     def make(answer, code=0):
         world = World()
         script = f"import sys; sys.stdout.write({answer!r}); sys.exit({code})"
-        monkeypatch.setattr(live, "_CHECK", script)
+        monkeypatch.setattr("lowlat.app.proof._CHECK", script)
         proof = LiveProof(INSTANCE, "x.toml", lambda: world.unready, lambda: world.beats)
         return proof, world
 

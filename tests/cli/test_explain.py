@@ -1,9 +1,16 @@
 """A signal's story: words, the book it saw level by level, risk's cut; found as trace finds it."""
 
 import json
+import os
+import sys
 
 import pytest
 
+sys.path.insert(0, os.path.dirname(__file__))
+
+from instance_kit import Instance
+
+from lowlat.cli import _evidence
 from lowlat.core.layout import (
     BOOK_ROW,
     DECISION,
@@ -94,6 +101,22 @@ def told(home, instance):
     file.rotate(Batch(1, 0, 1, (Entry(EntryKind.ORDER, order),)))
     file.close()
     return keep
+
+
+def test_what_became_of_the_newest_signal_is_read_behind_it(home, instance, monkeypatch):
+    """It is decided while the journal is read; the one after it is not there yet, not undecided."""
+    real = _evidence._from_disk
+
+    def meanwhile(found, folder):
+        made.decide(7, Rule.APPROVED, approved=1)
+        made.publish("signals", SIGNAL, id=1008, module=b"latency", generation=1, legs=1)
+        return real(found, folder)
+
+    monkeypatch.setattr(_evidence, "_from_disk", meanwhile)
+    with Instance(instance) as made:
+        made.publish("signals", SIGNAL, id=1007, module=b"latency", generation=1, legs=1)
+        found = _evidence.gather(instance)
+    assert set(found.signals) == {1007} == {each.signal for each in found.decisions}
 
 
 @pytest.mark.parametrize("subject", ["last", "latency", "0x3fa9c", "abab"])

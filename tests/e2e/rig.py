@@ -214,7 +214,7 @@ class Rig:
 
 
 class Run:
-    """`lowlat run` in a process of its own, with a simulator beside it."""
+    """`lowlat run` in a process of its own, as a service manager runs it; a simulator beside it."""
 
     def __init__(self, instance, folder, topology):
         self.instance = instance
@@ -234,7 +234,7 @@ class Run:
     def start(self):
         code = "from lowlat.cli.main import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "run", "--config", str(self.config)],
+            [sys.executable, "-c", code, "run", "--quiet", "--config", str(self.config)],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 

@@ -91,7 +91,7 @@ def test_any_grouping_of_roles_trades_and_agrees(instance, home, what):
     topology = {RECORDER: ProcessConfig((RECORDER,), tick_ms=3), **groups}
     check_topology(topology)
     with Rig(instance, home, seed=6, topology=topology) as rig:
-        decides_again(rig, 40)
+        decides_again(rig)
         rig.turn_until(lambda: rig.reading().counter("executor.orders") > 3, 20, "orders")
         found = rig.drain()
         assert_every_signal_has_one_decision(rig)
@@ -145,7 +145,8 @@ def test_every_process_killed_and_stopped_comes_back_and_both_sides_agree(
     spread, instance, home, capsys
 ):
     with Rig(instance, home, seed=3, topology=spread) as rig:
-        table = run_table(rig, 1, random.Random(3), lambda _: None)
+        table = {}
+        run_table(rig, 1, random.Random(3), lambda _: None, table)
         agreement = rig.drain()
         assert_every_signal_has_one_decision(rig)
         assert_nothing_lost(rig)
@@ -211,7 +212,7 @@ def test_halting_works_with_any_one_process_or_two_dead(spread, instance, home, 
     with Rig(instance, home, seed=4, topology=patient) as rig:
         person = Halts(rig)
         for names in gone:
-            decides_again(rig, 40)
+            decides_again(rig)
             for name in names:
                 os.kill(rig.pid(name), stop)
             pulled_ns = person.pull()
@@ -225,5 +226,5 @@ def test_halting_works_with_any_one_process_or_two_dead(spread, instance, home, 
             person.resume()
             for name in names:
                 rig.supervisor.forgive(name)
-        decides_again(rig, 40)
+        decides_again(rig)
         assert rig.drain().holds
