@@ -58,7 +58,7 @@ def run(
 
 
 def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
-    from contextlib import closing
+    from contextlib import closing, nullcontext
 
     from lowlat.app import log
     from lowlat.app.children import children_of, roles_of, stop_order
@@ -68,11 +68,14 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     from lowlat.app.supervisor import Supervisor
     from lowlat.app.topology import check_cores
     from lowlat.core.clock import monotonic_ns
+    from lowlat.core.config import effective_config
 
     kept_log = state_dir(config.instance) / "supervisor.log"
     log.configure("supervisor", level="WARNING", file=kept_log)
-    view = _view(config, quiet=quiet)
-    say = None if quiet else view.say
+    for line in effective_config(config):
+        print(line, file=sys.stderr)
+    view = None if quiet else _view(config)
+    say = view.say if view else None
     _check_panic(config)
     check_cores(config.topology, os.sched_getaffinity(0))
     settles = config.settlement.enabled
@@ -88,16 +91,16 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     proof = _proof(supervisor, path, live=config.mode == "live")
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda code, _: control.on_signal(code))
-    with view, supervisor, closing(control), closing(notifier), proof:
+    with view or nullcontext(), supervisor, closing(control), closing(notifier), proof:
         supervisor.open()
         control.begin(monotonic_ns())
-        observer = None if quiet else _observer(supervisor)
+        observer = _observer(supervisor) if view else None
         _start(supervisor, say)
         notifier.ready()
         due_ns = 0
         while not (stopping or supervisor.failure or control.stopping or proof.problem):
             supervisor.turn(_TURN_S)
-            if observer is not None and monotonic_ns() >= due_ns:
+            if view and observer and monotonic_ns() >= due_ns:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
                 view.show(observer.picture(), _BADGES[config.mode])
         notifier.stopping()
@@ -111,17 +114,14 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     return EXIT_FAILED if problems else 0
 
 
-def _view(config: "EngineConfig", *, quiet: bool) -> "View":
-    """Print the effective config; return where the run is shown."""
+def _view(config: "EngineConfig") -> "View":
+    """Return where the run is shown: a terminal, or lines for whoever reads them."""
     from rich.console import Console
 
     from lowlat.cli._screen import PlainLines, Screen
-    from lowlat.core.config import effective_config
 
     console = Console(stderr=True)
-    for line in effective_config(config):
-        console.print(line, markup=False, highlight=False)
-    if console.is_terminal and not quiet:
+    if console.is_terminal:
         return Screen(console, f"lowlat {config.instance}", _BADGES[config.mode])
     return PlainLines(console)
 
