@@ -12,7 +12,7 @@ cimport cython
 from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
 
 from lowlat.book._slots cimport ll_row8
-from lowlat.book._view cimport level_price, side_view
+from lowlat.book._view cimport fee_e14, level_price, side_view
 from lowlat.core._ends cimport (
     TurnEnd,
     clock_end,
@@ -61,6 +61,7 @@ cdef enum:
     SIGNALS_A_TURN = 32
     # Marks, exposure rows and look-ups wait for an idle turn, but not for more turns than this.
     BUSY_TURNS_MAX = 32
+    E14_OF_E6 = 100000000
     # Any of these is for the checks to judge.
     ODD_FLAGS = (
         LL_BOOKFLAG_STALE | LL_BOOKFLAG_CROSSED | LL_BOOKFLAG_LOCKED | LL_BOOKFLAG_DIVERGED
@@ -420,7 +421,7 @@ cdef class PlainPath(TurnEnd):
 
         What is held counts, whoever owns it; nothing is in flight here (``_is_plain``).
         """
-        cdef int64_t held_e6
+        cdef int64_t held_e6, unit_e6, fee
         cdef int64_t bankroll_e6 = self._state.bankroll_e6, kelly_ppm = self._state.kelly_ppm
         cdef int64_t error_e6 = self._bounds.kelly_error_e6
         order.promise_e6 = edge_of(case.expected_value, case.suggested_e6)
@@ -428,9 +429,12 @@ cdef class PlainPath(TurnEnd):
         if kelly_ppm < 0:
             return True
         held_e6 = holding.shares_e6[case.outcome]
+        # As checks.kelly.kelly_cost_e6: the fee of this price, 1e14 at most, not its bound.
+        fee = <int64_t>fee_e14(order.price_e4, facts.rate_e6, facts.exponent)
+        unit_e6 = order.price_e4 * 100 + (fee + E14_OF_E6 - 1) // E14_OF_E6
         if (
             not 0 <= bankroll_e6 < BANKROLL_SANE
-            or not 0 < order.unit_e6 < MILLION
+            or not 0 < unit_e6 < MILLION
             or not 0 <= held_e6 < SIZE_SANE
         ):
             return False
@@ -440,12 +444,12 @@ cdef class PlainPath(TurnEnd):
             kelly_ppm,
             order.promise_e6,
             error_e6,
-            order.unit_e6,
+            unit_e6,
         ):
             return True
         order.kelly_e6 = max(
             0,
-            kelly_most(bankroll_e6, kelly_ppm, order.promise_e6, error_e6, order.unit_e6)
+            kelly_most(bankroll_e6, kelly_ppm, order.promise_e6, error_e6, unit_e6)
             - held_e6,
         )
         order.asked_e6 = order.size_e6

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from risk_rig import CALM, Rig
 
+from lowlat.book.fees import FeeSchedule, fee_e6
 from lowlat.core.errors import ConfigError
 from lowlat.core.layout import (
     EXPOSURE_ROW,
@@ -20,7 +21,7 @@ from lowlat.core.layout import (
 )
 from lowlat.core.units import E6
 from lowlat.risk._cells import Outlay
-from lowlat.risk.checks.kelly import kelly_size_e6
+from lowlat.risk.checks.kelly import kelly_cost_e6, kelly_size_e6
 from lowlat.risk.limits import LimitsParams
 
 DAY = 86_400 * S
@@ -154,13 +155,13 @@ def test_the_kelly_example_of_the_reference():
 
 
 def test_an_order_is_cut_to_its_kelly_share_and_refused_below_the_minimum():
-    # Edge 5 cents, cost .416 with the fee: 1000 * .25 * .05**3 / (.416 * .584 * .0034) = 37.83.
+    # Edge 5 cents, cost .4096 with fee: 1000 * .25 * .05**3 / (.4096 * .5904 * .0034) = 38.007.
     limits = LimitsParams(**FREE | {"kelly_ppm": 250_000})
     rig = Rig(limits=limits)
     rig.market()
     decision = rig.decide(0, 100, 4000, expected_value=5.0)
-    assert (rule(decision), decision.approved, decision.size_e6) == (Rule.KELLY, 1, 37 * E6)
-    assert (decision.limit, decision.was) == (37_832_490, 100 * E6)
+    assert (rule(decision), decision.approved, decision.size_e6) == (Rule.KELLY, 1, 38 * E6)
+    assert (decision.limit, decision.was) == (38_007_106, 100 * E6)
     for market in (1, 2, 3):
         rig.market(market)
     assert rule(rig.decide(2, 20, 4000, expected_value=1.0)) == Rule.APPROVED
@@ -168,6 +169,25 @@ def test_an_order_is_cut_to_its_kelly_share_and_refused_below_the_minimum():
     assert not rig.decided[-1].approved
     # A quote is bounded by inventory, a set by nothing that p says.
     assert rule(rig.decide(6, 40, 3900, expected_value=0.1, urgency=0)) == Rule.APPROVED
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_kelly_counts_the_fee_of_the_price_and_not_the_bound_that_holds_cash(slow):
+    # 0.96 at 4 %: the fee is .001536 and not .0384, which would leave .0016 to win.
+    rig = Rig(limits=LimitsParams(**FREE | {"kelly_ppm": 250_000}))
+    rig.engine.plain.plain = not slow
+    rig.market(bids=((9500, 1_000),), asks=((9600, 1_000),))
+    decision = rig.decide(0, 45, 9600, expected_value=45 * 0.02)
+    # 1000 * .25 * .02**3 / (.961536 * .038464 * .0013) = 41.5974.
+    assert (rule(decision), decision.size_e6, decision.limit) == (Rule.KELLY, 41 * E6, 41_597_444)
+
+
+@given(st.integers(1, 9_999), st.integers(0, E6), st.integers(0, 4))
+def test_the_cost_that_kelly_counts_is_the_venues_fee_rounded_up(price_e4, rate_e6, exponent):
+    schedule = FeeSchedule(rate_e6, exponent, taker_only=True)
+    # Of a million shares, the venue's steps of 0.00001 dollar are less than a unit of one share.
+    exact_e6 = price_e4 * 100 + fee_e6(E6 * E6, price_e4, schedule) / E6
+    assert 0 <= kelly_cost_e6(price_e4, rate_e6, exponent) - exact_e6 < 1.001
 
 
 money = st.integers(0, 10**13 - 1)

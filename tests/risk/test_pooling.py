@@ -56,16 +56,16 @@ def test_agreement_in_the_next_turn_does_not_add_either():
 def test_kelly_counts_what_is_held_whoever_owns_it():
     rig = Rig(limits=LimitsParams(**FREE | {"kelly_ppm": 250_000}))
     rig.market()
-    # 37.83 shares are what this edge is worth.
+    # 38.007 shares are what this edge is worth.
     first = rig.decide(0, 100, 4000, expected_value=5.0)
-    assert first.size_e6 == 37 * E6
-    rig.fill(rig.intended[0], 37, 15.4)
+    assert first.size_e6 == 38 * E6
+    rig.fill(rig.intended[0], 38, 15.8)
     rig.turn()
     second = rig.decide(0, 100, 4000, expected_value=5.0, module=b"other")
     assert (rule(second), second.approved) == (Rule.KELLY, 0)
     # A better edge is worth more, less what is there.
     third = rig.decide(0, 100, 4000, expected_value=10.0, module=b"other")
-    assert (rule(third), third.size_e6 + 37 * E6 < 100 * E6) == (Rule.KELLY, True)
+    assert (rule(third), third.size_e6 + 38 * E6 < 100 * E6) == (Rule.KELLY, True)
 
 
 def test_opposite_wishes_meet_inside_and_the_rest_goes_out():

@@ -11,6 +11,9 @@ Example (feeds.md 6.4): p 0.60, ask 0.55, fee rate 7 %: c = 0.5673, e = 0.0327, 
 s = 0.03 shrunk by 0.54 to 4.1 %; a quarter of that is 1.03 % of the bankroll: of 1 000 dollars
 10.27, which buys 18.1 shares.
 
+The cost is that of a share at the price that is sent, with the fee of that price. Not the bound
+that reserves cash: of a share at 0.96 it would leave next to nothing to win, and nothing to bet on.
+
 The stake is a position, not an order: what is held of the token and what is under way to it counts,
 whoever owns it. So modules that agree never add up to more than the best of them alone.
 
@@ -19,15 +22,16 @@ Integers throughout: the plain path (lowlat.risk._cells) gives the same shares t
 """
 
 from lowlat.core.layout import Rule
-from lowlat.core.units import E6
+from lowlat.core.units import E6, ONE_E4
 from lowlat.risk.case import Case, Unit
 from lowlat.risk.state import RiskState
 
-__all__ = ["check_kelly", "edge_e6", "kelly_size_e6"]
+__all__ = ["check_kelly", "edge_e6", "kelly_cost_e6", "kelly_size_e6"]
 
 _KELLY = int(Rule.KELLY)
 _LOW = 0
 _BUY = 0
+_SPREAD_UNIT = 10**8
 
 
 def edge_e6(case: Case) -> int:
@@ -36,6 +40,18 @@ def edge_e6(case: Case) -> int:
     if not edge > 0.0:
         return 0
     return E6 if edge >= E6 else int(edge)
+
+
+def kelly_cost_e6(price_e4: int, rate_e6: int, exponent: int) -> int:
+    """Return what a share costs with the fee of its price, rounded up, in 1e-6 dollar.
+
+    The fee is ``rate * (p * (1 - p)) ** exponent``. Source: polymarket.md 7.1.
+    """
+    spread = price_e4 * (ONE_E4 - price_e4)
+    fee = rate_e6 * (spread if exponent else _SPREAD_UNIT)
+    for _ in range(1, exponent):
+        fee = -(-fee * spread // _SPREAD_UNIT)
+    return price_e4 * 100 - -fee // _SPREAD_UNIT
 
 
 def kelly_size_e6(
@@ -59,7 +75,7 @@ def check_kelly(unit: Unit, state: RiskState) -> int:
         state.kelly_ppm,
         edge_e6(case),
         state.limits.kelly_error_e4 * 100,
-        case.unit_cost_e6,
+        kelly_cost_e6(state.order_price_e4(case), case.facts.rate_e6, case.facts.exponent),
     )
     most_e6 = max(0, most_e6 - _held_e6(case, state))
     if case.size_e6 <= most_e6:
