@@ -1,4 +1,4 @@
-"""What a nearly certain share is worth, and how far dips are trusted: for ``bonds``. Pure, no I/O.
+"""What a nearly certain share is worth, how far dips and fills are trusted: for ``bonds``. Pure.
 
 Source: feeds.md 6.6, 6.9; the maths is told in ``bonds``.
 """
@@ -12,7 +12,7 @@ from lowlat.core.errors import ConfigError
 from lowlat.core.layout import Category
 from lowlat.core.units import E6, ONE_E4
 
-__all__ = ["Bond", "BondsParams", "Dips", "days_to_cash", "value_bond"]
+__all__ = ["Bond", "BondsParams", "Dips", "Fills", "days_to_cash", "value_bond"]
 
 
 class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +37,8 @@ class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days_max: float = 60.0
     consensus_half_life_s: float = 300.0
     sample_ms: int = 2_000
+    gap_e4_max: int = 500
+    """Touches further apart than this have no mid: nobody stands near it."""
     warmup_s: int = 60
     dip_e4: int = 100
     revert_s: int = 20
@@ -50,6 +52,9 @@ class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     market_cash_e6_max: int = 100 * E6
     exit_bid_e4: int = 9_970
     fill_probability: float = 0.8
+    """Part of an order that is filled, before any was sent."""
+    fills_prior_shares: int = 100
+    """How many shares that counts for beside those that were sent."""
     cooldown_ms: int = 500
     latency_budget_us: int = 50_000
 
@@ -67,11 +72,9 @@ class BondsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for key in ("edge_min", "consensus_half_life_s", "dips_back", "dips_gone"):
             if not getattr(self, key) > 0.0:
                 raise ConfigError(f"{key} was {getattr(self, key)}, expected above 0")
-        if self.dip_e4 < 1 or self.sample_ms < 1 or self.revert_s < 1:
-            raise ConfigError(
-                f"dip_e4, sample_ms, revert_s were {self.dip_e4}, {self.sample_ms}, "
-                f"{self.revert_s}, expected 1 or more"
-            )
+        for key in ("dip_e4", "sample_ms", "revert_s", "gap_e4_max", "fills_prior_shares"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key} was {getattr(self, key)}, expected 1 or more")
         names = {each.name.lower() for each in Category}
         for name, ratio in self.calibration.items():
             if name not in names or not ratio > 0.0:
@@ -133,3 +136,24 @@ class Dips:
         total = self.back + self.gone
         mean = self.back / total
         return max(0.0, mean - sqrt(mean * (1.0 - mean) / (total + 1.0)))
+
+
+class Fills:
+    """What part of the shares we send for is filled; what is under way counts as not filled."""
+
+    def __init__(self, params: BondsParams) -> None:
+        """Begin with the prior of the config."""
+        self._sent_e6 = params.fills_prior_shares * E6
+        self._got_e6 = int(params.fill_probability * self._sent_e6)
+
+    def sent(self, size_e6: int) -> None:
+        """Take an order that left."""
+        self._sent_e6 += size_e6
+
+    def got(self, moved_e6: int) -> None:
+        """Take a fill, or below 0 one that a failed settlement took back."""
+        self._got_e6 += moved_e6
+
+    def probability(self) -> float:
+        """Return the posterior mean, 0 to 1: a BUY in dollars may bring more than was asked."""
+        return min(1.0, max(0.0, self._got_e6 / self._sent_e6))

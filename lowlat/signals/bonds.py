@@ -22,13 +22,17 @@ chance (the rules' loss doubled: half of those who argue win). The yearly yield 
 days has to beat the hurdle. Never quoted as compounded.
 
 **Size**: a small share of Kelly's f* = (p - c) / (1 - c), which near 1 is huge while the loss is
-total, and a cap in dollars. Markets on one narrative share a correlation id: risk caps those.
+total, and a cap in dollars; both count what is held. One level of the book a wish, since what is
+offered deeper has less edge and would spoil the size of the first; what is left is looked at again
+after the cooldown. Markets on one narrative share a correlation id: risk caps those. The promise is
+edge times the part of our orders that is filled, which is counted (``Fills``).
 
 Not bought: what prices decide in minutes (``latency``), augmented events, what the oracle disputes,
 rules over ``score_max``, ends that nobody knows. A bid of ``exit_bid_e4``
 buys it back from us when holding on is worth less: chance times (1 - hurdle * days / 365).
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -38,7 +42,6 @@ from lowlat.book._view import BookView
 from lowlat.core.interest import Interest
 from lowlat.core.layout import (
     Action,
-    BookFlag,
     Category,
     Coin,
     Dispute,
@@ -46,6 +49,7 @@ from lowlat.core.layout import (
     MarketRow,
     MarketStatus,
     Outcome,
+    ReportKind,
     Urgency,
 )
 from lowlat.core.resolution import assess
@@ -53,54 +57,37 @@ from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, ONE_E4
 from lowlat.signals._fair import limit_price_e4
 from lowlat.signals._watch import Watch
-from lowlat.signals.bond_value import BondsParams, Dips, value_bond
+from lowlat.signals.bond_market import BondMarket, mid_of
+from lowlat.signals.bond_value import BondsParams, Dips, Fills, value_bond
 from lowlat.signals.kept import Kept
 from lowlat.signals.module import Module
 from lowlat.signals.own import OwnOrder
-from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
+from lowlat.venues.polymarket.amounts import TICKS
 
 __all__ = ["Bonds"]
 
 _MS_NS: Final = 1_000_000
 _S_NS: Final = 1_000_000_000
 _DAY_NS: Final = 86_400 * _S_NS
-_ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
 
 
 class _Dip(NamedTuple):
     market: int
     generation: int
     outcome: int
-    slow: float
     half: float
     """The mid that counts as having come back."""
     due_ns: int
 
 
-class _Market:
-    """What is kept of one market: its slow mid, its fee, its score."""
-
-    __slots__ = (
-        "bought_e6",
-        "cash_e6",
-        "dips",
-        "next_ns",
-        "row",
-        "sampled_ns",
-        "since_ns",
-        "slow",
-        "watch",
-    )
-
-    def __init__(self, row: MarketRow, watch: Watch) -> None:
-        self.row = row
-        self.watch = watch
-        self.slow = -1.0
-        self.since_ns = self.sampled_ns = self.next_ns = 0
-        self.bought_e6 = [0, 0]
-        self.cash_e6 = [0, 0]
-        self.dips: set[int] = set()
-        """Outcomes whose dip is being watched."""
+class _Again(NamedTuple):
+    market: int
+    generation: int
+    outcome: int
+    bought_e6: int
+    ask_e4: int
+    """As they were when it was wished."""
+    due_ns: int
 
 
 class Bonds(Module):
@@ -115,7 +102,11 @@ class Bonds(Module):
         super().__init__(params)
         self._markets = Kept(self._new)
         self._dips = Dips(params)
-        self._watched: list[_Dip] = []
+        self._fills = Fills(params)
+        self._watched: deque[_Dip] = deque()
+        self._again: deque[_Again] = deque()
+        """What was bought, and when to look at what is left of its offer: the book may be quiet by
+        then, and risk may have let through less than was there."""
         self._calibration = [
             params.calibration.get(each.name.lower(), 1.0) for each in sorted(Category)
         ]
@@ -145,7 +136,8 @@ class Bonds(Module):
             ),
             (
                 f"costs {cost:.6f} with fee (rate {row.fee_rate_e6 / E6:g}), leaves "
-                f"{worth - cost:.6f} a share; {shares:g} shares earn {(worth - cost) * shares:.4f}"
+                f"{worth - cost:.6f} a share; {shares:g} shares earn "
+                f"{(worth - cost) * shares:.4f}, of which {100 * told['filled']:.0f} % are filled"
             ),
             f"cash in {told['days']} days: {100 * told['yearly']:.1f} % a year, simple",
         ]
@@ -182,78 +174,44 @@ class Bonds(Module):
     def on_book(self, book: BookView, now_ns: int) -> None:
         """Sample the mid; look whether a token is cheap; wait for the next of either."""
         market = self._markets[book.market]
-        bid_e4, ask_e4 = book.best_bid_e4(Outcome.YES), book.best_ask_e4(Outcome.YES)
-        if bid_e4 <= 0 or ask_e4 <= 0 or book.flags & _ODD:
-            market.watch.rest()
-            market.watch.due_ns = now_ns + self.params.sample_ms * _MS_NS
+        mid = mid_of(book, self.params.gap_e4_max)
+        if mid < 0.0:
+            market.skip(now_ns)
             return
-        mid = (bid_e4 + ask_e4) / (2 * E4)
-        if market.slow >= 0.0 and now_ns - market.since_ns >= self.params.warmup_s * _S_NS:
-            for outcome, slow in ((Outcome.YES, market.slow), (Outcome.NO, 1.0 - market.slow)):
-                self._look_at(market, book, int(outcome), slow, now_ns)
-        self._sample(market, mid, now_ns)
-        self._wait(market)
+        if market.is_warm(now_ns):
+            self._look_at(market, book, int(Outcome.YES), mid, now_ns)
+            self._look_at(market, book, int(Outcome.NO), 1.0 - mid, now_ns)
+        market.sample(mid, now_ns)
+        market.wait()
 
     def on_turn(self, now_ns: int) -> None:
-        """Say of each watched dip whether it came back."""
+        """Say of each watched dip whether it came back; take what is left of a bought one."""
+        again = self._again
+        while again and again[0].due_ns <= now_ns:
+            self._look_again(again.popleft(), now_ns)
         watched = self._watched
         while watched and watched[0].due_ns <= now_ns:
-            self._end_dip(watched.pop(0))
+            self._end_dip(watched.popleft())
 
     def on_order(self, order: OwnOrder, now_ns: int) -> None:
-        """Keep what was bought, to sell it and to know when it is enough."""
+        """Keep what was bought, to sell it; learn what part of an order is filled."""
         del now_ns
+        moved_e6 = order.moved_e6
+        if order.action == Action.BUY:
+            if order.kind == ReportKind.SENDING:
+                self._fills.sent(order.size_e6)
+            elif order.kind:
+                self._fills.got(moved_e6)
         market = self._markets.of_order(order)
-        if market is None:
-            return
-        shares_e6 = order.moved_e6
-        if not shares_e6:
+        if market is None or not moved_e6:
             return
         outcome = order.instrument & 1
-        sign = (1 if order.action == Action.BUY else -1) * (1 if shares_e6 > 0 else -1)
-        market.bought_e6[outcome] = max(0, market.bought_e6[outcome] + sign * abs(shares_e6))
-        market.cash_e6[outcome] = max(0, market.cash_e6[outcome] + sign * order.cash_e6)
-        self._wait(market)
+        sign = 1 if order.action == Action.BUY else -1
+        market.bought_e6[outcome] = max(0, market.bought_e6[outcome] + sign * moved_e6)
+        market.wait()
 
-    def _new(self, row: MarketRow) -> _Market:
-        return _Market(row, Watch(row.market, self.on_book))
-
-    # ------------------------------------------------------------------------------- consensus
-    def _sample(self, market: _Market, mid: float, now_ns: int) -> None:
-        """Let the slow mid follow, by the time that passed since the last sample."""
-        if market.slow < 0.0:
-            market.slow = mid
-            market.since_ns = market.sampled_ns = now_ns
-            return
-        passed_ns = now_ns - market.sampled_ns
-        if passed_ns < self.params.sample_ms * _MS_NS:
-            return
-        # A long silence is one sample: what stood before it may be anything.
-        passed_s = min(passed_ns / _S_NS, self.params.consensus_half_life_s)
-        share = 1.0 - 0.5 ** (passed_s / self.params.consensus_half_life_s)
-        market.slow += share * (mid - market.slow)
-        market.sampled_ns = now_ns
-
-    def _wait(self, market: _Market) -> None:
-        """Set what wakes us: a dip of either token, a bid to sell to, the next sample."""
-        params, watch = self.params, market.watch
-        watch.rest()
-        watch.due_ns = market.sampled_ns + params.sample_ms * _MS_NS
-        watch.not_before_ns = 0
-        if market.slow < 0.0:
-            return
-        slow_e4 = round(market.slow * E4)
-        watch.yes_max_e4 = self._dip_limit_e4(slow_e4)
-        watch.no_max_e4 = self._dip_limit_e4(ONE_E4 - slow_e4)
-        if market.bought_e6[Outcome.YES]:
-            watch.bid_high_e4 = params.exit_bid_e4 - 1
-        if market.bought_e6[Outcome.NO]:
-            watch.ask_low_e4 = ONE_E4 - params.exit_bid_e4 + 1
-
-    def _dip_limit_e4(self, slow_e4: int) -> int:
-        """Return the highest ask that is a dip of a nearly certain token, 0 for none."""
-        most_e4 = min(slow_e4 - self.params.dip_e4, self.params.ask_max_e4)
-        return most_e4 if slow_e4 >= self.params.ask_min_e4 else 0
+    def _new(self, row: MarketRow) -> BondMarket:
+        return BondMarket(row, self.on_book, self.params)
 
     def _end_dip(self, dip: _Dip) -> None:
         market = self._markets.get(dip.market, dip.generation)
@@ -261,12 +219,11 @@ class Bonds(Module):
         if market is None:
             return
         market.dips.discard(dip.outcome)
-        if book is None or book.flags & _ODD:
+        mid = -1.0 if book is None else mid_of(book, self.params.gap_e4_max)
+        if mid < 0.0:
+            self.ctx.count("dips_unknown")
             return
-        bid_e4, ask_e4 = book.best_bid_e4(dip.outcome), book.best_ask_e4(dip.outcome)
-        if bid_e4 <= 0 or ask_e4 <= 0:
-            return
-        if (bid_e4 + ask_e4) / (2 * E4) >= dip.half:
+        if (mid if dip.outcome == Outcome.YES else 1.0 - mid) >= dip.half:
             self._dips.back += 1.0
             self.ctx.count("dips_back")
         else:
@@ -275,29 +232,39 @@ class Bonds(Module):
 
     # ------------------------------------------------------------------------------- deciding
     def _look_at(
-        self, market: _Market, book: BookView, outcome: int, slow: float, now_ns: int
+        self, market: BondMarket, book: BookView, outcome: int, mid: float, now_ns: int
     ) -> None:
         """Note a dip of one token, buy it when it is worth it, sell it at the exit."""
         ask_e4, bid_e4 = book.best_ask_e4(outcome), book.best_bid_e4(outcome)
         if market.bought_e6[outcome] and bid_e4 >= self.params.exit_bid_e4:
             self._sell(market, book, outcome, now_ns)
             return
-        limit_e4 = self._dip_limit_e4(round(slow * E4))
+        limit_e4 = market.dip_limit_e4(outcome)
         if not 0 < ask_e4 <= limit_e4 or book.tick_e4 not in (0, market.row.tick_e4):
             return
-        mid = (ask_e4 + bid_e4) / (2 * E4)
+        slow = market.slow_of(outcome)
         if outcome not in market.dips:
             market.dips.add(outcome)
             due_ns = now_ns + self.params.revert_s * _S_NS
             half = (slow + min(mid, ask_e4 / E4)) / 2.0
             row = market.row
-            self._watched.append(_Dip(row.market, row.generation, outcome, slow, half, due_ns))
+            self._watched.append(_Dip(row.market, row.generation, outcome, half, due_ns))
             self.ctx.count("dips")
         if now_ns >= market.next_ns:
             self._buy(market, book, outcome, mid + self._dips.weight() * (slow - mid), now_ns)
 
+    def _look_again(self, again: _Again, now_ns: int) -> None:
+        """Look at what is left of an offer, unless nothing changed: it would be refused again."""
+        market = self._markets.get(again.market, again.generation)
+        book = self.ctx.book(again.market)
+        if market is None or book is None:
+            return
+        bought = market.bought_e6[again.outcome] > again.bought_e6
+        if bought or book.best_ask_e4(again.outcome) != again.ask_e4:
+            self.on_book(book, now_ns)
+
     def _buy(
-        self, market: _Market, book: BookView, outcome: int, consensus: float, now_ns: int
+        self, market: BondMarket, book: BookView, outcome: int, consensus: float, now_ns: int
     ) -> None:
         params, row = self.params, market.row
         wall_ns = self.ctx.wall_ns(now_ns)
@@ -310,12 +277,14 @@ class Bonds(Module):
             return
         rules_loss = risk.loss_ppm / E6
         worth = value_bond(consensus, 1.0, rules_loss, left_days, params, calibration).chance
-        limit_e4 = limit_price_e4(worth - params.edge_min, rate, row.fee_exponent, row.tick_e4)
-        limit_e4 = min(limit_e4, params.ask_max_e4 - params.ask_max_e4 % row.tick_e4)
-        if limit_e4 < book.best_ask_e4(outcome):
+        most_e4 = limit_price_e4(worth - params.edge_min, rate, row.fee_exponent, row.tick_e4)
+        # One level a wish: each has an edge of its own, and a size that fits it.
+        limit_e4 = book.best_ask_e4(outcome)
+        if limit_e4 > most_e4:
             self.ctx.count("refused_edge")
             return
-        sized = self._sized(market, book, outcome, limit_e4, worth)
+        held_e6 = self.ctx.position_e6(2 * row.market + outcome)
+        sized = market.size(book, outcome, limit_e4, worth, held_e6)
         if sized is None:
             self.ctx.count("refused_size")
             return
@@ -324,6 +293,7 @@ class Bonds(Module):
         if bond.edge < params.edge_min or bond.yearly < params.yield_min:
             self.ctx.count("refused_yield")
             return
+        filled = self._fills.probability()
         instrument = self.ctx.instruments.by_index[2 * row.market + outcome]
         sent = self.ctx.emit(
             Signal(
@@ -332,13 +302,14 @@ class Bonds(Module):
                 token_id=instrument.token_id,
                 action=Action.BUY,
                 confidence=bond.chance,
-                expected_value=params.fill_probability * bond.edge * size_e6 / E6,
+                expected_value=filled * bond.edge * size_e6 / E6,
                 size_suggestion=size_e6,
                 urgency=Urgency.IMMEDIATE,
                 metadata={
                     "consensus": round(consensus, 5),
                     "slow": round(market.slow, 5),
                     "w": round(self._dips.weight(), 4),
+                    "filled": round(filled, 4),
                     "cost": round(bond.cost, 6),
                     "loss_event": round(bond.event_loss, 6),
                     "loss_rules": round(bond.rules_loss, 6),
@@ -353,35 +324,12 @@ class Bonds(Module):
         )
         if sent:
             market.next_ns = now_ns + params.cooldown_ms * _MS_NS
+            bought_e6, due_ns = market.bought_e6[outcome], market.next_ns
+            self._again.append(
+                _Again(row.market, row.generation, outcome, bought_e6, limit_e4, due_ns)
+            )
 
-    def _sized(
-        self, market: _Market, book: BookView, outcome: int, limit_e4: int, worth: float
-    ) -> tuple[int, int] | None:
-        """Return shares and all-in cost: what is offered, within a share of Kelly and the caps."""
-        params, row = self.params, market.row
-        cost = limit_e4 / E4
-        kelly = max(0.0, (worth - cost) / (1.0 - cost))
-        cash_e6 = min(
-            params.order_cash_e6_max,
-            params.market_cash_e6_max - market.cash_e6[outcome],
-            int(params.kelly_share * kelly * params.bankroll_usd * E6),
-        )
-        step_e6 = TICKS[row.tick_e4].ladder_step_e6
-        if cash_e6 <= 0:
-            return None
-        # At the touch's level the fee is the same for all of it.
-        size_e6 = book.walk_cash(outcome, cash_e6, limit_e4).filled_e6
-        size_e6 -= size_e6 % step_e6
-        if size_e6 < max(row.min_size_e6, step_e6):
-            return None
-        walk = book.walk_size(
-            outcome, Action.BUY, size_e6, limit_e4, row.fee_rate_e6, row.fee_exponent
-        )
-        if not walk.complete or walk.cost_e6 < MIN_NOTIONAL_E6:
-            return None
-        return size_e6, walk.cost_e6 + walk.fee_e6
-
-    def _sell(self, market: _Market, book: BookView, outcome: int, now_ns: int) -> None:
+    def _sell(self, market: BondMarket, book: BookView, outcome: int, now_ns: int) -> None:
         """Sell what was bought: what is left to earn is less than what waiting costs."""
         params, row = self.params, market.row
         if now_ns < market.next_ns:
@@ -397,9 +345,8 @@ class Bonds(Module):
         if walk.filled_e6 < row.min_size_e6:
             return
         wall_ns = self.ctx.wall_ns(now_ns)
-        consensus = market.slow if outcome == Outcome.YES else 1.0 - market.slow
         bond = value_bond(
-            consensus,
+            market.slow_of(outcome),
             limit_e4 / E4,
             assess(row, wall_ns).loss_ppm / E6,
             (row.end_ns - wall_ns) / _DAY_NS,

@@ -7,10 +7,21 @@ from hypothesis import strategies as st
 from signals_rig import make
 
 from lowlat.core.errors import ConfigError
-from lowlat.core.layout import SIGNAL, Action, Category, Coin, Dispute, Wording
+from lowlat.core.layout import (
+    REPORT,
+    SIGNAL,
+    Action,
+    Category,
+    Coin,
+    Dispute,
+    OrderState,
+    ReportKind,
+    ReportRecord,
+    Wording,
+)
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
-from lowlat.signals.bond_value import BondsParams, days_to_cash, value_bond
+from lowlat.signals.bond_value import BondsParams, Fills, days_to_cash, value_bond
 from lowlat.signals.bonds import Bonds
 from lowlat.signals.module import make_module
 
@@ -42,7 +53,7 @@ class Town:
             self.engine = make(self.world, self.module)
 
     def show(self, book, market=0, by_s=2):
-        self.world.advance(by_s * S)
+        self.world.advance(int(by_s * S))
         self.world.shard()
         self.world.put_book(market, *book)
         self.engine.turn(self.world.now)
@@ -56,6 +67,32 @@ class Town:
         self.show(CHEAP, market, by_s=1)
         for _ in range(12):
             self.show(FAIR if back else CHEAP, market)
+
+    def report(self, signal, kind, state, shares, position=0):
+        """Say what became of an order for a signal."""
+        fields = dict.fromkeys(ReportRecord._fields, 0)
+        for name in ("order_id", "trade_id", "trade_text"):
+            fields[name] = b""
+        fields |= {
+            "kind": int(kind),
+            "order_state": int(state),
+            "intent": 7,
+            "module": b"bonds",
+            "instrument": int(signal.token_id) - 2_000,
+            "generation": 1,
+            "price_e4": signal.limit_price_e4,
+            "size_e6": shares * E6,
+            "position_e6": position * E6,
+        }
+        self.world.reports.send(REPORT, ReportRecord(**fields))
+        self.engine.turn(self.world.now)
+
+    def fill(self, signal, shares, position=None):
+        """Send an order for a signal and fill so much of it."""
+        size = signal.size_suggestion // E6
+        self.report(signal, ReportKind.SENDING, OrderState.SENDING, size)
+        held = shares if position is None else position
+        self.report(signal, ReportKind.FILL, OrderState.MATCHED, shares, held)
 
     @property
     def signals(self):
@@ -205,12 +242,105 @@ def test_a_quiet_book_costs_no_python():
     assert len(seen) == 1
 
 
-def test_caps_hold_for_the_market_however_often_it_dips():
-    here = town(market_cash_e6_max=5 * E6, kelly_share=0.25)
-    for _ in range(12):
+def learned(**params):
+    """Return a town whose dips came back so often that they are bought."""
+    here = town(**params)
+    for _ in range(8):
         here.dip()
-    cost = sum(each.size_suggestion * each.metadata["cost"] / E6 for each in here.signals[-1:])
-    assert 0 < cost <= 5.0
+    here.settle_in(seconds=600)
+    return here
+
+
+def test_what_the_account_holds_counts_against_the_cap_whoever_bought_it():
+    here = learned(market_cash_e6_max=50 * E6, bankroll_usd=10_000.0)
+    first = len(here.signals)
+    here.show(CHEAP)
+    wish = here.signals[first]
+    assert 0 < wish.size_suggestion * wish.metadata["cost"] / E6 <= 50.0
+    # 40 of the 50 dollars are in the market now, then all of them.
+    here.fill(wish, 43)
+    here.show(CHEAP)
+    second = here.signals[-1]
+    assert len(here.signals) == first + 2
+    assert 0 < second.size_suggestion * second.metadata["cost"] / E6 <= 10.5
+    here.fill(second, 11, position=54)
+    for _ in range(4):
+        here.show(CHEAP)
+    assert len(here.signals) == first + 2
+    assert here.world.counts["signals.bonds.refused_size"] > 0
+
+
+def test_a_wish_takes_one_level_and_what_is_left_is_looked_at_again():
+    here = learned()
+    first = len(here.signals)
+    cheap = ([(9_000, 500)], [(9_100, 12), (9_200, 500)])
+    here.show(cheap)
+    wish = here.signals[-1]
+    assert len(here.signals) == first + 1
+    assert (wish.limit_price_e4, wish.size_suggestion) == (9_100, 12 * E6)
+    # Nobody took anything and nothing moved: it would be refused again.
+    for _ in range(3):
+        here.engine.turn(here.world.advance(S))
+    assert len(here.signals) == first + 1
+    # Bought from a book that then says nothing more.
+    here.show(cheap)
+    here.fill(here.signals[-1], 12)
+    seen = len(here.signals)
+    for _ in range(3):
+        here.engine.turn(here.world.advance(S))
+    assert len(here.signals) == seen + 1
+
+
+def test_a_better_offer_within_the_cooldown_is_not_forgotten():
+    here = learned()
+    first = len(here.signals)
+    here.show(CHEAP)
+    here.show(([(8_900, 500)], [(9_000, 20), (9_200, 500)]), by_s=0.01)
+    assert len(here.signals) == first + 1
+    for _ in range(2):
+        here.engine.turn(here.world.advance(S))
+    assert here.signals[-1].limit_price_e4 == 9_000
+    assert len(here.signals) == first + 2
+
+
+def test_a_token_that_nobody_offers_is_followed_by_its_bid():
+    # Bids at 0.97 and no ask: whoever would sell below a dollar would be seen, so 0.985.
+    here = Town()
+    here.market()
+    alone = ([(9_700, 500)], [])
+    here.settle_in(book=alone)
+    for _ in range(8):
+        here.show(([(9_300, 500)], [(9_400, 500)]), by_s=1)
+        for _ in range(12):
+            here.show(alone)
+    assert here.world.counts["signals.bonds.dips_back"] == 8
+    assert here.signals[-1].metadata["slow"] == pytest.approx(0.985, abs=0.002)
+
+
+def test_a_book_with_nobody_near_its_mid_says_nothing():
+    here = Town()
+    here.market()
+    here.settle_in(book=([(9_100, 500)], [(9_900, 500)]))
+    here.settle_in(book=([(9_300, 500)], []))
+    here.show(([(9_000, 500)], [(9_100, 500)]))
+    assert here.world.counts.get("signals.bonds.dips", 0) == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.floats(0.0, 1.0)), max_size=50))
+def test_the_promise_follows_what_part_of_our_orders_is_filled(orders):
+    fills = Fills(BondsParams())
+    assert fills.probability() == pytest.approx(0.8)
+    sent = got = 0
+    for shares, part in orders:
+        fills.sent(shares * E6)
+        assert fills.probability() <= (80 + got) / (100 + sent) + 1e-9
+        filled_e6 = int(shares * E6 * part)
+        fills.got(filled_e6)
+        sent, got = sent + shares, got + filled_e6 / E6
+        assert fills.probability() == pytest.approx((80 + got) / (100 + sent))
+    for _ in orders:
+        fills.got(-500 * E6)
+    assert 0.0 <= fills.probability() <= 1.0
 
 
 @pytest.mark.parametrize(
