@@ -5,6 +5,7 @@ machine that speeds up or slows down during the run does not decide the result.
 """
 
 import ctypes
+import functools
 import hashlib
 import os
 import subprocess
@@ -16,25 +17,21 @@ import msgspec
 import numpy as np
 
 __all__ = [
-    "CORES",
     "PAIRS",
     "Row",
     "empty_caches",
     "encode",
     "native",
     "paired",
-    "pin",
     "progress",
     "single",
     "table",
     "timed_ns",
-    "unpin",
 ]
 
 PAIRS = 9
 NATIVE = Path(__file__).parent / "native"
 INCLUDE = Path(__file__).parent.parent / "lowlat" / "shm"
-CORES = sorted(os.sched_getaffinity(0))
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -132,13 +129,15 @@ def timed_ns(call: Callable[[int], object], loops: int, repeats: int = 30) -> np
     return samples
 
 
-_OTHER = np.ones((4 << 20) // 8, dtype=np.uint64)
-"""More than the caches that a core has for itself."""
+@functools.cache
+def _other() -> np.ndarray:
+    """More memory than the caches that a core has for itself."""
+    return np.ones((4 << 20) // 8, dtype=np.uint64)
 
 
 def empty_caches() -> None:
     """Walk 4 MiB of other memory, as after a while of quiet."""
-    _OTHER.sum()
+    _other().sum()
 
 
 def encode(row: Row) -> bytes:
@@ -184,17 +183,6 @@ def _time(value_ns: int | None) -> str:
     if value_ns is None:
         return ""
     return f"{value_ns} ns" if value_ns < 10_000 else f"{value_ns / 1000:.1f} us"
-
-
-def pin(core_index: int) -> None:
-    """Pin this process to one of the cores it may use (nothing on a one-core machine)."""
-    if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[core_index % len(CORES)]})
-
-
-def unpin() -> None:
-    """Undo pin, so that children may use every core."""
-    os.sched_setaffinity(0, set(CORES))
 
 
 def progress(text: str) -> None:

@@ -13,7 +13,8 @@ import tempfile
 
 import numpy as np
 
-from bench.harness import Row, native, paired, pin, unpin
+from bench.cores import pin, unpin
+from bench.harness import Row, native, paired
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm._core import StreamReader, StreamWriter
 

@@ -20,9 +20,22 @@ from lowlat.core.layout import (
 )
 from lowlat.core.ports import StreamWriter, TableWriter
 
-__all__ = ["NullCell", "book_frame", "change_frame", "market_ids", "market_row", "put_market"]
+__all__ = [
+    "KILLED",
+    "NullCell",
+    "book_frame",
+    "change_frame",
+    "market_ids",
+    "market_row",
+    "put_market",
+]
 
 HOUR_NS = 3_600_000_000_000
+KILLED = (
+    b'{"error":"no orders found to match with FAK order. FAK orders are partially filled or '
+    b'killed if no match is found."}'
+)
+"""What the venue says, with status 400, of an order that met nothing."""
 
 
 class NullCell:

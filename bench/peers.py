@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from bench import peer_work
-from bench.harness import Row, paired, pin, unpin
+from bench.cores import pin, unpin
+from bench.harness import Row, paired
 from bench.hop import _Echo
 from lowlat.core.clock import monotonic_ns
 

@@ -17,7 +17,8 @@ import urllib.request
 import coincurve
 import numpy as np
 
-from bench.harness import Row, pin, progress, single, timed_ns, unpin
+from bench.cores import pin, unpin
+from bench.harness import Row, progress, single, timed_ns
 from bench.wire_engine import ACCOUNT, KEY
 from lowlat.core.clock import monotonic_ns, wall_ns
 from lowlat.core.layout import Action, Exchange, OrderType

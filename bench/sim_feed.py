@@ -18,7 +18,8 @@ import urllib.request
 
 import numpy as np
 
-from bench.harness import Row, pin, progress, single, timed_ns, unpin
+from bench.cores import pin, unpin
+from bench.harness import Row, progress, single, timed_ns
 
 ROWS = ("sim-feed",)
 MESSAGES_PER_S_MIN = 50_000

@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
-from bench.book import MARKETS_A_SOCKET, Connection
-from bench.markets import book_frame, change_frame, market_row, put_market
+from bench.feed_engine import MARKETS_A_SOCKET, Connection
+from bench.markets import KILLED, book_frame, change_frame, market_row, put_market
 from bench.private import TemplateStats
 from bench.wire_engine import ACCOUNT, CRYPTO, MARKETS, Spot, config, put_positions
-from bench.wire_venue import KILLED
 from lowlat.app.config import ModuleConfig
 from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.core.clock import RealClock, monotonic_ns, wall_ns

@@ -21,10 +21,11 @@ from typing import IO
 import numpy as np
 
 from bench import harness
-from bench.harness import Row, paired, pin, unpin
-from bench.markets import book_frame, change_frame, market_ids
+from bench.cores import pin, unpin
+from bench.harness import Row, paired
+from bench.markets import KILLED, book_frame, change_frame, market_ids
 from bench.wire_engine import CRYPTO, MARKETS
-from bench.wire_venue import KILLED, FrameScript, VenueEnd, certificate, http_answer
+from bench.wire_venue import FrameScript, VenueEnd, certificate, http_answer
 
 SPACINGS_US = {"50us": 50, "200us": 200, "1ms": 1000, "3ms": 3000}
 ROWS = (

@@ -11,9 +11,7 @@ import json
 import random
 import sys
 
-import numpy as np
-
-from bench.harness import pin
+from bench.cores import pin
 from bench.markets import market_ids, market_row, put_market
 from lowlat.app.config import (
     AccountConfig,
@@ -306,5 +304,4 @@ def put_positions(table: TableWriter) -> None:
 
 
 if __name__ == "__main__":
-    assert np.__version__
     sys.exit(run_process(main))

@@ -6,7 +6,8 @@ import os
 import socket
 import sys
 
-from bench.harness import native, pin
+from bench.cores import pin
+from bench.harness import native
 
 REQUEST_BYTES = 1250
 

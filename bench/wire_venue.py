@@ -16,18 +16,13 @@ import numpy as np
 from bench.harness import native
 from lowlat.core.clock import monotonic_ns
 
-__all__ = ["KILLED", "FrameScript", "VenueEnd", "WireResult", "certificate", "http_answer"]
+__all__ = ["FrameScript", "VenueEnd", "WireResult", "certificate", "http_answer"]
 
 BUFFER_BYTES = 1 << 16
 KEY_BYTES = 80
 """Room for a token in the generator's table (wire.c)."""
 LATE_NS_LIMIT = 50_000
 """A trigger sent later than this tells of the generator's core, not of the engine's."""
-KILLED = (
-    b'{"error":"no orders found to match with FAK order. FAK orders are partially filled or '
-    b'killed if no match is found."}'
-)
-"""What the venue says, with status 400, of an order that met nothing."""
 
 
 class WireResult(ctypes.Structure):

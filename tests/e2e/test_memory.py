@@ -24,7 +24,7 @@ def anonymous():
 import lowlat.app.engine
 engine = anonymous()
 from bench import memory
-from bench.book import FeedBench
+from bench.feed_engine import FeedBench
 from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.core.clock import RealClock
 from lowlat.shm.attachment import Attachment
