@@ -115,7 +115,8 @@ class OrderDesk(DeskCells):
         self.bind(record_id(Writer.EXECUTOR, reports.epoch, 0), self._orders_table.rows)
         self.accounts = Accounts(*accounts_tables, next_report=self._next_report)
         self.touched: dict[int, Order] = {}
-        self._retired: deque[Order] = deque()
+        self._retired: deque[tuple[int, Order]] = deque()
+        """Finished orders and where the reports stood by then, oldest first."""
         self.strangers = Strangers(meters.foreign)
         """Orders that are named and have no row."""
         self.bookings = 0
@@ -132,9 +133,16 @@ class OrderDesk(DeskCells):
         return self._reports.free() * 2 > self.slots
 
     def rows_free(self, count: int) -> bool:
-        """Whether that many orders get a row; the oldest finished orders give up theirs."""
-        while self.rows_ready < count and self._retired:
-            order = self._retired.popleft()
+        """Whether that many orders get a row; the oldest finished orders give up theirs.
+
+        One whose reports wait for the ledger keeps its row: the ledger reads it beside them, and
+        could never book a fill of an order that it has not seen.
+        """
+        reports, retired = self._reports, self._retired
+        waiting = reports.slot_count - reports.free()
+        read_to = reports.cursor - waiting
+        while self.rows_ready < count and retired and (retired[0][0] < read_to or not waiting):
+            order = retired.popleft()[1]
             # Not one that a late fill brought back, nor one that was forgotten already.
             if order.done and self.by_id.get(order.id) is order:
                 self.drop(order)
@@ -202,7 +210,7 @@ class OrderDesk(DeskCells):
         self.take_in(order)
         self.accounts.hold(order)
         if order.done:
-            self._retired.append(order)
+            self._retired.append((self._reports.cursor, order))
 
     def restore_rows(self) -> list[Order]:
         """Read the orders table back after a restart; the caller adds what it wants to keep."""
@@ -449,7 +457,7 @@ class OrderDesk(DeskCells):
         if not order.done:
             self.unsettled[order.id] = order
         elif self.unsettled.pop(order.id, None) is not None:
-            self._retired.append(order)
+            self._retired.append((self._reports.cursor, order))
 
     # --------------------------------------------------------------------------- reports
     def report(

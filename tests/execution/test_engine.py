@@ -198,6 +198,25 @@ def test_new_orders_stop_when_reports_are_half_full(desk):
     assert desk.posts() == []
 
 
+def test_a_finished_order_keeps_its_row_until_the_ledger_has_read_it(make_desk):
+    desk = make_desk(params=ExecutorParams(orders_per_s=1000, orders_burst=1000))
+    rows, reports = desk.shared.orders.rows, desk.shared.reports
+    reports.gate = len(reports.records)
+    for _ in range(rows):
+        desk.transport.results.append(SEND_NONE)
+        desk.wish(desk.intent(size=10))
+    first = desk.order(0)
+    assert first.state == State.REJECTED
+    sent = len(desk.posts())
+    desk.wish(desk.intent(size=10))
+    assert len(desk.posts()) == sent, "every row holds what the ledger has not seen"
+    assert desk.row(first).order_id == first.order_id
+    reports.gate += 3
+    desk.wish(desk.intent(size=10))
+    assert len(desk.posts()) == sent + 1, "its row is another's once its reports are read"
+    assert first.id not in desk.engine.desk.by_id
+
+
 def test_reports_without_room_are_a_gap_and_stop_everything_new(desk):
     desk.wish(desk.intent())
     ((key, _),) = desk.posts()
