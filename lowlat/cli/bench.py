@@ -23,6 +23,7 @@ SUITES = (
     "signing",
     "stages",
     "memory",
+    "ledger",
     "wire",
     "sim",
     "sim_feed",

@@ -415,7 +415,7 @@ class JournalEngine:
         return polled
 
     def _poll_decisions(self, reader: StreamReader) -> None:
-        while self._decisions_polled < self._params.batch_reports_max:
+        while self._decisions_polled < self._params.batch_decisions_max:
             kind = reader.poll()
             if kind == EMPTY:
                 break

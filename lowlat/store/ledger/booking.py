@@ -1,11 +1,13 @@
 """Fills and lots from what reports say, inside the transaction of their batch."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, or_, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, or_, select, update
 
 from lowlat.core.layout import Action
+from lowlat.store.ledger.bulk import Bulk
 from lowlat.store.ledger.lots import (
     FAILED,
     HUMAN,
@@ -90,6 +92,7 @@ class Booking:
         self._add_fills = statement.on_conflict_do_update(
             index_elements=["order_id", "trade_id"], set_=added
         )
+        self._bulk = Bulk()
         self._tokens: dict[str, TokenLots] = {}
         self._clear()
 
@@ -131,19 +134,18 @@ class Booking:
 
     def _flush(self, connection: Connection) -> None:
         """Write what is pending: fills before their states, lots before what closed them."""
-        if self._fills:
-            connection.execute(self._add_fills, self._fills)
+        execute = self._bulk.execute
+        execute(connection, "fills", lambda: self._add_fills, self._fills)
         for state, statement in _ADVANCE.items():
-            if rows := self._states.get(state):
-                connection.execute(statement, rows)
+            execute(connection, state, partial(_itself, statement), self._states.get(state, ()))
         if self._new:
             keys = connection.execute(_NEW_LOTS, [_lot_row(*each) for each in self._new])
             for (_, lot), key in zip(self._new, keys.scalars().all(), strict=True):
                 lot.key = key
-        if self._changed:
-            connection.execute(_CHANGE_LOT, [_lot_change(lot) for lot in self._changed.values()])
-        if self._closings:
-            connection.execute(CLOSINGS.insert(), [_closing(each) for each in self._closings])
+        changed = [_lot_change(lot) for lot in self._changed.values()]
+        execute(connection, "lots", lambda: _CHANGE_LOT, changed)
+        closings = [_closing(each) for each in self._closings]
+        execute(connection, "closings", CLOSINGS.insert, closings)
         self._clear()
 
     # --------------------------------------------------------------------------- fills
@@ -285,6 +287,10 @@ class Booking:
             size_e6 = change.before_e6
             lot = lots.buy(Lot(UNKNOWN, "", "", 0, wall_ms, size_e6, 0, size_e6, 0))
             self._new.append((change.token_id, lot))
+
+
+def _itself(statement: Executable) -> Executable:
+    return statement
 
 
 def _lot_row(token_id: str, lot: Lot) -> dict[str, Any]:

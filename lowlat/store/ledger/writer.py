@@ -28,6 +28,7 @@ from lowlat.store.journal import Decided
 from lowlat.store.journal_file import Batch, EntryKind
 from lowlat.store.ledger import schema
 from lowlat.store.ledger.booking import Booking, FillChange
+from lowlat.store.ledger.bulk import Bulk
 from lowlat.store.ledger.database import said
 from lowlat.store.ledger.lots import EXIT_PLANS
 from lowlat.store.ledger.movements import book_movements
@@ -67,7 +68,7 @@ class Ledger:
         self._lives: dict[str, int] = {}
         self._cursors: dict[tuple[int, str], int] = {}
         self._booking = Booking(self._insert)
-        self._upserts: dict[str, Insert] = {}
+        self._bulk = Bulk()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -263,24 +264,20 @@ class Ledger:
         keep: tuple[str, ...] = (),
     ) -> None:
         """Insert rows or replace them by key; ``keep`` names columns that the first row decides."""
-        if not rows:
-            return
-        statement = self._upserts.get(table.name)
-        if statement is None:
-            insert = self._insert(table)
-            keys = [column.name for column in table.primary_key]
-            replaced = {
-                column.name: insert.excluded[column.name]
-                for column in table.columns
-                if column.name not in keys and column.name not in keep
-            }
-            statement = insert.on_conflict_do_update(index_elements=keys, set_=replaced)
-            self._upserts[table.name] = statement
-        connection.execute(statement, rows)
+        self._bulk.execute(connection, table.name, lambda: self._upsert(table, keep), rows)
+
+    def _upsert(self, table: Table, keep: tuple[str, ...]) -> Insert:
+        insert = self._insert(table)
+        keys = [column.name for column in table.primary_key]
+        replaced = {
+            column.name: insert.excluded[column.name]
+            for column in table.columns
+            if column.name not in keys and column.name not in keep
+        }
+        return insert.on_conflict_do_update(index_elements=keys, set_=replaced)
 
     def _add(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            connection.execute(table.insert(), rows)
+        self._bulk.execute(connection, f"new {table.name}", table.insert, rows)
 
     def _forget(self) -> None:
         """Read everything again after a failed transaction: memory may be ahead of the disk."""
