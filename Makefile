@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find lowlat -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: setup dev demo fmt lint test test-postgres stress marathon conformance bench clean lock
+.PHONY: setup dev demo fmt lint test test-postgres stress marathon conformance audit bench clean lock
 
 setup: .venv/.built
 dev: .venv/.dev .venv/.built
@@ -54,6 +54,10 @@ conformance: dev
 
 test-postgres: dev
 	$(BIN)/python tools/with_postgres.py $(BIN)/python -m pytest -q tests/store/ledger
+
+audit:
+	@command -v pip-audit >/dev/null || { echo "pip-audit is missing: pipx install pip-audit; it asks a service on the network"; exit 2; }
+	pip-audit --require-hashes --disable-pip -r requirements/runtime.lock
 
 bench: setup
 	$(BIN)/lowlat bench

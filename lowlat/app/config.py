@@ -40,6 +40,7 @@ __all__ = [
     "load_config",
     "load_credentials",
     "read_secrets",
+    "refuse_owner_key",
 ]
 
 _INSTANCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -48,7 +49,14 @@ _CORE: Final = re.compile(r"topology\.[^.]+\.core")
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _NUMBER_MAX: Final = 2**63
+_DEPOSIT_WALLET: Final = 3
+"""Signature type. Source: polymarket.md 3.2."""
+SEALED: Final = b'{"sealed":'
+"""How a sealed file begins (see ``sealed``)."""
 S = TypeVar("S", bound=msgspec.Struct)
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_VENUES: Final = ("polymarket.com", "binance.com", "binance.us", "binance.vision")
+"""Domains that live may dial. Source: polymarket.md 1, feeds.md 1."""
 MODES: Final = ("off", "shadow", "paper", "live")
 
 
@@ -77,12 +85,16 @@ class EndpointConfig(Section, frozen=True):
     Best bid and ask come with microseconds and are culled when the venue is loaded, not queued."""
     certificate_file: str = ""
     """Trust just this certificate (simulators with TLS)."""
+    more_hosts: tuple[str, ...] = ()
+    """Live: hosts to dial besides the venues' own, such as a proxy of yours."""
 
 
 class AccountConfig(Section, frozen=True):
     """Which account trades. The file holds key, funder, signature type and API credentials."""
 
     credentials_file: str
+    owner_key: bool = False
+    """Live: accept a key that can move all the wallet holds, instead of a session key."""
     cancel_credentials_file: str = ""
     """For `lowlat panic`: API credentials without the key, which cancel but cannot sign."""
     settlement_credentials_file: str = ""
@@ -223,10 +235,22 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError(
                 f"endpoints.{key} was {value!r}, expected {' or '.join(allowed)}://host[:port]"
             )
-        if self.mode == "sim" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        if self.mode == "sim" and parts.hostname not in _LOOPBACK:
             raise ConfigError(f"endpoints.{key} was {value!r}: mode sim stays on this machine")
         if self.mode == "live" and parts.scheme in {"ws", "http"}:
             raise ConfigError(f"endpoints.{key} was {value!r}: mode live needs TLS")
+        if self.mode == "live" and not self._is_listed(parts.hostname):
+            raise ConfigError(
+                f"endpoints.{key} was {value!r}: live dials only hosts of {', '.join(_VENUES)}; "
+                f'name another in endpoints.more_hosts = ["{parts.hostname}"]'
+            )
+
+    def _is_listed(self, host: str) -> bool:
+        return (
+            host in _LOOPBACK
+            or host in self.endpoints.more_hosts
+            or any(host == domain or host.endswith(f".{domain}") for domain in _VENUES)
+        )
 
 
 def _check_numbers(value: object, path: str) -> None:
@@ -256,6 +280,8 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str
     signature_type: Annotated[int, msgspec.Meta(ge=0, le=3)]
     chain_id: int = 137
+    session: bool = False
+    """The key is one that the owner of a deposit wallet let trade for it, and nothing else."""
 
     def __repr__(self) -> str:
         return f"Credentials(address={self.address}, secrets=***)"
@@ -311,7 +337,8 @@ def load_credentials(path: str) -> Credentials:
 def read_secrets(path: str, key: str, schema: type[S]) -> S:
     """Read a 0600 JSON file of ours into schema; raises ConfigError that names key, never values.
 
-    One field too many is an error as well: a key that should not be there is worse than none.
+    A sealed one (``sealed``) is opened with the machine's passphrase. One field too many is an
+    error as well: a key that should not be there is worse than none.
     """
     try:
         with open(path, "rb") as file:
@@ -325,12 +352,32 @@ def read_secrets(path: str, key: str, schema: type[S]) -> S:
             f"{key} {path} has mode {mode:04o} and owner {owner}, "
             f"expected 0600 and {os.geteuid()}: chmod 600 {path}"
         )
+    if raw.startswith(SEALED):
+        # On use: few seal, and after a death every 100 ms count.
+        from lowlat.app.sealed import passphrase_of_machine, unseal  # noqa: PLC0415
+
+        raw = unseal(raw, passphrase_of_machine(), f"{key} {path}")
     try:
         return msgspec.json.decode(raw, type=schema)
     except ValueError:
         # Of msgspec, and of bytes that are no UTF-8; its words quote what is in the file.
         fields = ", ".join(field.name for field in msgspec.structs.fields(schema))
         raise ConfigError(f"{key} {path} is not a JSON object with just {fields}") from None
+
+
+def refuse_owner_key(config: EngineConfig, found: Credentials) -> None:
+    """Raise ConfigError where live trading would hold a key that can do more than trade."""
+    if found.session or config.account.owner_key:
+        return
+    can = (
+        "make a session key for it (lowlat init --session-key-file)"
+        if found.signature_type == _DEPOSIT_WALLET
+        else "only a deposit wallet (signature type 3) can have a session key"
+    )
+    raise ConfigError(
+        f"account.credentials_file {config.account.credentials_file} holds the wallet's own key, "
+        f"which can move all of it: {can}, or accept that with account.owner_key = true"
+    )
 
 
 def _check_credentials(path: str, found: Credentials) -> None:
@@ -350,5 +397,10 @@ def _check_credentials(path: str, found: Credentials) -> None:
         ApiCredentials(found.api_key, found.api_secret, found.api_passphrase)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
+    if found.session and found.signature_type != _DEPOSIT_WALLET:
+        raise ConfigError(
+            f"{where}: session was true with signature_type {found.signature_type}, expected 3: "
+            "only deposit wallets have session keys"
+        )
     if signer.lower() != found.address.lower():
         raise ConfigError(f"{where}: address was {found.address}, private_key signs as {signer}")

@@ -24,6 +24,7 @@ from lowlat.app.config import (
     check_modules,
     load_config,
     load_credentials,
+    refuse_owner_key,
 )
 from lowlat.app.drain import Drain
 from lowlat.app.elsewhere import Elsewhere, HaltWatch
@@ -370,6 +371,7 @@ def _run(path: str, name: str, *, live: bool) -> int:
         if config.mode == "live":
             own = (credentials.private_key, credentials.api_secret, credentials.api_passphrase)
             refuse_in_environment(own, os.environ)
+            refuse_owner_key(config, credentials)
         # Held as long as this function runs, which is as long as the process lives.
         _wallet = WalletLock(credentials.funder, config.instance)
     if _SOCKETED.isdisjoint(place.engines):

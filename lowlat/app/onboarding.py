@@ -3,7 +3,8 @@
 Run by a person, once. Nothing is remembered between runs: every step first asks the venue whether
 it is done, so a run that died anywhere is started again and goes on where it ended::
 
-    region -> wallet -> keys and deployment -> collateral -> approvals -> balances -> files
+    region -> wallet -> keys and deployment -> collateral -> approvals -> balances
+           -> session key (deposit wallets, when asked for) -> files
 
 Only the private key is an input and only the files at the end are an output; neither they nor the
 API credentials reach a message, a log or an argument list. A real venue is refused unless named.
@@ -26,6 +27,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lowlat.app.config import Credentials, read_secrets
+from lowlat.app.onboard_session import let_trade, session_key_of
+from lowlat.app.sealed import is_sealed, passphrase_of_machine, seal
 from lowlat.app.venue_calls import VenueCalls
 from lowlat.core.errors import ConfigError, LowlatError, VenueReject
 from lowlat.core.units import format_fixed
@@ -67,6 +70,8 @@ class Choices(NamedTuple):
     """Addresses of a simulator; None is the real venue."""
     certificate: str = ""
     real_venue: bool = False
+    session_key_file: Path | None = None
+    """A key that shall trade for the wallet, so that the owner's stays away from the engine."""
 
 
 class _RelayerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,16 +170,23 @@ def onboard(choices: Choices, say: Say) -> None:
     """
     _refuse_strangers(choices)
     private_key = _read_key(choices.key_file)
+    session_key = _read_key(choices.session_key_file) if choices.session_key_file else ""
     if choices.certificate:
         os.environ["SSL_CERT_FILE"] = choices.certificate
     # The vendor's transport writes a line for each request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     venue = _Venue(choices, private_key)
     owner = _owner_of(private_key)
-    _refuse_other_files(choices, owner)
+    _refuse_other_files(choices, session_key_of(session_key) if session_key else owner)
     say("region", _region(venue))
     wallet = _find_wallet(venue, choices, owner)
     exists = "exists" if wallet.deployed else "to be deployed"
+    if session_key and wallet.signature_type != WALLET_KINDS["deposit"]:
+        raise ConfigError(
+            f"init: {wallet.address} has signature type {wallet.signature_type}: only a deposit "
+            "wallet (3) can let a session key trade; leave --session-key-file out, or --wallet "
+            "deposit"
+        )
     say("wallet", f"{wallet.address}, signature type {wallet.signature_type}, {exists}")
     client = venue.attempt("keys", lambda: _open(venue, choices, private_key, owner, wallet))
     try:
@@ -185,7 +197,13 @@ def onboard(choices: Choices, say: Say) -> None:
         venue.attempt("approvals", client.setup_trading_approvals)
         say("approvals", "every contract that trades has its allowance")
         say("balances", _balances(venue, client, wallet))
-        say("files", _write_files(choices, private_key, owner, wallet, keys))
+        trades = {"private_key": private_key, **_api_keys(keys, owner, wallet)}
+        if session_key:
+            made = let_trade(venue, client, private_key, wallet.address, session_key)
+            say("session", f"{made.address} may trade until {made.until}, and nothing else")
+            trades = {"private_key": session_key, "session": True, **made.api_keys()}
+            trades |= {"funder": wallet.address, "signature_type": wallet.signature_type}
+        say("files", _write_files(choices, trades))
     finally:
         client.close()
 
@@ -377,8 +395,8 @@ def _balances(venue: _Venue, client: Any, wallet: _Wallet) -> str:
 
 
 # --------------------------------------------------------------------------- files
-def _write_files(choices: Choices, private_key: str, owner: str, wallet: _Wallet, keys: Any) -> str:
-    cancels = {
+def _api_keys(keys: Any, owner: str, wallet: _Wallet) -> dict[str, Any]:
+    return {
         "api_key": keys.key,
         "api_secret": keys.secret,
         "api_passphrase": keys.passphrase,
@@ -386,18 +404,31 @@ def _write_files(choices: Choices, private_key: str, owner: str, wallet: _Wallet
         "address": owner,
         "signature_type": wallet.signature_type,
     }
-    _write_private(choices.cancel_out, cancels)
-    _write_private(choices.out, {"private_key": private_key, **cancels})
+
+
+def _write_files(choices: Choices, trades: Mapping[str, Any]) -> str:
+    """Write what trades and, without what signs, what cancels: an API key sees its own orders."""
+    signs = {"private_key", "session"}
+    _write_private(
+        choices.cancel_out, {name: each for name, each in trades.items() if name not in signs}
+    )
+    _write_private(choices.out, trades)
     return f"{choices.out} (trades) and {choices.cancel_out} (only cancels), mode 0600"
 
 
-def _write_private(path: Path, values: Mapping[str, str | int]) -> None:
-    """Write a file that is whole or not there, readable by us only from its first byte."""
+def _write_private(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a file that is whole or not there, readable by us only from its first byte.
+
+    One that was sealed is sealed again.
+    """
+    data = json.dumps(values).encode()
+    if path.exists() and is_sealed(path.read_bytes()):
+        data = seal(data, passphrase_of_machine())
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:
-        json.dump(values, file)
+    with open(os.open(part, flags, 0o600), "wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

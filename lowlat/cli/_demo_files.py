@@ -108,10 +108,17 @@ def clear_state(instance: str) -> Path:
     return folder
 
 
-def open_account(door: VenueDoor, folder: Path, signature_type: int = _SIGNATURE_TYPE) -> Account:
+def open_account(
+    door: VenueDoor,
+    folder: Path,
+    signature_type: int = _SIGNATURE_TYPE,
+    *,
+    session: bool = False,
+) -> Account:
     """Make a key, let the simulated venue open an account for it, write the credentials 0600.
 
-    A deposit wallet (3) gets the credentials of its settlement too.
+    A deposit wallet (3) gets the credentials of its settlement too. ``session``: a second key that
+    may only trade for it is what the engine gets.
     """
     private_key = secrets.token_bytes(32)
     address = SigningKey(private_key).address_text
@@ -125,12 +132,19 @@ def open_account(door: VenueDoor, folder: Path, signature_type: int = _SIGNATURE
         "funder": address if signature_type == 0 else wallet,
         "signature_type": signature_type,
     }
-    signs = {"private_key": "0x" + private_key.hex()}
+    signs: dict[str, str | bool] = {"private_key": "0x" + private_key.hex()}
     settles: dict[str, str | int] = {
         **signs,
         **{name: cancels[name] for name in ("address", "funder", "signature_type")},
         "relayer_api_key": made["relayerApiKey"],
     }
+    if session:
+        key = secrets.token_bytes(32)
+        cancels["address"] = SigningKey(key).address_text
+        lent = door.control("session_key", owner=address, signer=cancels["address"])
+        names = {"api_key": "apiKey", "api_secret": "secret", "api_passphrase": "passphrase"}
+        cancels |= {name: lent[theirs] for name, theirs in names.items()}
+        signs = {"private_key": "0x" + key.hex(), "session": True}
     return Account(
         wallet,
         _write_private(folder / "credentials.json", cancels | signs),
@@ -141,7 +155,7 @@ def open_account(door: VenueDoor, folder: Path, signature_type: int = _SIGNATURE
     )
 
 
-def _write_private(path: Path, values: Mapping[str, str | int]) -> Path:
+def _write_private(path: Path, values: Mapping[str, str | int | bool]) -> Path:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         json.dump(values, file)

@@ -37,7 +37,11 @@ def init(
     relayer_key_file: Annotated[
         Path | None, typer.Option(help='{"key": "...", "address": "0x..."} in a 0600 file.')
     ] = None,
-    new_key: Annotated[bool, typer.Option(help="Make the key file when there is none.")] = False,
+    session_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A key that may only trade goes to the engine, not the owner's."),
+    ] = None,
+    new_key: Annotated[bool, typer.Option(help="Make key files where there are none.")] = False,
     wrap: Annotated[bool, typer.Option(help="Turn USDC.e of the wallet into pUSD.")] = True,
     real_venue: Annotated[bool, typer.Option(help="Yes, the venue where money is real.")] = False,
     as_json: Json = False,
@@ -51,6 +55,8 @@ def init(
     urls, certificate = _simulator(sim) if sim is not None else (None, "")
     if new_key and (sim is not None or real_venue):
         _make_key(key_file)
+        if session_key_file is not None:
+            _make_key(session_key_file)
     told: dict[str, str] = {}
 
     def say(step: str, words: str) -> None:
@@ -68,6 +74,7 @@ def init(
         urls,
         certificate,
         real_venue,
+        session_key_file,
     )
     onboard(choices, say)
     if as_json:

@@ -18,6 +18,10 @@ from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, suc
 __all__ = ["Control"]
 
 MS: Final = 1_000_000
+NS: Final = 1_000_000_000
+DEPOSIT_WALLET: Final = 3
+SESSION_S: Final = 4_315 * 3_600
+"""Source: polymarket.md 2.3."""
 DAY_NS: Final = 86_400 * 1_000_000_000
 
 
@@ -37,6 +41,7 @@ class Control:
             "skew": self._skew,
             "deposit": self._skew,
             "account": self._account,
+            "session_key": self._session_key,
             "orders": self._orders,
             "edge": self._edge,
             "jump": self._jump,
@@ -202,6 +207,16 @@ class Control:
             "wallets": wallets,
             "relayerApiKey": self._venue.credentials.relayer_key(values["owner"]),
         }
+
+    def _session_key(self, values: dict[str, Any]) -> Any:
+        """Let a key trade for an EOA's deposit wallet, without its signature; return API keys."""
+        credentials = self._venue.credentials
+        owner = credentials.create(values["owner"])
+        wallet = next(wallet for wallet, kind in owner.wallets.items() if kind == DEPOSIT_WALLET)
+        end_s = self._venue.now_ns // NS + SESSION_S
+        credentials.authorize(wallet, values["signer"], ("CLOB",), end_s)
+        key = credentials.create(values["signer"])
+        return {"apiKey": key.key, "secret": key.secret, "passphrase": key.passphrase}
 
     def _sample_rewards(self, values: dict[str, Any]) -> Any:
         """Score the resting orders now, as the venue does once a minute."""

@@ -261,7 +261,7 @@ class JournalEngine:
         """In the decision log already, though their slots may not have been given back: the last
         life died in between."""
         if self._log is not None:
-            back = max(_LOGGED_BACK, self._params.batch_reports_max)
+            back = max(_LOGGED_BACK, self._params.batch_decisions_max)
             self._logged.update(self._log.tail(back))
         if self._file.cut_bytes:
             _LOG.warning("journal tail cut bytes=%d", self._file.cut_bytes)

@@ -200,6 +200,11 @@ class Keys(Protocol):
         """Part of every signature."""
         ...
 
+    @property
+    def session(self) -> bool:
+        """Whether the key is a session key of the deposit wallet that pays."""
+        ...
+
 
 class Connections(Protocol):
     """Where bytes, time and chance come from. Asked only for what a role needs."""

@@ -294,6 +294,7 @@ def executor_stage(
         keys.signature_type,
         keys.funder,
         keys.chain_id,
+        session=keys.session,
     )
     account = Account(keys.api_key, keys.funder)
     return ExecutorEngine(ports, signer, requests, account, site.config.execution, recovered)

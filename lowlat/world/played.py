@@ -99,6 +99,9 @@ class PlayedKeys:
     api_secret: Final = "bm9uZQ=="  # noqa: S105 - none
     api_passphrase: Final = "none"  # noqa: S105 - none
 
+    session: Final = False
+    """Only signatures say whose key it was, and they are not compared."""
+
     def __init__(self, header: CaptureHeader) -> None:
         self.address = header.address
         self.funder = header.funder

@@ -123,6 +123,7 @@ class Account(msgspec.Struct, frozen=True):
     address: str
     signature_type: int
     chain_id: int = 137
+    session: bool = False
 
 
 def sim_config(seed: int, params: WorldParams) -> SimConfig:

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 from config_text import GOOD
 
-from lowlat.app.config import EngineConfig, check_modules, load_config, load_credentials
+from lowlat.app.config import (
+    EngineConfig,
+    check_modules,
+    load_config,
+    load_credentials,
+    refuse_owner_key,
+)
+from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError
 from lowlat.venues.polymarket.eip712 import SigningKey
 
@@ -102,6 +109,28 @@ def test_live_needs_tls(tmp_path):
         load_config(str(path))
 
 
+def test_live_dials_only_listed_hosts(tmp_path):
+    path = tmp_path / "engine.toml"
+    tls = GOOD.replace('mode = "sim"', 'mode = "live"', 1)
+    tls = tls.replace("http://", "https://").replace("ws://", "wss://")
+    for host, listed in [
+        ("clob.polymarket.com", True),
+        ("polymarket.com", True),
+        ("notpolymarket.com", False),
+        ("clob.polymarket.com.evil.example", False),
+        ("proxy.example", False),
+    ]:
+        text = tls.replace("https://127.0.0.1", f"https://{host}", 1)
+        path.write_text(text)
+        if listed:
+            load_config(str(path))
+            continue
+        with pytest.raises(ConfigError, match=rf"live dials only hosts of .*more_hosts.*{host}"):
+            load_config(str(path))
+        path.write_text(text.replace("[endpoints]", f'[endpoints]\nmore_hosts = ["{host}"]', 1))
+        load_config(str(path))
+
+
 def test_every_section_refuses_unknown_keys():
     """A typo in any section must never be a silent default."""
     sections = []
@@ -178,6 +207,24 @@ def test_wrong_credentials_are_refused_without_showing_them(tmp_path, change):
     assert "\n" not in text
     for name in ("private_key", "api_secret", "api_passphrase"):
         assert str((SECRETS | change)[name]) not in text or len(str((SECRETS | change)[name])) < 3
+
+
+def test_live_wants_a_session_key_or_an_explicit_word(tmp_path):
+    config = decode_config(GOOD, EngineConfig)
+    owner = load_credentials(credentials(tmp_path, SECRETS | {"signature_type": 3}))
+    with pytest.raises(ConfigError, match=r"move all of it: make a session key .*owner_key = true"):
+        refuse_owner_key(config, owner)
+    with pytest.raises(ConfigError, match="only a deposit wallet"):
+        refuse_owner_key(config, load_credentials(credentials(tmp_path, SECRETS)))
+    session = SECRETS | {"signature_type": 3, "session": True}
+    refuse_owner_key(config, load_credentials(credentials(tmp_path, session)))
+    accepted = decode_config(GOOD.replace("[account]", "[account]\nowner_key = true"), EngineConfig)
+    refuse_owner_key(accepted, owner)
+
+
+def test_a_session_key_of_any_other_wallet_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="session was true with signature_type 0, expected 3"):
+        load_credentials(credentials(tmp_path, SECRETS | {"session": True}))
 
 
 def test_missing_credentials_file_is_named(tmp_path):

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import pytest
+from config_text import GOOD
 
 from lowlat.app import engine, entry, recorder, settling
 from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.loop import LoopCells
 from lowlat.app.runtime import Runtime, run_process
 from lowlat.core.errors import ConfigError, SegmentError
+from lowlat.venues.polymarket.eip712 import SigningKey
 
 MAINS = {"engine": engine.main, "recorder": recorder.main, "settlement": settling.main}
 
@@ -39,6 +42,31 @@ def test_bad_config_is_one_line_and_exit_code_2(home, unhardened, capsys, name):
 def test_missing_config_file_is_exit_code_2(home, unhardened, capsys, name):
     assert MAINS[name](["--config", str(home / "none.toml")]) == 2
     assert "none.toml" in capsys.readouterr().err
+
+
+def test_live_refuses_the_wallets_own_key_before_it_opens_anything(home, unhardened, capsys):
+    key = b"\x5a" * 32
+    address = SigningKey(key).address_text
+    values = {
+        "private_key": key.hex(),
+        "api_key": "01234567-89ab-cdef-0123-456789abcdef",
+        "api_secret": "c2VjcmV0LXNlY3JldA==",
+        "api_passphrase": "open-sesame",
+        "funder": address,
+        "address": address,
+        "signature_type": 0,
+    }
+    secrets = home / "credentials.json"
+    secrets.write_bytes(msgspec.json.encode(values))
+    secrets.chmod(0o600)
+    config = home / "engine.toml"
+    text = GOOD.replace("http://", "https://").replace("ws://", "wss://")
+    text = text.replace('"credentials.json"', f'"{secrets}"')
+    config.write_text(text.replace('mode = "sim"', 'mode = "live"', 1))
+    assert engine.main(["--config", str(config), "--live"]) == 2
+    said = capsys.readouterr().err
+    assert "owner_key = true" in said
+    assert key.hex() not in said
 
 
 def test_hardened_process_dumps_no_core_and_writes_private_files(tmp_path):

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from lowlat.app.config import load_credentials
+
 pytest.importorskip("polymarket")
 pytestmark = pytest.mark.oracle
 
@@ -91,6 +93,27 @@ def test_a_run_killed_after_a_step_goes_on(folder, venue, step):
     assert mine["cash_e6"] == MONEY_E6, "wrapped once, not twice and not in part"
     assert written["signature_type"] == 3
     assert not list(folder.glob("*.part"))
+
+
+def test_a_session_key_goes_to_the_engine_and_the_owners_stays_away(folder, venue):
+    files = ["--key-file", folder / "key", "--session-key-file", folder / "session"]
+    more = ["--sim", folder / "ready.json", "--out", folder / "out.json", "--new-key"]
+    said = []
+    for _ in range(2):
+        done = subprocess.run(
+            [*COMMAND, *files, *more], cwd=ROOT, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert "may trade until" in said[0]
+    owner = (folder / "key").read_text().strip().removeprefix("0x")
+    found = load_credentials(str(folder / "out.json"))
+    assert found.session
+    assert found.signature_type == 3
+    assert found.private_key == (folder / "session").read_text().strip()
+    for name in ("out.json", "cancel-out.json"):
+        assert owner not in (folder / name).read_text()
+    assert "session" not in json.loads((folder / "cancel-out.json").read_text())
 
 
 @pytest.mark.parametrize("waiting_after", ["wallet", "keys", "collateral"])

@@ -33,7 +33,8 @@ def venue(tmp_path):
 @pytest.fixture
 def config(venue, instance, tmp_path):
     urls, certificate = venue["urls"], venue["certificate"]
-    account = open_account(VenueDoor(urls["control"]), tmp_path)
+    # As live wants it: a key that may only trade, for a deposit wallet.
+    account = open_account(VenueDoor(urls["control"]), tmp_path, 3, session=True)
     path = tmp_path / "engine.toml"
     write_config(path, instance, urls, account)
     text = path.read_text().replace('mode = "sim"', 'mode = "live"', 1)

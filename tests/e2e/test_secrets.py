@@ -5,6 +5,7 @@ The same run answers for the process' hygiene: cores off, private files, private
 
 import base64
 import contextlib
+import ipaddress
 import os
 import socket
 import sys
@@ -21,6 +22,8 @@ from lowlat.shm.places import segment_file, segment_names
 pytestmark = pytest.mark.e2e
 
 MIB = 1 << 20
+LISTENING = "0A"
+"""State of a socket in /proc/net/tcp."""
 # Crashes where secrets are near: as the executor signs its first order.
 CRASHING = """
 import sys
@@ -122,14 +125,20 @@ def assert_key_is_in_one_process_only(rig):
         assert os.geteuid() != 0, "root may look everywhere"
 
 
-def dialed(pid):
-    """Return host and port of every TCP connection that a process opened."""
+def sockets_of(pid):
+    """Return the inodes of a process' sockets."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
             name = os.readlink(descriptor)
             if name.startswith("socket:["):
                 inodes.add(name[8:-1])
+    return inodes
+
+
+def dialed(pid):
+    """Return host and port of every TCP connection that a process opened."""
+    inodes = sockets_of(pid)
     found = set()
     for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -145,6 +154,27 @@ def assert_dials_only_listed_hosts(rig):
     assert found, "it is connected"
     assert found <= listed
     assert not dialed(rig.pid("recorder"))
+
+
+def listens(pid):
+    """Return the addresses at which a process takes TCP connections."""
+    inodes = sockets_of(pid)
+    found = set()
+    for family, size in (("tcp", 4), ("tcp6", 16)):
+        for line in Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING and fields[9] in inodes:
+                words = bytes.fromhex(fields[1].split(":")[0])
+                # Each 32-bit word is in the machine's order.
+                address = b"".join(words[at : at + 4][::-1] for at in range(0, size, 4))
+                found.add(ipaddress.ip_address(address))
+    return found
+
+
+def assert_listens_on_loopback_only(rig):
+    assert listens(rig.pid("sim")), "the search finds who listens"
+    for name in ("sim", "recorder", "engine"):
+        assert all(each.is_loopback for each in listens(rig.pid(name))), name
 
 
 def private_bytes(pid):
@@ -179,6 +209,7 @@ def test_secrets_are_nowhere_and_the_process_is_tidy(instance, home, capsys):
         # Behind that: looking at memory that was never used makes it count.
         assert_key_is_in_one_process_only(rig)
         assert_dials_only_listed_hosts(rig)
+        assert_listens_on_loopback_only(rig)
         assert rig.drain().holds
         assert_nothing_leaked(rig, home, 30)
 

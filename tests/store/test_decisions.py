@@ -50,7 +50,7 @@ class Desk:
         now_ns = self.clock.monotonic_ns
         self.shelf = Shelf(self.fuse, self.windows, now_ns, None) if kept else None
         self.disk = WorldDisk(self.fuse, self.windows, now_ns, random.Random(1))
-        self.params = JournalParams(decisions_bytes_max=bytes_max, batch_reports_max=7)
+        self.params = JournalParams(decisions_bytes_max=bytes_max, batch_decisions_max=7)
         self.gate = 0
         self.published = 0
 
