@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @app.command(
     epilog="Examples: lowlat replay | lowlat replay -i prod --life 2 --to 60 |"
-    " lowlat replay FOLDER --verify --json"
+    " lowlat replay FOLDER --from 30 --json"
 )
 def replay(
     source: Annotated[
@@ -29,6 +29,10 @@ def replay(
     life: Annotated[
         int, typer.Option(min=0, help="Which life of the process, 1 the oldest; 0: the newest.")
     ] = 0,
+    since_s: Annotated[
+        float,
+        typer.Option("--from", min=0.0, help="Compare from so long after its start on."),
+    ] = 0.0,
     seconds: Annotated[
         float, typer.Option("--to", min=0.0, help="Stop so long after its start; 0: at its end.")
     ] = 0.0,
@@ -43,8 +47,10 @@ def replay(
     did not, or the capture cannot be replayed. Exit 2: no such capture.
     """
     found = _find(source, instance, life)
-    verdict, wall_s = _live(found, seconds)
-    again = _live(found, seconds)[0] if verify else verdict
+    if seconds and since_s >= seconds:
+        raise ConfigError(f"--from was {since_s:g} with --to {seconds:g}, expected less")
+    verdict, wall_s = _live(found, seconds, since_s)
+    again = _live(found, seconds, since_s)[0] if verify else verdict
     same = again.hash == verdict.hash
     if as_json:
         _print_json(found, verdict, wall_s, same=same)
@@ -74,11 +80,11 @@ def _find(source: str, instance: str, life: int) -> "Life":
     return lives[life - 1]
 
 
-def _live(life: "Life", seconds: float) -> "tuple[Verdict, float]":
+def _live(life: "Life", seconds: float, since_s: float = 0.0) -> "tuple[Verdict, float]":
     from lowlat.world.replay import Replay
 
     started = time.monotonic()
-    verdict = Replay(life.data, _settings).run(int(seconds * 1e9))
+    verdict = Replay(life.data, _settings).run(int(seconds * 1e9), int(since_s * 1e9))
     return verdict, time.monotonic() - started
 
 
@@ -106,6 +112,8 @@ def _print(life: "Life", verdict: "Verdict", wall_s: float, *, verify: bool, sam
     if verdict.difference is not None:
         print("\n".join(verdict.difference.lines()))
     elif verdict.equal:
+        if verdict.earlier:
+            print(f"{verdict.earlier} records and requests differ before --from")
         print("equal: every record and every request came out byte by byte as recorded")
     if verify:
         print("run twice: " + ("the same hash" if same else "ANOTHER HASH"))

@@ -95,11 +95,17 @@ class Replay:
         self._moment = Moment(0, 0, "making the engines", b"")
         self._signals: dict[int, tuple[bytes, Moment]] = {}
         self._difference: Difference | None = None
+        self._from_ns = 0
         self._finished = False
 
-    def run(self, until_ns: int = 0) -> Verdict:
-        """Live it, until it ends, differs, or a time since its start (0: none) has passed."""
+    def run(self, until_ns: int = 0, from_ns: int = 0) -> Verdict:
+        """Live it, until it ends, differs, or a time since its start (0: none) has passed.
+
+        Before ``from_ns`` since its start it is lived and not compared: what came out otherwise
+        there is counted as ``earlier``, unless the engines could not go on.
+        """
         playback = self._playback
+        self._from_ns = self.header.started_ns + from_ns
         end_ns = self.header.started_ns + until_ns
         try:
             self._make()
@@ -305,6 +311,9 @@ class Replay:
         """Hold what was published since the last look against what was recorded of it."""
         playback = self._playback
         self._look()
+        if playback.now_ns < self._from_ns:
+            self._compare_roughly()
+            return
         while playback.tag in _CAUSED and self._difference is None:
             tag, stream = playback.next()
             if tag == Tag.OUT:
@@ -326,6 +335,26 @@ class Replay:
                 self._counts["lapped"] += 1
         if self._difference is None:
             self._compare_rest()
+
+    def _compare_roughly(self) -> None:
+        """Count what differs before the time that was asked for, and forget it."""
+        playback = self._playback
+        while playback.tag in _CAUSED:
+            tag, stream = playback.next()
+            if tag == Tag.OUT:
+                out = _Out(playback.arg(), playback.arg())
+                made = self._made[stream].pop(0) if self._made[stream] else None
+                self._counts["earlier"] += made != out
+            elif tag == Tag.SUM:
+                sums = (playback.arg(), playback.arg())
+                made_sums, self._sums[stream] = self._sums[stream], (0, 0)
+                self._counts["earlier"] += made_sums != sums
+            else:
+                self._lapped[stream] = 0
+        for stream, made_too_much in enumerate(self._made):
+            self._counts["earlier"] += len(made_too_much)
+            made_too_much.clear()
+            self._sums[stream] = (0, 0)
 
     def _compare_record(self, stream: int, kind: int, data: bytes) -> None:
         made = self._made[stream].pop(0) if self._made[stream] else None
@@ -353,6 +382,9 @@ class Replay:
 
     def _compare_requests(self) -> None:
         requests = self._playback.requests
+        if self._playback.now_ns < self._from_ns:
+            self._counts["earlier"] += sum(made != recorded for made, recorded in requests)
+            requests.clear()
         for made, recorded in requests:
             self._counts["requests"] += 1
             self._digest.update(made)
@@ -442,6 +474,7 @@ class Replay:
             reports=counts["reports"],
             requests=counts["requests"],
             lapped=counts["lapped"],
+            earlier=counts["earlier"],
             finished=self._finished,
             hash=self._digest.hexdigest(),
             recorded_hash=self._recorded.hexdigest(),

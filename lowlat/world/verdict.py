@@ -60,6 +60,8 @@ class Verdict(msgspec.Struct, frozen=True):
     requests: int
     lapped: int
     """Records that the capture was too slow to read back."""
+    earlier: int
+    """Records and requests that differ before the time from which it was compared."""
     finished: bool
     """The capture goes on to an orderly end."""
     hash: str

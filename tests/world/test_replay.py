@@ -37,8 +37,8 @@ def fair():
     return outcome, data, key
 
 
-def replay(data):
-    return Replay(data, lambda raw: msgspec.convert(raw, WorldSettings)).run()
+def replay(data, from_ns=0):
+    return Replay(data, lambda raw: msgspec.convert(raw, WorldSettings)).run(0, from_ns)
 
 
 def entries(data):
@@ -114,6 +114,20 @@ def test_decision_changed_in_the_recording_shows_both_sides_and_its_signal(fair)
     assert abs(difference.recorded["decided_ns"] - difference.replayed["decided_ns"]) == 1
     assert any(line.startswith("signal ") for line in difference.chain)
     assert header.process == "engine"
+
+
+def test_what_differs_before_the_time_asked_for_is_counted_and_not_told(fair):
+    _, data, _ = fair
+    place = next(at for at, tag, value in entries(data) if (tag, value) == (Tag.OUT, 1))
+    at = data.index(bytes([Tag.BLOB]), place) + 3 + 32
+    changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+    told = replay(changed)
+    at_ns = int(told.difference.at_s * SECOND)
+    later = replay(changed, at_ns + 1_000_000)
+    assert later.equal
+    assert later.earlier == 1
+    assert 0 < later.decisions < replay(data).decisions
+    assert replay(changed, at_ns - 1_000_000).difference == told.difference
 
 
 def test_order_signed_otherwise_is_found(fair):
