@@ -86,7 +86,7 @@ class Load:
         self._cash_e6 = 10**12
         self._seq = 0
         self._due: dict[str, list[int]] = {"reports": [], "decisions": []}
-        self._free_least = {name: 1 << 40 for name in self._streams}
+        self._free_least = dict.fromkeys(self._streams, 1 << 40)
 
     def run(self, seconds: int) -> Row:
         """Publish by the clock for so long; return what the ledger did meanwhile."""
