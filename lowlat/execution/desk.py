@@ -138,6 +138,8 @@ class OrderDesk(DeskCells):
         One whose reports wait for the ledger keeps its row: the ledger reads it beside them, and
         could never book a fill of an order that it has not seen.
         """
+        if self.rows_ready >= count:
+            return True
         reports, retired = self._reports, self._retired
         waiting = reports.slot_count - reports.free()
         read_to = reports.cursor - waiting
