@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lowlat.app.config import EngineConfig
+    from lowlat.app.ledger_check import VenueReader
     from lowlat.app.settlement import Round
     from lowlat.store.ledger.export import Sheet
     from lowlat.store.ledger.versus import Compared
@@ -53,7 +54,7 @@ def check(
 
     Each difference is named with both numbers. Reads only, with the credentials that cannot sign.
     """
-    from lowlat.app.ledger_check import check_ledger, open_ledger_to_read, reader_of
+    from lowlat.app.ledger_check import check_ledger, open_ledger_to_read
     from lowlat.store.ledger.audit import audit
     from lowlat.store.ledger.versus import Compared
 
@@ -63,7 +64,7 @@ def check(
         if offline:
             found = Compared(audit(engine))
         else:
-            found = check_ledger(engine, reader_of(loaded), wait_s)
+            found = check_ledger(engine, _reader(loaded), wait_s)
     finally:
         engine.dispose()
     _show(found, venue=not offline, as_json=as_json)
@@ -112,7 +113,7 @@ def export(
         print(json.dumps({"ok": True, "files": files}))
         return
     for path, sheet in written:
-        print(f"{path}: {len(sheet.rows):,} rows")
+        print(f"{path}: {len(sheet.rows):,} rows{_totals(sheet)}")
 
 
 @ledger.command(epilog="Example: lowlat ledger settle --config live.toml --every 60")
@@ -199,8 +200,32 @@ def _show_round(found: "Round", *, as_json: bool) -> None:
         print(f"lowlat ledger settle: {found.problem}", file=sys.stderr, flush=True)
 
 
+def _totals(sheet: "Sheet") -> str:
+    """Say the totals that are not nothing."""
+    from lowlat.core.units import format_fixed
+
+    shown = [
+        f"{name.removesuffix('_e6')} {format_fixed(total_e6, 6)}"
+        for name, total_e6 in sheet.sums.items()
+        if total_e6
+    ]
+    return ": " + ", ".join(shown) if shown else ""
+
+
 def _sheet(path: "Path", sheet: "Sheet") -> dict[str, Any]:
     return {"path": str(path), "rows": len(sheet.rows), "sums": sheet.sums}
+
+
+def _reader(config: "EngineConfig") -> "VenueReader":
+    from lowlat.app.ledger_check import reader_of
+    from lowlat.core.errors import ConfigError
+
+    try:
+        return reader_of(config)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}; without it, --offline compares the ledger with itself"
+        ) from None
 
 
 def _config(instance: str, path: str) -> "EngineConfig":

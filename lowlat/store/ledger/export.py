@@ -3,7 +3,8 @@
 * ``lots``: FIFO. One row a piece of a lot: what closed, with proceeds and result, and what is open;
 * ``fills``: every fill, also those that failed, with its transaction;
 * ``income``: rebates, rewards, yield;
-* ``movements``: splits, merges, redemptions, conversions, transfers, a person's own trades.
+* ``movements``: splits, merges, redemptions, conversions, transfers, a person's own trades;
+* ``sums``: the total of every amount in the others, to hold a copy of them against.
 
 Each amount is there twice: ``*_e6`` in base units, exact, and as a decimal. Fees are inside cost
 and proceeds; ``buy_fee`` and ``sell_fee`` say how much of them. Times are UTC. Sums over the files
@@ -32,6 +33,9 @@ __all__ = ["FORMATS", "Sheet", "export", "read_sheets"]
 
 FORMATS: Final = ("csv", "parquet")
 _FAILED: Final = "FAILED"
+_TOTAL: Final = "total_e6"
+_NO_TIME: Final = 0
+"""Empty in the files."""
 Row = dict[str, Any]
 
 
@@ -45,8 +49,8 @@ class Sheet:
 
     @property
     def sums(self) -> dict[str, int]:
-        """Return the total of every amount."""
-        names = [name for name in self.columns if name.endswith("_e6")]
+        """Return the total of every amount; totals are not added up again."""
+        names = [name for name in self.columns if name.endswith("_e6") and name != _TOTAL]
         return {name: sum(row[name] for row in self.rows) for name in names}
 
 
@@ -58,6 +62,7 @@ def export(
     Raises ConfigError when it cannot be written to and LedgerError when the ledger cannot be read.
     """
     sheets = read_sheets(engine)
+    sheets.append(_sums(sheets))
     write: Callable[[Path, Sheet], None] = _write_csv if kind == "csv" else _write_parquet
     written = []
     try:
@@ -85,6 +90,15 @@ def read_sheets(engine: Engine) -> list[Sheet]:
             ]
     except SQLAlchemyError as error:
         raise LedgerError(f"the ledger could not be read: {said(error)}") from error
+
+
+def _sums(sheets: list[Sheet]) -> Sheet:
+    rows = [
+        {"sheet": each.name, "rows": len(each.rows), "amount": amount, _TOTAL: total_e6}
+        for each in sheets
+        for amount, total_e6 in each.sums.items()
+    ]
+    return Sheet("sums", ("sheet", "rows", "amount", _TOTAL), rows)
 
 
 def _table(connection: Connection, name: str, table: Any) -> Sheet:
@@ -127,7 +141,6 @@ _LOT_COLUMNS: Final = (
     "sell_transaction_hash",
     "movement",
 )
-_NO_TIME: Final = 0
 
 
 def _lots(connection: Connection) -> Sheet:
@@ -264,7 +277,7 @@ def _write_csv(path: Path, sheet: Sheet) -> None:
 
 def _csv_value(value: Any, name: str, heading: str) -> Any:
     if heading == name:
-        return value
+        return "" if value == _NO_TIME and name.endswith("_ms") else value
     if name.endswith("_e6"):
         return format_fixed(value, 6)
     moment = _utc(value)
@@ -279,6 +292,8 @@ def _write_parquet(path: Path, sheet: Sheet) -> None:
     columns = {}
     for name, heading in _headings(sheet.columns):
         values = [row[name] for row in sheet.rows]
+        if name.endswith("_ms"):
+            values = [None if value == _NO_TIME else value for value in values]
         if heading == name:
             kind = pa.int64() if _is_number(name) else pa.string()
             columns[heading] = pa.array(values, kind)
@@ -286,10 +301,10 @@ def _write_parquet(path: Path, sheet: Sheet) -> None:
             decimals = [Decimal(value).scaleb(-6) for value in values]
             columns[heading] = pa.array(decimals, pa.decimal128(38, 6))
         else:
-            moments = [_utc(value) for value in values]
+            moments = [_utc(row[name]) for row in sheet.rows]
             columns[heading] = pa.array(moments, pa.timestamp("ms", tz="UTC"))
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
 def _is_number(name: str) -> bool:
-    return name.endswith(("_ms", "_e6", "_e4")) or name in {"lot", "group_id"}
+    return name.endswith(("_ms", "_e6", "_e4")) or name in {"lot", "group_id", "rows"}

@@ -119,6 +119,13 @@ def test_lots_and_fills_add_up_to_what_was_traded(tmp_path, steps):
         assert Decimal(row["cost"]) * 10**6 == int(row["cost_e6"])
         assert row["opened_utc"].startswith("2026-11-2")
         assert (row["closed_utc"] == "") == (row["state"] == "open")
+        assert (row["closed_wall_ms"] == "") == (row["state"] == "open")
+    sums = {(row["sheet"], row["amount"]): int(row["total_e6"]) for row in written["sums"]}
+    assert sums["lots", "cost_e6"] == total("cost_e6")
+    assert sums["fills", "cash_e6"] == total("cash_e6", written["fills"])
+    assert {row["sheet"]: int(row["rows"]) for row in written["sums"]} == {
+        name: len(sheet) for name, sheet in written.items() if name != "sums"
+    }
     engine.dispose()
 
 
@@ -145,6 +152,8 @@ def test_both_formats_say_the_same(database, ledger, tmp_path):
                 if name.endswith("utc"):
                     moment = value.isoformat(timespec="milliseconds") if value else ""
                     assert moment == theirs[name]
+                elif value is None:
+                    assert theirs[name] == "", "what did not happen has no time"
                 else:
                     assert str(value) == theirs[name] or Decimal(value) == Decimal(theirs[name])
     (income,) = texts["income"]
