@@ -7,7 +7,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowlat.wiring._capture import InputLog, without_secrets
@@ -207,6 +207,7 @@ def test_tags_of_compiled_code_are_the_same():
     assert {Tag.TURN, Tag.FRAME, Tag.INJECT} <= STIMULI
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(
