@@ -89,7 +89,8 @@ class Board:
             # A market that was forgotten meanwhile is told by who holds its row now.
             holding = exposure.holdings.get(changed.market)
             loss_e6 = holding.loss_e6 if holding is not None else 0
-            generation = holding.generation if holding is not None else 0
+            # Of a market that nobody lists in this boot an order may still be open: number 0.
+            generation = max(0, holding.generation) if holding is not None else 0
             self._tell(
                 int(ExposureScope.MARKET),
                 changed.market,

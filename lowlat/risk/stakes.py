@@ -100,8 +100,9 @@ class StakeBook:
 
     def level_all(self) -> None:
         """Do so for all tokens, from what is counted as held."""
+        # Shares of a market that nobody lists in this boot are kept under number 0.
         held = {
-            2 * market + outcome: (holding.generation, holding.shares_e6[outcome])
+            2 * market + outcome: (max(0, holding.generation), holding.shares_e6[outcome])
             for market, holding in self._state.exposure.holdings.items()
             for outcome in (0, 1)
         }

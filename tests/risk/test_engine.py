@@ -5,7 +5,9 @@ from engine_fakes import MS, S
 from risk_rig import CALM, Rig
 
 from lowlat.core.layout import (
+    EXPOSURE_ROW,
     RESET,
+    STAKE_ROW,
     TURN,
     BookFlag,
     Exchange,
@@ -676,6 +678,34 @@ def test_a_restart_rebuilds_from_the_tables_and_ends_what_was_left():
     rig.report(ReportKind.EPOCH_SEEN, intent=record_id(Writer.RISK, epoch, 0))
     rig.turn()
     assert rig.decide(0, 10, 4000).approved
+
+
+def test_an_order_in_a_market_that_nobody_lists_any_more_counts_after_a_restart():
+    # World seeds 184 and 268: the market ended before the reboot, its order was still in doubt.
+    rig = Rig(start=False, intents_epoch=2)
+    doubtful = {"instrument": 14, "size_e6": 10 * E6, "price_e4": 3900, "reserved_e6": 4 * E6}
+    rig.put_order(0, id=55, state=int(OrderState.UNKNOWN), **doubtful)
+    rig.start()
+    assert [own.intent for own in rig.engine.state.own] == [55]
+    assert rig.engine.state.exposure.total_e6 == 4 * E6
+    rig.turn()
+    rows = [EXPOSURE_ROW.unpack(image) for image in rig.exposure.images[1:] if image is not None]
+    (told,) = [row for row in rows if row.market == 7]
+    assert (told.market, told.generation, told.worst_loss_e6) == (7, 0, 4 * E6)
+
+
+def test_shares_of_a_market_that_nobody_lists_any_more_are_kept_for_nobody():
+    # World seed 303: they come back from the journal behind our start.
+    rig = Rig(cash=None)
+    rig.world.put_position(rig.positions, 28, 150, 42.6, generation=0)
+    rig.world.put_cash(rig.cash, 1_000)
+    rig.report(ReportKind.EPOCH_SEEN, intent=record_id(Writer.RISK, rig.intents.epoch, 0))
+    rig.turn()
+    assert rig.engine.state.exposure.total_e6 == 42_600_000
+    written = [STAKE_ROW.unpack(image) for image in rig.stakes.images if image is not None]
+    assert [(each.size_e6, each.generation, each.owner) for each in written] == [
+        (150 * E6, 0, bytes(16))
+    ]
 
 
 def test_what_a_journal_brings_back_after_a_reboot_counts_once_the_account_is_known():
