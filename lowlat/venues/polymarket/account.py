@@ -317,14 +317,13 @@ def _is_ours(account: Account, owner: str | None, maker_address: str | None) -> 
 def _taker_fill(wire: TradeWire) -> Fill:
     size_e6 = _fill_size_e6(wire.size)
     price_e8 = _fill_price_e8(wire.price)
-    cash_e6 = size_e6 * price_e8 // (E4 * _PRICE_E8_PER_E4)
+    cash_e6 = _taker_cash_e6(wire, size_e6, price_e8)
     makers = wire.maker_orders or ()
     amounts = [(_fill_size_e6(entry.matched_amount), entry) for entry in makers]
     if makers and sum(amount for amount, _ in amounts) == size_e6:
         # Execution is at each maker's price; a mint or merge costs the complement of it.
         cash_e6 = sum(
-            amount * _taker_price_e8(wire, entry) // (E4 * _PRICE_E8_PER_E4)
-            for amount, entry in amounts
+            _taker_cash_e6(wire, amount, _taker_price_e8(wire, entry)) for amount, entry in amounts
         )
     return Fill(
         wire.id,
@@ -336,6 +335,17 @@ def _taker_fill(wire: TradeWire) -> Fill:
         cash_e6,
         maker=False,
     )
+
+
+def _taker_cash_e6(wire: TradeWire, size_e6: int, price_e8: int) -> int:
+    """Return what a taker pays or gets: a fraction of a base unit is never its own.
+
+    Both sides of a match are whole base units, and each maker's order is filled at its price or
+    better (polymarket.md 12.1), so the fraction is the taker's to pay.
+    """
+    exact = size_e6 * price_e8
+    unit = E4 * _PRICE_E8_PER_E4
+    return -(-exact // unit) if _ACTIONS[wire.side] == Action.BUY else exact // unit
 
 
 def _taker_price_e8(wire: TradeWire, entry: MakerWire) -> int:

@@ -248,6 +248,21 @@ def test_a_taker_fill_is_the_top_level_and_its_cash_the_makers():
     assert fill.cash_e6 == 5_600_000 + 2_850_000 + 15 * 550_000
 
 
+def test_a_taker_pays_the_fraction_of_a_base_unit_of_each_maker_and_never_gets_one():
+    # World seed 207: 52.4344 shares of a pair minted against 0.733 cost 13.9999848 dollars.
+    makers = [
+        maker(matched_amount="52.4344", price="0.733", asset_id=NO, side="BUY"),
+        maker(matched_amount="0.0003", price="0.2671"),
+    ]
+    (fill,) = one(trade_event(size="52.4347", price="0.268", maker_orders=makers)).fills
+    assert fill.cash_e6 == 13_999_985 + 81
+    (fill,) = one(trade_event(size="52.4344", price="0.267", maker_orders=[])).fills
+    assert fill.cash_e6 == 13_999_985
+    makers = [maker(matched_amount="52.4344", price="0.267", side="BUY")]
+    sold = trade_event(size="52.4344", price="0.267", side="SELL", maker_orders=makers)
+    assert one(sold).fills[0].cash_e6 == 13_999_984
+
+
 def test_a_taker_fill_without_all_makers_costs_its_own_price():
     for makers in ([], None, [maker(matched_amount="3", price="0.1")]):
         (fill,) = one(trade_event(maker_orders=makers)).fills
