@@ -67,6 +67,8 @@ class Lookups:
         self._unlisted: dict[int, Order] = {}
         """Orders that are asked about and whose trades are to be listed next."""
         self._listing = False
+        self._rows: dict[bytes, TradeUpdate] = {}
+        """Rows of listings by their bytes, as they were read: the next listing repeats them."""
         self._restored: dict[int, list[FillNews]] = {}
         """What the listing under way says of restored orders whose trades are not known."""
         self._began_ns = 0
@@ -250,7 +252,7 @@ class Lookups:
     def _trades_told(self, question: Question, status: int, body: bytes, now_ns: int) -> None:
         orders: tuple[Order, ...] = question.orders
         page, found = question.detail
-        trades = decode_trades_page(status, body, self._account)
+        trades = decode_trades_page(status, body, self._account, self._rows)
         if page == 1:
             self._restored = {
                 order.id: [] for order in orders if order.filled_e6 and not order.fills

@@ -6,6 +6,7 @@ cannot be sold before. Whatever moves money goes through two functions that keep
 additions; ``audit`` counts everything again, at intervals. Pure: no clock, no randomness.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -318,6 +319,11 @@ class Accounts:
         assert cash == self._cash_e6, f"accounts hold {cash}, the running total is {self._cash_e6}"
         if market is None:
             assert sum(self.collateral_e6.values()) == self.collateral_total_e6
+        totals: Counter[int] = Counter()
+        for account in accounts:
+            for amounts in (account.tokens_e6, account.tokens_pending_e6):
+                for instrument, amount_e6 in amounts.items():
+                    totals[instrument] += amount_e6
         markets = self.collateral_e6 if market is None else (market,)
         for each in markets:
             behind = self.collateral_e6.get(each, 0)
@@ -325,10 +331,7 @@ class Accounts:
             outcomes = (YES, NO) if winner is None else (winner,)
             for instrument in (2 * each + outcome for outcome in outcomes):
                 running = self._tokens_e6.get(instrument, 0)
-                total = sum(
-                    a.tokens_e6.get(instrument, 0) + a.tokens_pending_e6.get(instrument, 0)
-                    for a in accounts
-                )
+                total = totals[instrument]
                 assert total == running == behind, (
                     f"instrument {instrument}: {total} tokens ({running} counted) on {behind}"
                 )

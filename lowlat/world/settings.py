@@ -73,7 +73,8 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long an orderly end may take."""
     ledger_every: int = 5
     """Each seed that is a multiple of this keeps a real ledger beside the journal; 0: none."""
-    tick_ns: int = 20_000_000
+    tick_ns: int = 40_000_000
+    """Between two turns of an engine process that has nothing to do and hears nothing."""
 
 
 class ModuleSettings(msgspec.Struct, frozen=True):

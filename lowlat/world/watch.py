@@ -52,6 +52,7 @@ _GROUP_GRACE_NS: Final = 4_000_000_000
 """Two seconds to unwind, and what a look at the venue may take."""
 _UNKNOWN_GRACE_NS: Final = 60_000_000_000
 """While a leg's outcome is unknown nobody can say more: canceled by id and looked up, 30 s."""
+_COUNT_NS: Final = 1_000_000_000
 _STREAMS: Final = tuple(name for name in STREAMS if not name.startswith("frames"))
 _RECORDED: Final = {"reports": REPORT.kind, "decisions": DECISION.kind}
 """What the recorder's gate holds, by stream: the kind of record that must be written down."""
@@ -89,6 +90,7 @@ class Watch(Listener):
         """Of each signal that was approved: the intent that its decision names."""
         self._doubt_ns: dict[int, int] = {}
         """When each open group was last seen with an order nobody knows the fate of."""
+        self._count_due_ns = 0
         self.due = True
         """Whether engines ran since the last look: only they publish."""
         self._memory: Memory | None = None
@@ -194,11 +196,7 @@ class Watch(Listener):
     # ------------------------------------------------------------------ now and then
     def look_around(self, ready_since_ns: int) -> None:
         """Look at tables, gates and the venue's money. ``ready_since_ns`` 0: the engine is down."""
-        try:
-            self._venue.exchange.accounts.audit()
-            self._venue.exchange.accounts.audit_tokens()
-        except AssertionError as error:
-            raise Violation(f"money is not conserved: {error}") from error
+        self._count_money()
         assert self._memory is not None, "watching nothing"
         for stream, gate, reader in self._memory.gates:
             if reader.lost:
@@ -206,6 +204,19 @@ class Watch(Listener):
         self._look_at_recorder()
         if ready_since_ns:
             self._look_at_groups(ready_since_ns)
+
+    def _count_money(self) -> None:
+        """Count the venue's money anew; after each event it has proven itself by what moved."""
+        now_ns = self._now_ns()
+        if now_ns < self._count_due_ns:
+            return
+        self._count_due_ns = now_ns + _COUNT_NS
+        accounts = self._venue.exchange.accounts
+        try:
+            accounts.audit()
+            accounts.audit_tokens()
+        except AssertionError as error:
+            raise Violation(f"money is not conserved: {error}") from error
 
     def _look_at_recorder(self) -> None:
         """Look that what the recorder's gates let go of is written down."""

@@ -202,7 +202,10 @@ class World:
         if at_ns > now_ns:
             clock.advance(at_ns - now_ns)
         # The venue's own time goes first: what a request meets is the book of its arrival.
-        venue.step(clock.wall_ns())
+        if venue_ns <= at_ns or venue_ns <= now_ns:
+            venue.step(clock.wall_ns())
+        else:
+            venue.now_ns = clock.wall_ns()
         if due_ns <= venue_ns:
             agenda.pop()()
             if self.watch.due:

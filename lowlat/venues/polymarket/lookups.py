@@ -39,6 +39,8 @@ __all__ = [
 _SECONDS_MIN: Final = 1_577_836_800
 _SECONDS_MAX: Final = 4_102_444_800
 """2020 to 2100."""
+_KNOWN_MAX: Final = 4_096
+"""Rows of trades kept as they were read; a page more may come on top."""
 
 
 class OrdersPage(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +77,7 @@ class _OrdersWire(msgspec.Struct, gc=False):
 
 
 class _TradesWire(msgspec.Struct, gc=False):
-    data: tuple[TradeWire, ...]
+    data: tuple[msgspec.Raw, ...]
     next_cursor: str
 
 
@@ -98,6 +100,7 @@ class _HeartbeatWire(msgspec.Struct, gc=False):
 
 _decode_orders: Final = msgspec.json.Decoder(_OrdersWire).decode
 _decode_trades: Final = msgspec.json.Decoder(_TradesWire).decode
+_decode_trade: Final = msgspec.json.Decoder(TradeWire).decode
 _NOTHING: Final = (b"", b"null", b"{}")
 _decode_not_found: Final = msgspec.json.Decoder(_NotFoundWire).decode
 _decode_one_order: Final = msgspec.json.Decoder(OrderWire).decode
@@ -118,15 +121,32 @@ def decode_orders_page(http_status: int, body: Payload) -> OrdersPage:
     return OrdersPage(rows, _next_cursor(wire.next_cursor))
 
 
-def decode_trades_page(http_status: int, body: Payload, account: Account) -> TradesPage:
-    """Read a page of GET /data/trades with our own fills taken out."""
+def decode_trades_page(
+    http_status: int, body: Payload, account: Account, known: dict[bytes, TradeUpdate] | None = None
+) -> TradesPage:
+    """Read a page of GET /data/trades with our own fills taken out.
+
+    Listings that overlap repeat most rows byte for byte: what ``known`` has of this account is not
+    read again, and what is new is put there. It holds some ``_KNOWN_MAX`` rows at most.
+    """
     _check_status("/data/trades", http_status)
+    if known is None:
+        known = {}
+    elif len(known) > _KNOWN_MAX:
+        known.clear()
     try:
         wire = _decode_trades(bytes(body))
-        rows = tuple(trade_update(row, account) for row in wire.data)
+        rows = tuple([_known_trade(bytes(raw), account, known) for raw in wire.data])
     except (*BAD_JSON, RemoteProtocolError) as error:
         raise malformed("/data/trades", None, error) from error
     return TradesPage(rows, _next_cursor(wire.next_cursor))
+
+
+def _known_trade(raw: bytes, account: Account, known: dict[bytes, TradeUpdate]) -> TradeUpdate:
+    found = known.get(raw)
+    if found is None:
+        found = known[raw] = trade_update(_decode_trade(raw), account)
+    return found
 
 
 def decode_order(http_status: int, body: Payload) -> OrderUpdate | None:

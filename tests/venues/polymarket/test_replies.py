@@ -626,6 +626,22 @@ def test_one_bad_row_spoils_the_page():
         decode_trades_page(200, page([rest_trade(size="-1")]), ACCOUNT)
 
 
+def test_rows_of_trades_that_came_before_are_not_read_again():
+    known = {}
+    first = decode_trades_page(200, page([rest_trade()]), ACCOUNT, known)
+    mined = rest_trade(status="MINED")
+    again = decode_trades_page(200, page([rest_trade(), mined]), ACCOUNT, known)
+    assert again.rows[0] is first.rows[0]
+    assert again == decode_trades_page(200, page([rest_trade(), mined]), ACCOUNT)
+    with pytest.raises(RemoteProtocolError):
+        decode_trades_page(200, page([rest_trade(size="-1")]), ACCOUNT, known)
+    assert len(known) == 2
+    many = [rest_trade(id=f"trade-{number}") for number in range(4_100)]
+    decode_trades_page(200, page(many), ACCOUNT, known)
+    decode_trades_page(200, page([mined]), ACCOUNT, known)
+    assert len(known) == 1
+
+
 def test_an_order_is_absent_only_by_the_venues_word():
     found = decode_order(200, json.dumps(rest_order()).encode())
     assert found is not None
