@@ -195,14 +195,19 @@ class Rig:
         return self.observer.picture()
 
     def orders(self):
-        """Return every order row that memory or the journal holds, by venue id."""
-        rows = {}
-        for batch in newest_batches(str(state_dir(self.instance))):
-            for kind, data in batch.entries:
-                if kind == EntryKind.ORDER:
-                    row = ORDER_ROW.row._make(ORDER_ROW.codec.unpack(data))
-                    rows[row.order_id] = row
-        table = Attachment(self.instance, "test").open_table_reader("orders")
+        return order_rows(self.instance)
+
+
+def order_rows(instance):
+    """Return every order row that memory or the journal holds, by venue id."""
+    rows = {}
+    for batch in newest_batches(str(state_dir(instance))):
+        for kind, data in batch.entries:
+            if kind == EntryKind.ORDER:
+                row = ORDER_ROW.row._make(ORDER_ROW.codec.unpack(data))
+                rows[row.order_id] = row
+    with Attachment(instance, "test") as attachment:
+        table = attachment.open_table_reader("orders")
         for index in range(TABLES["orders"].rows):
             if table.version(index):
                 while table.read(index) < 0:
@@ -210,7 +215,7 @@ class Rig:
                 row = ORDER_ROW.unpack(table.buffer)
                 if row.state:
                     rows[row.order_id] = row
-        return {"0x" + key.hex(): row for key, row in rows.items()}
+    return {"0x" + key.hex(): row for key, row in rows.items()}
 
 
 class Run:

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 
@@ -11,7 +10,6 @@ import msgspec
 import pytest
 from kill_table import (
     FAULTS,
-    all_ready,
     as_text,
     assert_every_signal_has_one_decision,
     assert_nothing_lost,
@@ -20,8 +18,6 @@ from kill_table import (
 )
 from rig import Rig
 
-from lowlat.app.field import SharedField
-from lowlat.app.halts import Puller, lift_halts, pull_halt
 from lowlat.app.postmortem import read_bundles
 from lowlat.app.topology import (
     RECORDER,
@@ -30,8 +26,6 @@ from lowlat.app.topology import (
     fit_cores,
     load_topology,
 )
-from lowlat.core.clock import monotonic_ns
-from lowlat.core.layout import IntentFlag
 from lowlat.shm.places import segment_names
 
 pytestmark = pytest.mark.e2e
@@ -154,77 +148,3 @@ def test_every_process_killed_and_stopped_comes_back_and_both_sides_agree(
     assert len(read_bundles(instance)) == len(spread) * len(FAULTS)
     with capsys.disabled():
         sys.stdout.write("\n" + as_text(table) + "\n")
-
-
-GRACE_NS = 5_000_000
-"""An order whose stamp was taken before the halt may be written this long behind it."""
-
-
-class Halts:
-    """A person who halts and resumes beside a rig, and holds every order against that."""
-
-    def __init__(self, rig):
-        self._rig = rig
-        self._shared = SharedField(rig.supervisor)
-        self._shared.opened(rig.supervisor._office.stats)
-
-    def pull(self):
-        """Halt as `lowlat ctl halt` does: by the file, asking nobody."""
-        pull_halt(self._rig.instance, Puller.OPERATOR, "test", 1)
-        return monotonic_ns()
-
-    def assert_held(self, pulled_ns, seconds):
-        """Let time pass; nothing but unwinding may have been sent meanwhile."""
-        self._rig.run(seconds)
-        late = [
-            row for row in self._rig.orders().values()
-            if row.sent_ns > pulled_ns + GRACE_NS and not row.order_flags & IntentFlag.UNWIND
-        ]  # fmt: skip
-        assert not late, late
-
-    def resume(self):
-        """Lift it as `lowlat ctl resume` does."""
-        lift_halts(self._rig.instance)
-        self._shared.bump_resumes()
-
-
-def two_of(names, count, draw):
-    """Return pairs in which every name comes up."""
-    shuffled = list(names)
-    draw.shuffle(shuffled)
-    pairs = list(zip(shuffled[::2], shuffled[1::2], strict=True))
-    while len(pairs) < count:
-        pairs.append(tuple(draw.sample(shuffled, 2)))
-    return pairs
-
-
-@pytest.mark.kill
-@pytest.mark.stress
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("count", [1, 2])
-def test_halting_works_with_any_one_process_or_two_dead(spread, instance, home, stop, count):
-    """Each process in turn, and pairs in which each comes up; trading goes on in between."""
-    patient = {
-        name: msgspec.structs.replace(place, stopped_ms=60_000, hang_ms=60_000)
-        for name, place in spread.items()
-    }
-    gone = [(name,) for name in spread] if count == 1 else two_of(spread, 6, random.Random(2))
-    with Rig(instance, home, seed=4, topology=patient) as rig:
-        person = Halts(rig)
-        for names in gone:
-            decides_again(rig)
-            for name in names:
-                os.kill(rig.pid(name), stop)
-            pulled_ns = person.pull()
-            person.assert_held(pulled_ns, 0.5)
-            if stop == signal.SIGSTOP:
-                for name in names:
-                    os.kill(rig.pid(name), signal.SIGCONT)
-            rig.turn_until(lambda: all_ready(rig), 20, "everybody READY")
-            # Whoever came back, or read what had queued up, finds the halt as well.
-            person.assert_held(pulled_ns, 0.5)
-            person.resume()
-            for name in names:
-                rig.supervisor.forgive(name)
-        decides_again(rig)
-        assert rig.drain().holds
