@@ -218,20 +218,28 @@ class Rehearsal:
             ready = self._kept.get(todo.pop())
             if ready is not None:
                 pool.ready.put(ready)
-        # Its id comes again with the next order: it is forgotten before.
-        self._trading.executor.desk.rows_free(_ROWS)
+        # Its id comes again with the next order: it is forgotten before, and leaves no row behind.
+        desk = self._trading.executor.desk
+        for order in [each for each in desk.by_id.values() if each.done]:
+            desk.drop(order)
+        self._read()
+        desk.rows_free(_ROWS + 1)
         self._trading.risk.turn(now_ns)
         self._done += 1
         if self._done % _REST_EVERY == 0:
             self._rest(now_ns)
 
     def _rest(self, now_ns: int) -> None:
-        """Do what is due by time, read what a ledger would."""
+        """Do what is due by time."""
         trading = self._trading
         self._market.turn(now_ns)
         self._feed.turn(now_ns)
         for engine in (trading.signals, trading.risk, trading.executor):
             engine.turn(now_ns)
+        self._read()
+
+    def _read(self) -> None:
+        """Read what a ledger would."""
         for reader in self._ledger:
             while reader.poll():
                 pass
