@@ -3,16 +3,14 @@
 Source: feeds.md 6.8; polymarket.md 7.2-7.4.
 """
 
-from math import exp, log
 from typing import Final
 
-import msgspec
-
 from lowlat.book._view import BookView
-from lowlat.core.errors import ConfigError
-from lowlat.core.layout import Known, MarketRow, Outcome
+from lowlat.core.layout import MarketRow, Outcome, ReportKind
 from lowlat.core.units import E4, E6, ONE_E4
 from lowlat.signals._watch import Watch
+from lowlat.signals.own import OwnOrder
+from lowlat.signals.rebate_value import RebatesParams, rebate_of
 from lowlat.venues.polymarket.scoring import maker_score, order_score, side_score
 
 __all__ = [
@@ -23,104 +21,18 @@ __all__ = [
     "Mark",
     "Quote",
     "Quoted",
-    "RebatesParams",
-    "logit_skew",
     "others_bids_e4",
-    "pay_of",
-    "rebate_of",
     "reward_day",
     "target_e4",
 ]
 
+_MS_NS: Final = 1_000_000
 _S_NS: Final = 1_000_000_000
+_UNCHOSEN_NS: Final = 60 * _S_NS
 MARKS_S: Final = (5, 30)
 """Seconds after a fill; what it cost is judged by the last."""
 OUTCOMES: Final = (int(Outcome.YES), int(Outcome.NO))
-
-
-class RebatesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to stand, how far away, for how much, and when to leave."""
-
-    priority: int = 10
-    """For places among what is followed."""
-    volume_24h_e6_min: int = 10_000 * E6
-    mid_min_e4: int = 1_000
-    mid_max_e4: int = 9_000
-    """Outside nobody is paid for one side alone. Source: polymarket.md 7.4."""
-    crypto_markets: bool = False
-    """Also where an exchange leads: its pulls have to be faster than the takers."""
-    markets_max: int = 20
-    quote_cash_e6: int = 25 * E6
-    inventory_e6_max: int = 200 * E6
-    """Net shares of a market at which the side that adds is no longer quoted."""
-    gamma: float = 0.0005
-    """Risk aversion by dollar, 0.002 for a thousand of them, times the share of the variance until
-    the end that passes before the other side is filled: a quarter. Source: feeds.md 6.8."""
-    margin: float = 0.002
-    """Dollars a share beyond what fills are known to lose."""
-    edge_min: float = 0.001
-    adverse_prior: float = 0.008
-    adverse_prior_fills: float = 10.0
-    fills_judged: int = 8
-    pause_s: int = 600
-    fill_probability: float = 0.3
-    """Of a quote within its life; it scales expected value only."""
-    requote_e4: int = 25
-    """Hysteresis beyond half a tick."""
-    requotes_per_minute: int = 12
-    """Quotes of a market that are taken back to stand elsewhere: each costs its place."""
-    quotes_per_s: int = 10
-    """Quotes sent or moved, of all markets together: a third of what risk lets pass."""
-    look_ms: int = 200
-    jump_e4: int = 200
-    spot_jump_ppm: int = 400
-    depth_gone_share: float = 0.7
-    calm_s: int = 10
-    warmup_s: int = 10
-    stop_before_end_s: int = 3_600
-    stop_around_start_s: int = 300
-    quiet_unix_s: tuple[tuple[int, int], ...] = ()
-    """Windows of scheduled events, [from, to) in unix seconds: nothing rests in them."""
-    answer_ms: int = 2_000
-    """A wish that nobody mentioned for so long was not granted."""
-    quote_life_ms: int = 500
-    """How long risk and executor may take with a wish."""
-
-    def validate(self) -> None:
-        """Raise ConfigError for values that make no sense."""
-        if not 0 < self.mid_min_e4 < self.mid_max_e4 < ONE_E4:
-            raise ConfigError(
-                f"mid_min_e4, mid_max_e4 were {self.mid_min_e4}, {self.mid_max_e4}, expected "
-                "above 0, the smaller first, below 10000"
-            )
-        for key in (
-            "gamma",
-            "edge_min",
-            "margin",
-            "adverse_prior",
-            "adverse_prior_fills",
-            "fill_probability",
-            "depth_gone_share",
-        ):
-            value = getattr(self, key)
-            if not 0.0 <= value < 1_000.0:
-                raise ConfigError(f"{key} was {value}, expected 0 to 1000")
-        if not self.gamma > 0.0 or not 0.0 < self.fill_probability <= 1.0:
-            raise ConfigError(
-                f"gamma, fill_probability were {self.gamma}, {self.fill_probability}, expected "
-                "above 0, the second at most 1"
-            )
-        for key in ("requotes_per_minute", "quotes_per_s", "look_ms", "markets_max"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key} was {getattr(self, key)}, expected 1 or more")
-        for window in self.quiet_unix_s:
-            if window[0] >= window[1]:
-                raise ConfigError(f"quiet_unix_s was {list(window)}, expected [from, to)")
-
-
-def logit_skew(chance: float, inventory: float, gamma: float) -> float:
-    """Return what a share is worth to somebody who holds so many already."""
-    return 1.0 / (1.0 + exp(-(log(chance / (1.0 - chance)) - gamma * inventory)))
+_GONE: Final = frozenset({ReportKind.REJECT, ReportKind.DROPPED})
 
 
 class Budget:
@@ -184,6 +96,23 @@ class Quote:
         """Shares that may still be filled."""
         return sum(self.intents.values())
 
+    def follow(self, order: OwnOrder) -> None:
+        """Keep what rests and what is gone of the orders of this side."""
+        if order.open:
+            if order.intent not in self.intents:
+                # A fill's price and size are its own, not the order's.
+                if order.kind != ReportKind.FILL:
+                    self.price_e4, self.size_e6 = order.price_e4, order.size_e6
+                self.due_ns = 0
+            if order.kind == ReportKind.ACK:
+                self.ahead_e6 = max(0, self.level_e6)
+            self.intents[order.intent] = max(0, self.size_e6 - order.filled_e6)
+        elif order.intent in self.intents or order.kind in _GONE:
+            self.intents.pop(order.intent, None)
+            if not self.intents:
+                self.price_e4 = self.due_ns = 0
+                self.taken_back = False
+
 
 class Mark:
     """A fill whose price is compared with the mid later."""
@@ -216,10 +145,32 @@ class Quoted:
         """Whether anything of ours is in its book or on its way there."""
         return any(quote.intents or quote.price_e4 for quote in self.quotes)
 
+    def closed(self, wall_ns: int) -> bool:
+        """Whether nothing may rest now: near the start or the end, in a quiet window."""
+        params, row = self.params, self.row
+        if wall_ns >= row.end_ns - params.stop_before_end_s * _S_NS:
+            return True
+        if row.start_ns and abs(wall_ns - row.start_ns) < params.stop_around_start_s * _S_NS:
+            return True
+        second = wall_ns // _S_NS
+        return any(first <= second < last for first, last in params.quiet_unix_s)
+
     def worth_of(self, outcome: int) -> float:
         """Return the newest mid of a token."""
         mid = self.mid_e4 / E4
         return mid if outcome == Outcome.YES else 1.0 - mid
+
+    def wait(self, bid_e4: int, ask_e4: int, now_ns: int) -> None:
+        """Set what wakes us: a touch that jumps at once, any other move or time a little later."""
+        watch, params = self.watch, self.params
+        watch.rest()
+        if not self.chosen:
+            watch.due_ns = now_ns + _UNCHOSEN_NS
+            return
+        jump_e4 = params.jump_e4 // 2
+        watch.bid_low_e4, watch.bid_high_e4 = bid_e4 - jump_e4, bid_e4 + jump_e4
+        watch.ask_low_e4, watch.ask_high_e4 = ask_e4 - jump_e4, ask_e4 + jump_e4
+        watch.due_ns = now_ns + params.look_ms * _MS_NS
 
     def marks_due(self, now_ns: int) -> list[tuple[int, float, float]]:
         """Take the marks whose time came: seconds, loss of the mid, what the fill earned at it."""
@@ -312,17 +263,3 @@ def reward_day(quoted: Quoted, book: BookView, outcome: int, price_e4: int, size
     others = maker_score(all_of[0], all_of[1], mid_e4)
     total = others + after
     return (after - before) / total * row.reward_day_e6 / E6 if total > 0.0 else 0.0
-
-
-def pay_of(row: MarketRow) -> float:
-    """Return dollars a day that a market pays its makers, as far as its row says."""
-    volume = max(0, row.volume_e6) / E6 / 30.0
-    return row.reward_day_e6 / E6 + volume * rebate_of(row, 0.5)
-
-
-def rebate_of(row: MarketRow, price: float) -> float:
-    """Return the rebate of one filled share at a price; 0 while a part of it is unknown."""
-    if not row.known & Known.FEE:
-        return 0.0
-    spread = (price * (1.0 - price)) ** row.fee_exponent
-    return row.rebate_rate_e6 / E6 * row.fee_rate_e6 / E6 * spread

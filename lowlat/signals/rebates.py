@@ -64,14 +64,11 @@ from lowlat.signals.rebate_quotes import (
     Losses,
     Mark,
     Quoted,
-    RebatesParams,
-    logit_skew,
     others_bids_e4,
-    pay_of,
-    rebate_of,
     reward_day,
     target_e4,
 )
+from lowlat.signals.rebate_value import RebatesParams, logit_skew, pay_of, rebate_of
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
 __all__ = ["Rebates"]
@@ -79,8 +76,6 @@ __all__ = ["Rebates"]
 _MS_NS: Final = 1_000_000
 _S_NS: Final = 1_000_000_000
 _ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
-_UNCHOSEN_NS: Final = 60 * _S_NS
-_GONE: Final = frozenset({ReportKind.REJECT, ReportKind.DROPPED})
 
 
 class Rebates(Module):
@@ -176,7 +171,7 @@ class Rebates(Module):
         bid_e4, ask_e4 = book.best_bid_e4(Outcome.YES), book.best_ask_e4(Outcome.YES)
         if bid_e4 <= 0 or ask_e4 <= 0 or book.flags & _ODD:
             self._leave(market, "odd_book", now_ns)
-            self._wait(market, 0, ONE_E4, now_ns)
+            market.wait(0, ONE_E4, now_ns)
             return
         others_e4 = others_bids_e4(book, market)
         mid_e4 = (others_e4[0] + ONE_E4 - others_e4[1]) / 2.0
@@ -192,12 +187,12 @@ class Rebates(Module):
             for now, then in zip(depth, depth_before, strict=True)
         ):
             self._leave(market, "depth_gone", now_ns)
-        elif self._closed(market, self.ctx.wall_ns(now_ns)):
+        elif market.closed(self.ctx.wall_ns(now_ns)):
             self._pull(market, "closed", now_ns)
         elif now_ns >= market.quiet_until_ns and market.chosen:
             self._quote(market, book, others_e4, now_ns)
         market.count_queue(book)
-        self._wait(market, bid_e4, ask_e4, now_ns)
+        market.wait(bid_e4, ask_e4, now_ns)
 
     def on_turn(self, now_ns: int) -> None:
         """Mark fills whose time came; look after quotes of books that are quiet."""
@@ -206,7 +201,7 @@ class Rebates(Module):
                 self._mark(market, now_ns)
             if market.rests and self.ctx.book(market.row.market) is None:
                 self._pull(market, "stale", now_ns)
-            elif market.rests and self._closed(market, self.ctx.wall_ns(now_ns)):
+            elif market.rests and market.closed(self.ctx.wall_ns(now_ns)):
                 self._pull(market, "closed", now_ns)
 
     def on_order(self, order: OwnOrder, now_ns: int) -> None:
@@ -215,21 +210,7 @@ class Rebates(Module):
         if market is None or order.action:
             return
         outcome = order.instrument & 1
-        quote = market.quotes[outcome]
-        if order.open:
-            if order.intent not in quote.intents:
-                quote.price_e4 = order.price_e4 if order.kind != ReportKind.FILL else quote.price_e4
-                quote.size_e6 = order.size_e6 if order.kind != ReportKind.FILL else quote.size_e6
-                quote.intents[order.intent] = quote.size_e6
-                quote.due_ns = 0
-            if order.kind == ReportKind.ACK:
-                quote.ahead_e6 = max(0, quote.level_e6)
-            quote.intents[order.intent] = max(0, quote.size_e6 - order.filled_e6)
-        elif order.intent in quote.intents or order.kind in _GONE:
-            quote.intents.pop(order.intent, None)
-            if not quote.intents:
-                quote.price_e4 = quote.due_ns = 0
-                quote.taken_back = False
+        market.quotes[outcome].follow(order)
         if order.kind == ReportKind.FILL and order.size_e6 > 0:
             rebate = rebate_of(market.row, order.price_e4 / E4)
             worth = market.worth_of(outcome)
@@ -252,16 +233,6 @@ class Rebates(Module):
             market.watch.due_ns = 0
 
     # ------------------------------------------------------------------------------- leaving
-    def _closed(self, market: Quoted, wall_ns: int) -> bool:
-        """Whether nothing may rest now: near the start or the end, in a quiet window."""
-        params, row = self.params, market.row
-        if wall_ns >= row.end_ns - params.stop_before_end_s * _S_NS:
-            return True
-        if row.start_ns and abs(wall_ns - row.start_ns) < params.stop_around_start_s * _S_NS:
-            return True
-        second = wall_ns // _S_NS
-        return any(first <= second < last for first, last in params.quiet_unix_s)
-
     def _leave(self, market: Quoted, why: str, now_ns: int) -> None:
         """Take everything back and stay away for a while."""
         market.quiet_until_ns = max(market.quiet_until_ns, now_ns + self.params.calm_s * _S_NS)
@@ -430,15 +401,3 @@ class Rebates(Module):
             market.quiet_until_ns = now_ns + self.params.pause_s * _S_NS
             market.losses = Losses(losses.mean, self.params.adverse_prior_fills)
             self._pull(market, "losses", now_ns)
-
-    def _wait(self, market: Quoted, bid_e4: int, ask_e4: int, now_ns: int) -> None:
-        """Set what wakes us: a touch that jumps at once, any other move or time a little later."""
-        watch, params = market.watch, self.params
-        watch.rest()
-        if not market.chosen:
-            watch.due_ns = now_ns + _UNCHOSEN_NS
-            return
-        jump_e4 = params.jump_e4 // 2
-        watch.bid_low_e4, watch.bid_high_e4 = bid_e4 - jump_e4, bid_e4 + jump_e4
-        watch.ask_low_e4, watch.ask_high_e4 = ask_e4 - jump_e4, ask_e4 + jump_e4
-        watch.due_ns = now_ns + params.look_ms * _MS_NS

@@ -19,7 +19,8 @@ from lowlat.core.layout import (
 from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
 from lowlat.signals.module import make_module
-from lowlat.signals.rebate_quotes import Budget, logit_skew
+from lowlat.signals.rebate_quotes import Budget
+from lowlat.signals.rebate_value import logit_skew
 from lowlat.signals.rebates import Rebates
 
 DAY = 86_400 * S
