@@ -73,6 +73,9 @@ class _Edge:
         self.tokens = {leg["token"] for leg in legs if leg["side"] == "BUY"}
         self.wished_e6 = self.granted_e6 = self.filled_e6 = 0
         self.refused: Counter[str] = Counter()
+        """By risk's rule, shares."""
+        self.silent: Counter[str] = Counter()
+        """What modules counted while it lived instead of saying something."""
 
     def lost(self) -> dict[str, float]:
         """Return what of its value was lost where, in dollars; what is left was captured."""
@@ -82,8 +85,9 @@ class _Edge:
         filled = min(self.filled_e6, wished)
         granted = min(max(self.granted_e6, filled), wished)
         captured = self.record.captured_e6 / E6
+        why = f", {self.silent.most_common(1)[0][0]}" if self.silent else ", nothing seen"
         found = {
-            "not signalled": value if not wished else 0.0,
+            f"not signalled{why}": value if not wished else 0.0,
             "size of the module": value * (size - wished) / size if wished else 0.0,
             "risk": value * (wished - granted) / size,
             "not filled": value * (granted - filled) / size,
@@ -110,6 +114,8 @@ class Account:
         self._by_instrument: dict[int, tuple[int, int]] = {}
         self._edges: list[_Edge] = []
         self._of_market: dict[int, list[_Edge]] = {}
+        self._living: list[_Edge] = []
+        self._refusals: Counter[str] = Counter()
         self.scores: dict[str, Score] = {}
 
     def score(self, module: str) -> Score:
@@ -119,6 +125,7 @@ class Account:
     def look(self, now_ns: int) -> None:
         """Take in what was said; mark fills whose time came. At least once a second."""
         self._take_edges()
+        self._take_refusals()
         while self._signals.poll() != EMPTY:
             signal = SIGNAL.unpack(self._signals.buffer)
             if not signal.size_suggestion_e6:
@@ -130,9 +137,7 @@ class Account:
             edge = self._edge_of(module, signal.instrument, signal.decided_ns)
             if edge is not None:
                 edge.wished_e6 += signal.size_suggestion_e6
-        while (kind := self._decisions.poll()) != EMPTY:
-            if kind == DECISION.kind:
-                self._take_decision()
+        self._take_decisions()
         while (kind := self._reports.poll()) != EMPTY:
             assert kind == REPORT.kind, "reports were lost: look more often"
             self._take(now_ns)
@@ -154,8 +159,26 @@ class Account:
                 continue
             edge = _Edge(record)
             self._edges.append(edge)
+            self._living.append(edge)
             for market in record.planted.markets:
                 self._of_market.setdefault(market.index, []).append(edge)
+
+    def _take_refusals(self) -> None:
+        """Note what modules refused since the last look with each edge that lived meanwhile."""
+        tallies = self._world.node.meters.tallies
+        counts = Counter(
+            {
+                name.rpartition(".")[2].replace("_", " "): tally.value
+                for name, tally in tallies.items()
+                if name.startswith("signals.") and ".refused_" in name
+            }
+        )
+        fresh, self._refusals = counts - self._refusals, counts
+        for edge in self._living:
+            edge.silent.update(fresh)
+        self._living = [
+            edge for edge in self._living if edge.record.ends_ns > self._world.venue.now_ns
+        ]
 
     def _edge_of(self, module: str, instrument: int, at_ns: int, late_ns: int = 0) -> _Edge | None:
         """Return the edge that a taker's wish for a token at a time was about."""
@@ -169,18 +192,27 @@ class Account:
                 return edge if text in edge.tokens or not edge.tokens else None
         return None
 
-    def _take_decision(self) -> None:
-        decision = DECISION.unpack(self._decisions.buffer)
-        if not decision.size_suggestion_e6:
-            return
-        edge = self._edge_of(_name(decision.module), decision.instrument, decision.decided_ns)
-        if edge is None:
-            return
-        granted_e6 = decision.size_e6 if decision.approved else 0
-        edge.granted_e6 += granted_e6
-        refused_e6 = decision.size_suggestion_e6 - granted_e6
-        if refused_e6 > 0:
-            edge.refused[Rule(decision.rule).name.lower()] += refused_e6
+    def _take_decisions(self) -> None:
+        """Note what risk let pass; legs of a refused group fell by the rule of one of them."""
+        found = []
+        because: dict[int, str] = {}
+        while (kind := self._decisions.poll()) != EMPTY:
+            if kind != DECISION.kind:
+                continue
+            decision = DECISION.unpack(self._decisions.buffer)
+            found.append(decision)
+            if decision.group and not decision.approved and decision.rule != Rule.GROUP_INCOMPLETE:
+                because[decision.group] = _rule(decision.rule)
+        for decision in found:
+            edge = self._edge_of(_name(decision.module), decision.instrument, decision.decided_ns)
+            if edge is None or not decision.size_suggestion_e6:
+                continue
+            granted_e6 = decision.size_e6 if decision.approved else 0
+            edge.granted_e6 += granted_e6
+            refused_e6 = decision.size_suggestion_e6 - granted_e6
+            if refused_e6 > 0:
+                rule = because.get(decision.group, _rule(decision.rule))
+                edge.refused[rule] += refused_e6
 
     # ------------------------------------------------------------------------------- orders
     def _take(self, now_ns: int) -> None:
@@ -295,6 +327,10 @@ class Account:
 
 def _name(raw: bytes) -> str:
     return raw.rstrip(b"\0").decode()
+
+
+def _rule(number: int) -> str:
+    return Rule(number).name.lower()
 
 
 def _value(venue: Venue, index: int, outcome: int) -> float:

@@ -49,12 +49,12 @@ TAKERS: Final = ("arbitrage", "bonds", "latency")
 """A maker's own bids would stand in the way of what is planted."""
 PLANS: Final = {
     "null": Plan(20, 90),
-    "neg-risk": Plan(4, 60, 1, TAKERS),
-    "neg-risk-sell": Plan(4, 60, 1, TAKERS),
-    "strikes": Plan(4, 60, 1, TAKERS),
-    "latency": Plan(4, 60, 1, TAKERS),
-    "makers": Plan(4, 120),
-    "bonds": Plan(4, 60, 14, ("bonds", "rebates")),
+    "neg-risk": Plan(2, 60, 1, TAKERS),
+    "neg-risk-sell": Plan(2, 60, 1, TAKERS),
+    "strikes": Plan(2, 60, 1, TAKERS),
+    "latency": Plan(2, 60, 1, TAKERS),
+    "makers": Plan(2, 120),
+    "bonds": Plan(2, 60, 14, ("bonds", "rebates")),
 }
 
 
