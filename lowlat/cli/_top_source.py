@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowlat.cli import _views as views
+from lowlat.cli._feed_lines import FeedLine, feed_lines
 from lowlat.cli._observer import Observer, Picture
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import LayoutError, SegmentError
@@ -59,7 +60,7 @@ class Shot:
     """Why what is shown is not of now; empty when it is."""
     markets: dict[int, MarketRow] = field(default_factory=dict)
     books: list[views.BookLine] = field(default_factory=list)
-    feeds: list[views.FeedLine] = field(default_factory=list)
+    feeds: list[FeedLine] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
     groups: list[GroupRow] = field(default_factory=list)
     money: views.Money | None = None
@@ -134,7 +135,7 @@ def _fill(shot: Shot, attached: Attached, wants: frozenset[str]) -> None:
     if "books" in wants:
         shot.books = views.book_lines(attached, shot.markets)
     if "feeds" in wants:
-        shot.feeds = views.feed_lines(attached, shot.picture.reading, shot.picture.rates)
+        shot.feeds = feed_lines(attached, shot.picture.reading, shot.picture.rates)
     if "orders" in wants:
         shot.orders = views.newest_orders(attached, _ORDERS)
         shot.groups = views.newest_groups(attached, _ORDERS)

@@ -144,7 +144,7 @@ def _wants(attached: "Attached") -> list[tuple[str, "Interest"]]:
 def _scan(instance: str) -> dict[str, int | None]:
     """Return how far and how old the scan of the venue's list is; None is not known yet."""
     from lowlat.app.telemetry import Telemetry
-    from lowlat.cli._views import gauge
+    from lowlat.cli._feed_lines import gauge
 
     reading = Telemetry(instance).read()
     return {name: gauge(reading, f"feed.metadata.{name}") for name in _SCAN}
