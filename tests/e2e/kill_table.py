@@ -69,14 +69,16 @@ def assert_every_signal_has_one_decision(rig, since_ns=0):
     decision a signal; the decision log has none twice, in any life. ``since_ns``: of the last
     reboot, which began the names of signals anew.
     """
-    assert rig.supervisor.stop([process_of(rig.topology, "signals")], 5)
+    assert rig.supervisor.stop([process_of(rig.topology, "signals")], PATIENCE_S)
     signals = attach(rig.instance).streams["signals"]
     published = signals.reader.cursor - 1
 
     def decided():
         return len(set(decisions_in_ledger(rig.instance)))
 
-    rig.turn_until(lambda: decided() >= published, 10, f"{published} decisions, got {decided()}")
+    rig.turn_until(
+        lambda: decided() >= published, PATIENCE_S, f"{published} decisions, got {decided()}"
+    )
     assert decided() == published
     found, since = defaultdict(list), defaultdict(list)
     for at, each in enumerate(read_records(str(state_dir(rig.instance)), DECISIONS)):

@@ -146,12 +146,12 @@ class Rig:
         os.kill(life.pid, signal.SIGKILL)
         return monotonic_ns()
 
-    def await_ready(self, name, after_ns, seconds=10):
+    def await_ready(self, name, after_ns, seconds=60):
         """Wait for a READY later than after_ns; return how long it took in seconds."""
         self.turn_until(lambda: self.ready_ns[name] > after_ns, seconds, f"READY of {name}")
         return (self.ready_ns[name] - after_ns) / 1e9
 
-    def drain(self, seconds=25):
+    def drain(self, seconds=60):
         """Stop who sends in order, then compare both sides; return the agreement."""
         [executor], _ = stop_order(self.topology)
         assert self.supervisor.stop([executor], seconds), self.log(executor)
@@ -162,7 +162,7 @@ class Rig:
             found[:] = [compare(self.instance, self.door, self.account.wallet)]
             return found[0].holds
 
-        self.turn_until(agrees, 5, "agreement")
+        self.turn_until(agrees, 30, "agreement")
         return found[0]
 
     # ------------------------------------------------------------------ looks

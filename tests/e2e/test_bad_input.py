@@ -218,7 +218,7 @@ def trade_one_edge(rig):
         rig.run(0.3)
         return rig.reading().counter("executor.orders") > 0
 
-    rig.turn_until(planted, 20, "an order on a real edge")
+    rig.turn_until(planted, 60, "an order on a real edge")
 
 
 def books(instance):

@@ -111,7 +111,7 @@ def test_demo_under_chaos_agrees(instance, more):
 def test_one_planted_base_unit_turns_the_agreement_false(instance, home):
     """The difference is planted at the venue, after the engine is at rest; nobody tells it."""
     with Rig(instance, home, seed=2) as rig:
-        rig.turn_until(lambda: rig.picture().pairs.completed >= 1, 20, "a completed pair")
+        rig.turn_until(lambda: rig.picture().pairs.completed >= 1, 60, "a completed pair")
         found = rig.drain()
         assert found.holds
         rig.door.control("skew", wallet=rig.account.wallet, cash_e6=1)

@@ -39,7 +39,7 @@ def test_sets_are_merged_while_trading_and_both_sides_agree(instance, home):
         # Its death stops no trading and repeats nothing.
         before = rig.reading().counter("executor.orders")
         rig.await_ready("settlement", rig.kill("settlement"), 20)
-        rig.turn_until(lambda: rig.reading().counter("executor.orders") > before, 20, "orders")
+        rig.turn_until(lambda: rig.reading().counter("executor.orders") > before, 60, "orders")
 
         # While anybody halts nothing is moved, however much there is to free.
         pull_halt(instance, Puller.OPERATOR, "test", 1)

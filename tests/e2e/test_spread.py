@@ -86,7 +86,7 @@ def test_any_grouping_of_roles_trades_and_agrees(instance, home, what):
     check_topology(topology)
     with Rig(instance, home, seed=6, topology=topology) as rig:
         decides_again(rig)
-        rig.turn_until(lambda: rig.reading().counter("executor.orders") > 3, 20, "orders")
+        rig.turn_until(lambda: rig.reading().counter("executor.orders") > 3, 60, "orders")
         found = rig.drain()
         assert_every_signal_has_one_decision(rig)
         assert_nothing_lost(rig)
