@@ -144,7 +144,7 @@ RELOADS = [
 ]
 
 
-def test_a_thousand_reloads_of_an_engine_that_trades(demo):
+def test_a_thousand_reloads_of_an_engine_that_trades(demo, capsys):
     """Every decision names a generation that was validated whole, and none is lost."""
     instance, process = demo
     draw = random.Random(7)
@@ -158,6 +158,8 @@ def test_a_thousand_reloads_of_an_engine_that_trades(demo):
         accepted.add(answer["generation"])
         if not answer["ok"]:
             assert key.rpartition(".")[2] in answer["text"] or "market <=" in answer["text"]
+    with capsys.disabled():
+        sys.stdout.write(f"\n  reloads by answer: {dict(tally)}, generations {len(accepted)}\n")
     assert tally["done"] > 200
     assert tally["config"] > 100
     assert tally["refused"] > 50
