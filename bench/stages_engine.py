@@ -11,17 +11,21 @@ from typing import Any
 
 import msgspec
 
+from bench.captured import BareEnds, bare_header
 from bench.feed_engine import MARKETS_A_SOCKET, Connection
 from bench.markets import KILLED, book_frame, change_frame, market_row, put_market
 from bench.private import TemplateStats
 from bench.wire_engine import ACCOUNT, CRYPTO, MARKETS, Spot, config, put_positions
 from lowlat.app.config import ModuleConfig
 from lowlat.app.machine import Metrics, RandomSalts
-from lowlat.core.clock import RealClock, monotonic_ns, wall_ns
+from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
-from lowlat.core.ports import SENT
+from lowlat.core.ports import SENT, Clock, Engine
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.shm.private import PrivateMemory
+from lowlat.wiring.blocks import BlockStream
+from lowlat.wiring.capture import Capture
+from lowlat.wiring.ports import Memory
 from lowlat.wiring.trading import Trading
 
 __all__ = ["StageBench"]
@@ -61,15 +65,30 @@ class NullTransport:
 class StageBench:
     """One engine. ``pumped``: the feed runs the rest behind each frame, as shipped.
 
-    ``shadows``: modules that look along and may decide, but send nothing.
+    ``shadows``: modules that look along and may decide, but send nothing. ``captured``: all that
+    comes in is written down. ``memory``: of an instance whose recorder reads, default private.
+    ``clock``: one that does not follow the machine, for runs that are slowed down on purpose.
     """
 
-    def __init__(self, *, pumped: bool, shadows: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        pumped: bool,
+        shadows: tuple[str, ...] = (),
+        captured: bool = False,
+        memory: Memory | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         config = _config(shadows)
-        self.memory = PrivateMemory()
+        self._clock = clock or RealClock()
+        self.memory: Memory = memory or PrivateMemory()
         self.stats = TemplateStats()
         self.transport = NullTransport()
         memory, metrics = self.memory, Metrics(self.stats)
+        ends: Any = BareEnds(self.transport, self._dial, self._clock, RandomSalts(), _refuse)
+        capture = Capture(memory, bare_header(ACCOUNT), ACCOUNT) if captured else None
+        if capture is not None:
+            ends = capture.ends(ends)
         put_positions(memory.open_table_writer("positions"))
         markets = memory.open_table_writer("markets")
         metadata = memory.open_stream_writer("metadata")
@@ -82,14 +101,17 @@ class StageBench:
             metrics,
             ACCOUNT,
             "127.0.0.1",
-            self.transport,
+            ends.orders,
             None,
-            clock=RealClock(),
-            salts=RandomSalts(),
+            clock=ends.clock,
+            salts=ends.salts,
         )
-        self.ledger = [
-            memory.open_stream_reader(name, gate="ledger") for name in ("reports", "decisions")
-        ]
+        gated = ["reports", "decisions", *(["capture"] if captured else [])]
+        self.ledger = (
+            [memory.open_stream_reader(name, gate="ledger") for name in gated]
+            if memory is self.memory and isinstance(memory, PrivateMemory)
+            else []
+        )
         self.sockets: list[Connection] = []
         self.feed = PolymarketFeed(
             config.feed,
@@ -101,31 +123,39 @@ class StageBench:
                 memory.open_table_writer("shard"),
                 memory.open_stream_writer("market"),
                 memory.open_stream_writer("trades"),
-                RealClock(),
+                ends.clock,
             ),
-            self._dial,
+            ends.market_ws,
             lambda *_: True,
-            RealClock(),
+            ends.clock,
             metrics.scope("feed"),
             _refuse,
             pump=self.trading.pump_of_feed if pumped else None,
         )
-        self.at_ms = wall_ns() // 1_000_000
+        self.at_ms = self._clock.wall_ns() // 1_000_000
+        trading = self.trading
+        self._engines: list[Engine] = [trading.signals, trading.risk, trading.executor]
+        if capture is not None:
+            cells = [metrics.gauge(f"capture.{name}") for name in ("waiting_bytes", "lost")]
+            writer = memory.open_stream_writer("capture")
+            blocks = BlockStream(capture.log, writer, self._clock, *cells)
+            self._engines = [blocks, capture.engines(self._engines)]
         self._start()
 
-    def _dial(self, listener: PolymarketFeed, number: int) -> Connection:
+    def _dial(self, listener: Any, number: int) -> Connection:
         self.sockets.append(Connection(listener, number))
         return self.sockets[-1]
 
     def _start(self) -> None:
         """Start every engine, answer its questions, load the books, teach it the volatility."""
+        monotonic_ns = self._clock.monotonic_ns
         self.feed.start()
         while self.feed.turn(monotonic_ns()):
             pass
         for socket in self.sockets:
-            self.feed.on_open(socket)
+            socket.listener.on_open(socket)
         trading = self.trading
-        for engine in (trading.signals, trading.risk, trading.executor):
+        for engine in self._engines:
             engine.start()
         past_ns = monotonic_ns() - 6 * _SECOND_NS
         for second in range(6):
@@ -147,7 +177,8 @@ class StageBench:
 
     def send(self, frame: bytes, market: int) -> None:
         """Deliver one frame on the market's socket."""
-        self.feed.on_frame(self.socket_of(market), frame, True, monotonic_ns())
+        socket = self.socket_of(market)
+        socket.listener.on_frame(socket, frame, True, self._clock.monotonic_ns())
 
     def socket_of(self, market: int) -> Connection:
         """Return the connection that a market's frames come on."""
@@ -155,12 +186,13 @@ class StageBench:
 
     def settle(self) -> None:
         """Let everything due happen: spot, turns, answers, signatures, the ledger's reading."""
-        trading, now_ns = self.trading, monotonic_ns
+        now_ns = self._clock.monotonic_ns
         self.spot.turn(now_ns())
         self.feed.turn(now_ns())
         for _ in range(1_000):
-            worked = trading.signals.turn(now_ns()) + trading.risk.turn(now_ns())
-            worked += trading.executor.turn(now_ns()) + self._answer()
+            worked = self._answer()
+            for engine in self._engines:
+                worked += engine.turn(now_ns())
             for reader in self.ledger:
                 while reader.poll():
                     worked += 1
@@ -180,7 +212,7 @@ class StageBench:
                 if words in line:
                     status, body = 200, answer
                     break
-            self.trading.executor.on_answer(key, status, {}, body, monotonic_ns())
+            self.trading.executor.on_answer(key, status, {}, body, self._clock.monotonic_ns())
         return answered
 
     def frames(self, market: int) -> tuple[bytes, bytes, bytes]:

@@ -105,6 +105,8 @@ class Duel:
             "order_port": orders,
             "instance": self.instance,
             "tls": self.tls[0] if self.tls else "",
+            # As shipped; LOWLAT_BENCH_CAPTURE=0 shows what it costs.
+            "capture": os.environ.get("LOWLAT_BENCH_CAPTURE", "1") != "0",
         }
         self.engine = self._spawn("bench.wire_engine", json.dumps(settings))
         harness.progress("tick-to-wire: engine signs in")

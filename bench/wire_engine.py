@@ -2,15 +2,18 @@
 
 ``python -m bench.wire_engine '{"feed_port": .., "order_port": .., "tls": "cert or empty"}'``
 
-It is the shipped wiring (lowlat.wiring.trading) over real segments. Only what the frames do not
-measure is made up: market rows, the spot price (ten times a second) and 200 old positions.
+It is the shipped wiring (lowlat.wiring.trading) over real segments, captured as shipped (without:
+``"capture": false``). Only what the frames do not measure is made up: market rows, the spot price
+(ten times a second) and 200 old positions; and nobody reads reports, decisions and the capture.
 """
 
 import asyncio
 import json
 import random
 import sys
+from typing import Any
 
+from bench.captured import BareEnds, bare_header
 from bench.cores import pin
 from bench.markets import market_ids, market_row, put_market
 from lowlat.app.config import (
@@ -28,16 +31,18 @@ from lowlat.app.runtime import Runtime, run_process
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import POSITION_ROW, SPOT_TOP, Coin, SpotTop, Venue, Writer, record_id
-from lowlat.core.ports import StreamWriter, TableWriter
+from lowlat.core.ports import Engine, StreamWriter, TableWriter
 from lowlat.execution.params import ExecutorParams, HardLimits
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
 from lowlat.net._gate import SendGate
-from lowlat.net.http import HotConnections, HotParams
+from lowlat.net.http import AnswerSink, HotConnections, HotParams
 from lowlat.net.options import PollWatch
 from lowlat.net.warm import WarmLine
 from lowlat.risk.limits import LimitsParams
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments
+from lowlat.wiring.blocks import BlockStream
+from lowlat.wiring.capture import Capture
 from lowlat.wiring.trading import Trading
 
 MARKETS = 520
@@ -151,15 +156,15 @@ def config(feed_port: int, order_port: int, certificate: str, instance: str) -> 
 class Relay:
     """Hands answers to the executor, which is made after its transport."""
 
-    trading: Trading
+    executor: AnswerSink
 
     def on_answer(self, *answer) -> None:
         """Take an answer."""
-        self.trading.executor.on_answer(*answer)
+        self.executor.on_answer(*answer)
 
     def on_lost(self, *lost) -> None:
         """Take a loss."""
-        self.trading.executor.on_lost(*lost)
+        self.executor.on_lost(*lost)
 
 
 async def main() -> int:
@@ -187,6 +192,15 @@ async def main() -> int:
         tls=tls,
         gate=gate,
     )
+    dialer = Dialer(cfg.endpoints.market_ws_url, tls, random.random, watch)
+
+    def note(kind: str, sample: str) -> None:
+        stats.errors.record(f"{kind}: {sample}", monotonic_ns())
+
+    ends: Any = BareEnds(pool, dialer, RealClock(), RandomSalts(), note)
+    capture = Capture(attachment, bare_header(ACCOUNT), ACCOUNT) if settings["capture"] else None
+    if capture is not None:
+        ends = capture.ends(ends)
     markets, metadata = (
         attachment.open_table_writer("markets"),
         attachment.open_stream_writer("metadata"),
@@ -199,7 +213,7 @@ async def main() -> int:
         attachment.open_table_writer("shard"),
         attachment.open_stream_writer("market"),
         attachment.open_stream_writer("trades"),
-        RealClock(),
+        ends.clock,
     )
     # Readers stand at the next record, so the writers above come first.
     attachment.open_stream_writer("settle")
@@ -209,12 +223,12 @@ async def main() -> int:
         metrics,
         ACCOUNT,
         address.name,
-        pool,
+        ends.orders,
         None,
-        clock=RealClock(),
-        salts=RandomSalts(),
+        clock=ends.clock,
+        salts=ends.salts,
     )
-    relay.trading = trading
+    relay.executor = trading.executor if capture is None else capture.sink(trading.executor)
     directory = MarketDirectory(
         attachment.open_table_reader("markets"), attachment.open_stream_reader("metadata")
     )
@@ -222,11 +236,11 @@ async def main() -> int:
         cfg.feed,
         directory,
         outputs,
-        Dialer(cfg.endpoints.market_ws_url, tls, random.random, watch),
+        ends.market_ws,
         lambda *_: False,
-        RealClock(),
+        ends.clock,
         metrics.scope("feed"),
-        lambda kind, sample: stats.errors.record(f"{kind}: {sample}", monotonic_ns()),
+        note,
         pump=trading.pump,
     )
     pool.start()
@@ -241,10 +255,16 @@ async def main() -> int:
         WarmLine(),
         metrics,
         lambda: pool.busy > 0,
-        lambda kind, sample: stats.errors.record(f"{kind}: {sample}", monotonic_ns()),
+        note,
     )
+    engines: list[Engine] = [feed, trading.signals, trading.risk, trading.executor]
+    if capture is not None:
+        lag = [metrics.gauge(f"capture.{name}") for name in ("waiting_bytes", "lost")]
+        writer = attachment.open_stream_writer("capture")
+        blocks = BlockStream(capture.log, writer, RealClock(), *lag)
+        engines = [blocks, capture.engines(engines)]
     runtime = Runtime(
-        [spot, _PoolEngine(pool), feed, trading.signals, trading.risk, trading.executor, rehearsal],
+        [spot, _PoolEngine(pool), *engines, rehearsal],
         cells,
         waiting=BUSY,
         tick_ms=1,
