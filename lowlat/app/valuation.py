@@ -13,7 +13,7 @@ from lowlat.core.layout import BOOK_ROW, MARKET_ROW, BookFlag, BookRow, MarketRo
 from lowlat.core.units import ONE_E4
 from lowlat.shm.attach import Attached
 
-__all__ = ["Worth", "certain_e6", "marked_e6", "worth"]
+__all__ = ["Worth", "certain_e6", "marked_e6", "results_by_module", "worth"]
 
 _NO_EVENT: Final = bytes(32)
 _TRIES: Final = 8
@@ -53,6 +53,21 @@ def worth(attached: Attached) -> Worth | None:
         return Worth(cash_e6, 0, 0)
     holdings_e6 = sum(_value_e6(attached, event, sizes) for event in _events(attached, sizes))
     return Worth(cash_e6, holdings_e6, len(held), int((held["generation"] == 0).sum()))
+
+
+def results_by_module(attached: Attached) -> dict[str, dict[str, int]]:
+    """Return what each module realized and what its open positions are up, as risk counts it.
+
+    Open ones at the bids by depth, or at what they pay for certain: sets, pairs.
+    """
+    rows, versions = attached.tables["scores"].snapshot()
+    return {
+        row["module"].tobytes().rstrip(b"\0").decode(): {
+            "realized_e6": int(row["realized_e6"]),
+            "open_e6": int(row["open_e6"]),
+        }
+        for row in rows[versions > 0]
+    }
 
 
 def certain_e6(event: Iterable[MarketRow], sizes: dict[int, list[int]]) -> int:

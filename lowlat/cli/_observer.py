@@ -12,7 +12,7 @@ from lowlat.app.nameplate import mode_of
 from lowlat.app.names import HALT_GAUGE, SUPERVISOR
 from lowlat.app.supervisor import ChildStatus, HaltCode, Supervisor
 from lowlat.app.telemetry import Reading, Telemetry
-from lowlat.app.valuation import Worth, worth
+from lowlat.app.valuation import Worth, results_by_module, worth
 from lowlat.cli._processes import Processes, ProcessView
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.errors import LayoutError, SegmentError
@@ -42,7 +42,7 @@ class Picture:
     rates: dict[str, float]
     signals: dict[str, int]
     modules: dict[str, dict[str, int]]
-    """Signals, approved wishes and trades by module."""
+    """Signals, approved wishes and trades by module; what came of them where risk has a score."""
     decisions: dict[str, int]
     orders: int
     orders_open: int
@@ -128,6 +128,9 @@ class Observer:
             return
         try:
             picture.worth = worth(attached)
+            for name, results in results_by_module(attached).items():
+                if name in picture.modules:
+                    picture.modules[name] |= results
             shards, versions = attached.tables["shard"].snapshot()
             used = shards[versions > 0]
             picture.shards = len(used)

@@ -128,6 +128,7 @@ def as_text(outcome: Outcome, instance: str, *, kept: str) -> str:
             f"  The account began with {dollars(outcome.start_cash_e6)} and is now worth at least "
             f"{dollars(picture.worth.total_e6)} ({dollars(outcome.pnl_e6, signed=True)})."
         )
+        lines += _results(picture)
     lines += ["", "How fast", *_speeds(outcome)]
     lines += ["", "Did both sides agree", *_agreement_lines(outcome)]
     if outcome.problems:
@@ -146,6 +147,16 @@ def as_text(outcome: Outcome, instance: str, *, kept: str) -> str:
     if kept:
         lines += ["", f"Kept: {kept} (config, key of the throwaway account) and shared memory."]
     return "\n".join(lines)
+
+
+def _results(picture: Picture) -> list[str]:
+    """Tell each module's part, what is open at the bids: less than it is worth."""
+    parts = [
+        f"{name} {dollars(counts['realized_e6'] + counts['open_e6'], signed=True)}"
+        for name, counts in picture.modules.items()
+        if "open_e6" in counts
+    ]
+    return [f"  Of that, open positions at the bids: {', '.join(parts)}."] if parts else []
 
 
 def _taken(picture: Picture) -> int:

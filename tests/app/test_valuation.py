@@ -1,7 +1,20 @@
 """Values by hand: what can be had for certain, and what the bids would bring."""
 
-from lowlat.app.valuation import certain_e6, marked_e6
+from types import SimpleNamespace
+
+import numpy as np
+
+from lowlat.app.valuation import certain_e6, marked_e6, results_by_module
 from lowlat.core.layout import BookRow, MarketRow, MarketStatus
+
+
+class Scores:
+    """A scores table in which two of three rows were written."""
+
+    def snapshot(self):
+        rows = np.zeros(3, dtype=[("module", "S16"), ("realized_e6", "i8"), ("open_e6", "i8")])
+        rows[0], rows[2] = (b"bonds", 5, -2), (b"arbitrage", -1, 9)
+        return rows, np.array([4, 0, 2])
 
 
 def market(index, **fields):
@@ -55,3 +68,11 @@ def test_marks_walk_the_bids_and_for_no_the_asks():
 
 def test_what_no_bid_takes_is_worth_nothing():
     assert marked_e6(book([(4600, 1_000_000)], []), 5_000_000, 9_000_000) == 460_000
+
+
+def test_results_are_told_by_module_where_risk_wrote_a_score():
+    found = results_by_module(SimpleNamespace(tables={"scores": Scores()}))
+    assert found == {
+        "bonds": {"realized_e6": 5, "open_e6": -2},
+        "arbitrage": {"realized_e6": -1, "open_e6": 9},
+    }

@@ -89,7 +89,8 @@ def test_every_module_has_signals_decisions_and_trades_in_a_minute(instance):
     found = demo(instance, 1, 60, "--all")
     assert set(found["modules"]) == {"arbitrage", "bonds", "latency", "rebates"}
     for name, counts in found["modules"].items():
-        assert all(counts.values()), (name, counts)
+        assert all(counts[key] for key in ("signals", "approved", "fills")), (name, counts)
+        assert {"realized_e6", "open_e6"} <= counts.keys(), (name, counts)
     assert found["agreement"]["positions"] is True
     assert found["agreement"]["cash"] is True
     assert found["pairs"]["open"] == 0
