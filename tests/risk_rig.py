@@ -51,6 +51,7 @@ class Rig:
         start=True,
         intents_epoch=1,
         decision_slots=4096,
+        recovered=None,
     ):
         self.world = World(markets)
         self.counts = Counts()
@@ -66,6 +67,7 @@ class Rig:
         self.scores = Table(SCORE_ROW, 8)
         self.stakes = Table(STAKE_ROW, 64)
         self.decided_before = self.intended_before = None
+        self.recovered = recovered
         self.halt = 0
         self.modules = ("test", "other", "up", "down", "large", "small")
         self.pulled = []
@@ -110,6 +112,7 @@ class Rig:
             self.limits,
             config_generation=3,
             modules=self.modules,
+            recovered=self.recovered,
         )
         self.engine.start()
 

@@ -40,6 +40,7 @@ from test_kill import assert_nothing_was_sent_twice
 
 from lowlat.app.topology import fit_cores, load_topology
 from lowlat.core.clock import monotonic_ns
+from lowlat.core.layout import OrderState
 
 INSIDE = "LOWLAT_CHAOS_INSIDE"
 SHM_BYTES = 256 << 20
@@ -104,6 +105,7 @@ def run(chosen, folder, *, own_mounts):
             report(chaos, as_json=chosen.json)
             for each in rig.reading().errors.get("executor", ()):
                 print(f"executor: {each.count} x {each.text[:160]}", file=sys.stderr)
+        await_fates(rig, 60)
         agreement = rig.drain(60)
         theirs = assert_nothing_was_sent_twice(rig, rebooted=bool(chaos.rebooted_ns))
         assert_every_signal_has_one_decision(rig, chaos.rebooted_ns)
@@ -115,6 +117,21 @@ def run(chosen, folder, *, own_mounts):
     print(f"{adopted} orders that only the venue knew after a reboot")
     print(f"agreement {agreement.holds} {agreement.differences()}, the venue's audit: {audit}")
     return 0 if held else 1
+
+
+def await_fates(rig, seconds):
+    """Wait until the venue has said of every order what became of it.
+
+    An order that got no answer is believed gone after half a minute, later than a drain waits.
+    """
+    doubted = ()
+    for _ in range(seconds):
+        doubted = [row for row in rig.orders().values()
+                   if row.state in (OrderState.SENDING, OrderState.UNKNOWN)]  # fmt: skip
+        if not doubted:
+            return
+        rig.run(1.0)
+    raise AssertionError(f"nobody knows what became of {doubted}")
 
 
 def mount(place, size_bytes):

@@ -32,7 +32,7 @@ from lowlat.wiring.capture import (
 from lowlat.wiring.ports import Meters
 
 if TYPE_CHECKING:
-    from lowlat.execution.recovered import Recovered
+    from lowlat.core.recovered import Recovered
     from lowlat.wiring.trading import Trading
 
 __all__ = ["Captured", "begin_capture"]

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -58,7 +58,7 @@ from lowlat.wiring.trading import DECIDING
 
 if TYPE_CHECKING:
     from lowlat.app.captured import Captured
-    from lowlat.execution.recovered import Recovered
+    from lowlat.core.recovered import Recovered
     from lowlat.net.options import PollWatch
 
 __all__ = ["EngineProcess", "main"]
@@ -97,7 +97,7 @@ class EngineProcess:
         watch = self._watch() if self.has_sockets else None
         self._ends = RealEnds(config, watch, gate, self._note)
         self._memory = GatedMemory(self.attachment)
-        recovered = self._recovered() if "executor" in roles else None
+        recovered = self._recovered(roles)
         settings = config
         ends: Connections = self._ends
         halted: HaltEnd = self._elsewhere.gate
@@ -138,8 +138,12 @@ class EngineProcess:
 
         return PollWatch(self.metrics.gauge("recv_wait_ns_max"))
 
-    def _recovered(self) -> "Recovered | None":
-        from lowlat.store.journal import read_journal
+    def _recovered(self, roles: Collection[str]) -> "Recovered | None":
+        """Read the journal where it is needed: risk has its own tables while memory lives."""
+        fresh = "risk" in roles and not self.attachment.segment("table.stakes").epoch
+        if "executor" not in roles and not fresh:
+            return None
+        from lowlat.store.journal_state import read_journal
 
         return read_journal(str(state_dir(self.config.instance)))
 

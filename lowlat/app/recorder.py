@@ -37,6 +37,7 @@ from lowlat.store.ledger.database import open_database
 from lowlat.store.ledger.inbox import InboxEngine, InboxMeters
 from lowlat.store.ledger.lock import LedgerLock
 from lowlat.store.ledger.writer import Ledger
+from lowlat.store.risk_rows import RiskTables
 
 __all__ = ["main"]
 
@@ -150,6 +151,7 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
         config.journal,
         ledger,
         life_of(config.instance),
+        risk=RiskTables(*(attachment.open_table_reader(name) for name in RiskTables._fields)),
     )
     engines.append(journal)
     if database is not None and ledger is not None:

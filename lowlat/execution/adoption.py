@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 
 from lowlat.book.fees import schedule_of
 from lowlat.core.layout import OrderRow, OrderState, OrderType
+from lowlat.core.recovered import Recovered
 from lowlat.execution.answers import VenueListener
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.orders import Order, blank_row
-from lowlat.execution.recovered import Recovered
 from lowlat.execution.unlisted import Unlisted
 from lowlat.venues.polymarket.account import Fill, TradeUpdate
 

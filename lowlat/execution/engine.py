@@ -37,6 +37,7 @@ from lowlat.core.ports import (
     TableWriter,
     Transport,
 )
+from lowlat.core.recovered import Recovered
 from lowlat.core.units import NO_PRICE_E4
 from lowlat.execution._order import IntentView
 from lowlat.execution._path import PlainPath
@@ -51,7 +52,6 @@ from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Order
 from lowlat.execution.params import ExecutorParams
 from lowlat.execution.reconcile import Reconciler
-from lowlat.execution.recovered import Recovered
 from lowlat.execution.retries import Retries
 from lowlat.execution.sender import OrderSender, Refused
 from lowlat.execution.templates import TemplatePool

@@ -19,6 +19,7 @@ from lowlat.book.fees import schedule_of
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import OrderState, ReportKind
 from lowlat.core.ports import SEND_PARTIAL, SENT, Clock, Transport
+from lowlat.core.recovered import Recovered
 from lowlat.execution.adoption import Adoption
 from lowlat.execution.answers import VenueListener
 from lowlat.execution.balances import CASH, Balances
@@ -29,7 +30,6 @@ from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import FillState, Heard, Order
 from lowlat.execution.params import ExecutorParams
-from lowlat.execution.recovered import Recovered
 from lowlat.execution.unlisted import Unlisted
 from lowlat.execution.untold import Untold
 from lowlat.venues.polymarket.account import Account, Fill, OrderUpdate, TradeUpdate

@@ -5,7 +5,7 @@ says which row to look at. At a restart: the tables, then the reports from their
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from lowlat.core.layout import (
     ReportKind,
 )
 from lowlat.core.ports import READ_BUSY, Cell, StreamReader, TableReader, TableWriter
+from lowlat.core.recovered import Owned
 from lowlat.risk._reports import ReportReader
 from lowlat.risk.exposure import Holding
 from lowlat.risk.facts import MarketFacts
@@ -118,10 +119,19 @@ class Account:
         """The epoch of intents that the executor last spoke of, as the id of its record 0."""
 
     # ------------------------------------------------------------------------------- start
-    def restore(self) -> None:
-        """Read the stakes, and whether the executor's tables can be trusted yet."""
+    def restore(self, owned: Iterable[Owned]) -> None:
+        """Read the stakes, and whether the executor's tables can be trusted yet.
+
+        ``owned``: what the journal says of before a reboot; used as tokens get rows again.
+        """
         self.stakes.restore()
+        for each in owned:
+            self.stakes.owned.setdefault(each.token_id, []).append(each)
         self._read_cash()
+
+    def level_stakes(self) -> None:
+        """Let what modules own add up to the positions that are known."""
+        self.stakes.level_all(self._unplaced)
 
     def _adopt(self, order: OrderRow, now_ns: int) -> None:
         """Count an order in that this life of risk has not sent."""
@@ -334,6 +344,8 @@ class Account:
         if instrument in self._unlisted_rows:
             self._hold_unlisted(row)
             return
+        if self.stakes.owned:
+            self.stakes.recall(row.token_id, instrument, row.generation)
         facts = state.facts.get(instrument >> 1)
         if facts is None or facts.generation != row.generation or state.exposure.occupied(facts):
             if row.size_e6:

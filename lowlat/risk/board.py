@@ -12,10 +12,12 @@ from lowlat.core.layout import (
     SCORE_ROW,
     SLOT_HEAD_BYTES,
     ExposureScope,
+    ScoreRow,
     Writer,
     record_id,
 )
 from lowlat.core.ports import Cell, TableWriter
+from lowlat.core.recovered import Recovered
 from lowlat.risk.equity import Equity
 from lowlat.risk.scores import Record, Scores
 from lowlat.risk.state import RiskState
@@ -51,10 +53,15 @@ class Board:
         self._long_said_e6 = -1
 
     # ------------------------------------------------------------------------------- restart
-    def restore(self) -> None:
-        """Take peaks, the day's bankroll and the modules' scores from the last life of risk."""
+    def restore(self, recovered: Recovered | None) -> None:
+        """Take peaks, the day's bankroll and the modules' scores from the last life of risk.
+
+        ``recovered``: from the journal, where a reboot took the tables.
+        """
+        total = recovered.total if recovered is not None else None
         if self._exposure.read(0) > 0:
             total = EXPOSURE_ROW.unpack(self._exposure.buffer)
+        if total is not None:
             self._equity.restore(
                 total.day, total.bankroll_e6, total.equity_peak_e6, total.trailing_peak_e6
             )
@@ -67,15 +74,21 @@ class Board:
             if self._scores.read(row) <= 0:
                 continue
             said = SCORE_ROW.unpack(self._scores.buffer)
-            scores = self._state.scores
-            scores.score(said.module).stopped = said.state == _STOPPED
-            record = scores.records[said.module]
-            record.day_start_e6 = said.day_start_e6
-            record.realized_e6, record.promised_e6 = said.realized_e6, said.promised_e6
-            record.crossed_e6 = said.crossed_e6
-            record.fills, record.lots = said.fills, said.lots
+            self._restore_score(said)
             self._score_rows[said.module] = row
+        for said in recovered.scores if recovered is not None else ():
+            if said.module not in self._score_rows:
+                self._restore_score(said)
         self._state.scores.set_limits(self._state.limits)
+
+    def _restore_score(self, said: ScoreRow) -> None:
+        scores = self._state.scores
+        scores.score(said.module).stopped = said.state == _STOPPED
+        record = scores.records[said.module]
+        record.day_start_e6 = said.day_start_e6
+        record.realized_e6, record.promised_e6 = said.realized_e6, said.promised_e6
+        record.crossed_e6 = said.crossed_e6
+        record.fills, record.lots = said.fills, said.lots
 
     # ------------------------------------------------------------------------------- exposure
     def publish(self) -> int:

@@ -39,6 +39,7 @@ from lowlat.core.ports import (
     TableReader,
     TableWriter,
 )
+from lowlat.core.recovered import Recovered
 from lowlat.core.units import E4, E6
 from lowlat.risk._case import Case, CaseReader
 from lowlat.risk._plain import PlainPath
@@ -119,8 +120,12 @@ class RiskEngine:
         config_generation: int = 0,
         *,
         modules: Collection[str] | None = None,
+        recovered: Recovered | None = None,
     ) -> None:
-        """``modules``: those that are not off; what others own is orphaned. None: not known."""
+        """``modules``: those that are not off; what others own is orphaned. None: not known.
+
+        ``recovered``: what the journal says, for a start without shared memory.
+        """
         limits.validate()
         self._ports = ports
         self._limits = limits
@@ -163,6 +168,7 @@ class RiskEngine:
         self._intents_sent = ports.cell("risk.intents")
         self._second_ns = 0
         self._restarted = False
+        self._recovered = recovered
         self._trusting = False
         self._left_overs: deque[Case] = deque()
         """Signals of before this life that are not ended yet. The gate stays shut for them."""
@@ -203,7 +209,7 @@ class RiskEngine:
         self._started_ns = self._second_ns = self.state.now_ns = now_ns
         self.state.wall_offset_ns = self._clock.wall_ns() - now_ns
         self.state.exposure.set_horizon(self.state.wall_ns + self._limits.long_horizon_ns)
-        self.board.restore()
+        self.board.restore(self._recovered)
         self.state.halt_code = self._ports.halted()
         for row in self._directory.start():
             self._take_market(row)
@@ -211,7 +217,8 @@ class RiskEngine:
         self._restarted = self._ports.intents.epoch > 1
         if self._restarted:
             self._ask_for_epoch(now_ns)
-        self.account.restore()
+        self.account.restore(self._recovered.owned if self._recovered is not None else ())
+        self._recovered = None
         if self.account.reconciled:
             self._trust_tables(now_ns)
         self._drop_left_overs()
@@ -228,7 +235,7 @@ class RiskEngine:
         self._resting.restore(self._ports.orders)
         while self.account.reports.take(now_ns):
             pass
-        self.account.stakes.level_all()
+        self.account.level_stakes()
 
     def _ask_for_epoch(self, now_ns: int) -> None:
         """Say that a new life begins: the executor answers once it took all that came before.

@@ -36,6 +36,8 @@ class Equity:
         """Instrument -> (value, when)."""
         self._todo: list[int] = []
         self._started_ns = 0
+        self._restored_ns = -(10**18)
+        """When this life took over what an earlier one measured."""
         self._running = False
         self._breaches: deque[int] = deque(maxlen=64)
         self.day = -1
@@ -97,7 +99,9 @@ class Equity:
         self.equity_e6 = state.cash_e6 + sum(
             self._worth(bucket, now_ns) for bucket in state.exposure.buckets.values()
         )
-        self._look_at_modules(now_ns)
+        blind = self._is_blind(now_ns)
+        if not blind:
+            self._look_at_modules(now_ns)
         day = wall_ns // _DAY_NS
         if day != self.day:
             self.day = day
@@ -110,7 +114,7 @@ class Equity:
         state.drawdown_ppm = self._below_ppm(self.peak_e6)
         state.trailing_ppm = self._below_ppm(self.trailing_peak_e6)
         state.scale_kelly()
-        if (
+        if blind or (
             state.drawdown_ppm <= limits.drawdown_max_ppm
             and state.trailing_ppm <= limits.trailing_drawdown_max_ppm
         ):
@@ -118,6 +122,19 @@ class Equity:
         self._breaches.append(now_ns)
         recent = [at for at in self._breaches if now_ns - at <= limits.drawdown_window_ns]
         return len(recent) >= limits.drawdown_breaches
+
+    def _is_blind(self, now_ns: int) -> bool:
+        """Whether a start has not seen every held token's book yet: no mark is no loss.
+
+        Sizes are cut as if it were one meanwhile; after ``mark_stale_ns_max`` it is one.
+        """
+        if now_ns - self._restored_ns > self._state.limits.mark_stale_ns_max:
+            return False
+        return any(
+            holding.shares_e6[outcome] and 2 * market + outcome not in self._marks
+            for market, holding in self._state.exposure.holdings.items()
+            for outcome in (0, 1)
+        )
 
     def _below_ppm(self, peak_e6: int) -> int:
         return (peak_e6 - self.equity_e6) * _PPM // peak_e6 if peak_e6 > 0 else 0
@@ -153,6 +170,7 @@ class Equity:
         if day < 0:
             return
         self.day = day
+        self._restored_ns = self._state.now_ns
         self.peak_e6, self.trailing_peak_e6 = peak_e6, trailing_peak_e6
         self._state.bankroll_e6 = min(bankroll_e6, self._state.limits.bankroll_cap_e6)
 

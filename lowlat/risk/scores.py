@@ -17,6 +17,7 @@ first; shares that come or go without an order of ours belong to nobody (16 NUL 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
+from lowlat.core.recovered import Owned
 from lowlat.core.units import E6
 from lowlat.risk._scores import Score, ScoreCells
 from lowlat.risk.limits import LimitsParams
@@ -139,6 +140,14 @@ class Scores(ScoreCells):
         self.stakes[key] = stake
         self._by_token.setdefault(stake.instrument, []).append(stake)
         self.score(stake.owner).cost_e6 += stake.cost_e6
+
+    def recall(self, owned: Owned, instrument: int, generation: int) -> None:
+        """Take a stake as it stood before a reboot; what came of it then is in the record."""
+        self.score(owned.owner)
+        stake = self._stake(owned.owner, instrument, generation, owned.opened_ns)
+        stake.size_e6 += owned.size_e6
+        stake.promised_e6 += owned.promised_e6
+        self._add_cost(stake, owned.cost_e6)
 
     def _stake(self, owner: bytes, instrument: int, generation: int, wall_ns: int) -> Stake:
         stake = self.stakes.get((owner, instrument))

@@ -5,11 +5,12 @@ before the report's slot is given back; a report that is read twice is known by 
 death lost all the same shows as a difference to the executor's position, and belongs to nobody.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
 from lowlat.core.layout import SLOT_HEAD_BYTES, STAKE_ROW, Action
 from lowlat.core.ports import Cell, TableWriter
+from lowlat.core.recovered import Owned
 from lowlat.core.units import E6
 from lowlat.risk.scores import Stake
 from lowlat.risk.state import RiskState
@@ -43,6 +44,8 @@ class StakeBook:
         self._free = list(range(stakes.rows - 1, -1, -1))
         self._no_row = cell("risk.stake_rows_full")
         self._nobodys = cell("risk.shares_of_nobody")
+        self.owned: dict[bytes, list[Owned]] = {}
+        """By token, what modules owned before a reboot, until the token has its row again."""
 
     def restore(self) -> None:
         """Take the stakes that the last life of risk wrote."""
@@ -59,6 +62,15 @@ class StakeBook:
             self._scores.put(stake)
             self._rows[key] = row
             self._free.remove(row)
+
+    def recall(self, token_id: bytes, instrument: int, generation: int) -> None:
+        """Give a token's owners of before a reboot what they had; nothing where some are known."""
+        owned = self.owned.pop(token_id, ())
+        if any(stake.size_e6 for stake in self._scores.of_token(instrument)):
+            return
+        for each in owned:
+            self._scores.recall(each, instrument, generation)
+        self.write_changed()
 
     def take(self, moved: Moved, promise_e6: int, *, failed: bool) -> None:
         """Book a fill, a correction of one (negative sizes), or a fill that failed."""
@@ -98,8 +110,11 @@ class StakeBook:
         scores.level(instrument, generation, size_e6, payout_e6, self._state.wall_ns)
         self.write_changed()
 
-    def level_all(self) -> None:
-        """Do so for all tokens, from what is counted as held."""
+    def level_all(self, unplaced: Collection[int]) -> None:
+        """Do so for all tokens, from what is counted as held.
+
+        ``unplaced``: instruments that are not counted yet, whatever is held of them.
+        """
         # Shares of a market that nobody lists in this boot are kept under number 0.
         held = {
             2 * market + outcome: (max(0, holding.generation), holding.shares_e6[outcome])
@@ -107,7 +122,8 @@ class StakeBook:
             for outcome in (0, 1)
         }
         owned = {stake.instrument for stake in self._scores.stakes.values() if stake.size_e6}
-        for instrument in sorted(owned | {each for each, (_, size) in held.items() if size}):
+        owned |= {each for each, (_, size) in held.items() if size}
+        for instrument in sorted(owned.difference(unplaced)):
             generation, size_e6 = held.get(instrument, (0, 0))
             self.level(instrument, generation, size_e6)
 

@@ -12,7 +12,6 @@ between two equal versions of the cash row are complete once its redo is applied
 
 import logging
 import os
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -28,31 +27,27 @@ from lowlat.core.layout import (
     SLOT_HEAD_BYTES,
     CashRow,
     OrderRow,
-    OrderState,
     PositionRow,
     ReportKind,
     ReportRecord,
 )
 from lowlat.core.ports import EMPTY, OVERRUN, Cell, Clock, StreamReader, TableReader
-from lowlat.execution.orders import REST_DUST_E6, TERMINAL
-from lowlat.execution.recovered import Recovered
 from lowlat.store.disk import Disk
-from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile, newest_batches
+from lowlat.store.journal_file import Batch, Entry, EntryKind, JournalFile
 from lowlat.store.journal_params import JournalParams
+from lowlat.store.journal_state import JournalState
 from lowlat.store.record_log import DECISIONS, RecordLog
+from lowlat.store.risk_rows import RiskRows, RiskTables
 
 __all__ = [
     "Decided",
     "JournalEngine",
     "JournalMeters",
-    "JournalState",
-    "read_journal",
 ]
 
 _LOG: Final = logging.getLogger(__name__)
 _NO_TOKEN: Final = bytes(32)
-_KNOWN_MAX: Final = 20_000
-_IDS_PER_ENTRY: Final = 2_000
+_RISK_EVERY_NS: Final = 250_000_000
 _SNAPSHOT_TRIES: Final = 100
 _LEDGER_RETRY_NS: Final = 200_000_000
 _LOGGED_BACK: Final = 4_096
@@ -99,114 +94,6 @@ class LedgerPort(Protocol):
         ...
 
 
-class JournalState:
-    """Everything the journal says, folded: the same code for the running engine and the reader."""
-
-    def __init__(self) -> None:
-        self.orders: dict[bytes, OrderRow] = {}
-        self._groups: dict[int, set[bytes]] = {}
-        """Orders kept of each group."""
-        self.positions: dict[bytes, PositionRow] = {}
-        self.cash: CashRow | None = None
-        self.halted = ""
-        self.known: deque[bytes] = deque(maxlen=_KNOWN_MAX)
-        self.wall_ms = 0
-
-    def apply(self, batch: Batch) -> None:
-        """Take in a batch; taking it in twice changes nothing."""
-        self.wall_ms = max(self.wall_ms, batch.wall_ms)
-        rows: list[OrderRow] = []
-        sent: list[bytes] = []
-        for kind, data in batch.entries:
-            if kind == EntryKind.ORDER:
-                rows.append(OrderRow._make(ORDER_ROW.codec.unpack(data)))
-                self._order(rows[-1])
-            elif kind == EntryKind.POSITION:
-                position = PositionRow._make(POSITION_ROW.codec.unpack(data))
-                self.positions[position.token_id] = position
-            elif kind == EntryKind.CASH:
-                self.cash = CashRow._make(CASH_ROW.codec.unpack(data))
-            elif kind == EntryKind.REPORT:
-                report = ReportRecord._make(REPORT.codec.unpack(data))
-                self._report(report)
-                if report.kind == ReportKind.SENDING:
-                    sent.append(report.order_id)
-            elif kind == EntryKind.KNOWN_IDS:
-                self.known.extend(data[at : at + 32] for at in range(0, len(data), 32))
-            elif kind == EntryKind.HALTED:
-                self.halted = data.decode()
-        # Its row may be another order's by now: that it was ours is known all the same.
-        read = {row.order_id for row in rows}
-        self.known.extend(each for each in sent if each not in read and each not in self.orders)
-        self._forget(rows)
-
-    def _order(self, row: OrderRow) -> None:
-        if row.order_id not in self.orders:
-            self.known.append(row.order_id)
-        self.orders[row.order_id] = row
-        if row.group:
-            self._groups.setdefault(row.group, set()).add(row.order_id)
-
-    def _forget(self, rows: list[OrderRow]) -> None:
-        """Forget finished orders; those of a group together, once nothing more can come of any.
-
-        Half a group looks naked after a reboot, and would be unwound.
-        """
-        for row in rows:
-            members = self._groups.get(row.group, {row.order_id})
-            if all(_finished(self.orders[each]) for each in members if each in self.orders):
-                for order_id in members:
-                    self.orders.pop(order_id, None)
-                self._groups.pop(row.group, None)
-
-    def _report(self, report: ReportRecord) -> None:
-        if report.kind == ReportKind.HALT:
-            self.halted = report.trade_text.rstrip(b"\0").decode("utf-8", "replace") or "halted"
-        elif report.kind == ReportKind.RESUME:
-            self.halted = ""
-
-    def checkpoint(self, wall_ms: int, position: int, epoch: int) -> Batch:
-        """Return a batch that says everything still needed."""
-        entries = [Entry(EntryKind.HALTED, self.halted.encode())]
-        known = list(self.known)
-        entries += [
-            Entry(EntryKind.KNOWN_IDS, b"".join(known[at : at + _IDS_PER_ENTRY]))
-            for at in range(0, len(known), _IDS_PER_ENTRY)
-        ]
-        entries += [
-            Entry(EntryKind.ORDER, ORDER_ROW.codec.pack(*row)) for row in self.orders.values()
-        ]
-        entries += [
-            Entry(EntryKind.POSITION, POSITION_ROW.codec.pack(*row))
-            for row in self.positions.values()
-        ]
-        if self.cash is not None:
-            entries.append(Entry(EntryKind.CASH, CASH_ROW.codec.pack(*self.cash)))
-        return Batch(wall_ms, position, epoch, tuple(entries))
-
-    def recovered(self) -> Recovered:
-        """Return the picture as the executor wants it."""
-        return Recovered(
-            list(self.orders.values()),
-            list(self.positions.values()),
-            self.cash,
-            self.halted,
-            self.wall_ms,
-            set(self.known),
-        )
-
-
-def read_journal(directory: str) -> Recovered | None:
-    """Read what the journal of a directory says; None when there is none. Changes nothing."""
-    batches = newest_batches(directory)
-    if not batches:
-        return None
-    state = JournalState()
-    for batch in batches:
-        state.apply(batch)
-    return state.recovered()
-
-
 class JournalEngine:
     """Reads reports, writes them down, then lets the executor go on."""
 
@@ -224,6 +111,7 @@ class JournalEngine:
         ledger: LedgerPort | None = None,
         life: str = "",
         disk: Disk = os,
+        risk: RiskTables | None = None,
     ) -> None:
         """``tables``: orders, positions, cash. ``decisions`` None: another holds that gate.
 
@@ -234,6 +122,8 @@ class JournalEngine:
         self._reports = reports
         self._decisions = decisions
         self._orders, self._positions, self._cash = tables
+        self._risk = RiskRows(risk, self._positions) if risk is not None else None
+        self._risk_due_ns = 0
         self._clock = clock
         self._meters = meters
         self._file = JournalFile(directory, disk)
@@ -279,6 +169,7 @@ class JournalEngine:
             worked = self._take_reports()
             if self._decisions is not None:
                 worked += self._take_decisions(self._decisions)
+            worked += self._take_risk(now_ns)
         except LedgerError:
             # The gates stay: the executor stops new orders before anything is lost.
             self._ledger_due_ns = now_ns + _LEDGER_RETRY_NS
@@ -397,6 +288,22 @@ class JournalEngine:
     def _wall_ms(self) -> int:
         return self._clock.wall_ns() // 1_000_000
 
+    # --------------------------------------------------------------------------- risk's rows
+    def _take_risk(self, now_ns: int) -> int:
+        """Write down what risk changed of its own; it explains no report, and holds up none."""
+        if self._risk is None or now_ns < self._risk_due_ns or self._written is not None:
+            return 0
+        self._risk_due_ns = now_ns + _RISK_EVERY_NS
+        entries = self._risk.changed()
+        if not entries:
+            return 0
+        batch = Batch(self._wall_ms(), 0, 0, tuple(entries))
+        if not self._append(batch):
+            return 0
+        self.state.apply(batch)
+        self._risk.kept()
+        return 1
+
     # --------------------------------------------------------------------------- decisions
     def _take_decisions(self, reader: StreamReader) -> int:
         """Commit what there is, then explain it, then give its slots back."""
@@ -441,12 +348,6 @@ class JournalEngine:
 
 def _life_of(batch: Batch) -> str:
     return next((data.decode() for kind, data in batch.entries if kind == EntryKind.LIFE), "")
-
-
-def _finished(row: OrderRow) -> bool:
-    """Whether nothing more can come of an order."""
-    settled = OrderState(row.state) in TERMINAL and row.confirmed_e6 == row.filled_e6
-    return settled and row.claimed_e6 - row.filled_e6 <= REST_DUST_E6
 
 
 def _consistent(

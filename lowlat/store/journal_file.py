@@ -45,6 +45,11 @@ class EntryKind(IntEnum):
     """Why trading is halted, UTF-8; empty when it is not. Only in checkpoints."""
     LIFE = 7
     """Name of the shared memory that the reports come from: their ids repeat in the next one."""
+    STAKES = 8
+    """A token id, then what each module owns of it: the rows of all that own some."""
+    SCORE = 9
+    TOTAL = 10
+    """The row of all exposure: peaks of the equity, and the day and bankroll they belong to."""
 
 
 class Entry(NamedTuple):

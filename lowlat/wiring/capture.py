@@ -40,8 +40,8 @@ from lowlat.wiring.capture_tags import Tag
 from lowlat.wiring.ports import Connections, Gauge, Keys, Memory
 
 if TYPE_CHECKING:
+    from lowlat.core.recovered import Recovered
     from lowlat.execution.engine import ExecutorEngine
-    from lowlat.execution.recovered import Recovered
     from lowlat.signals.emit import Source
     from lowlat.signals.engine import SignalsEngine
     from lowlat.wiring.trading import Trading

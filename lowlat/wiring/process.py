@@ -21,7 +21,7 @@ from lowlat.wiring.stages import (
 from lowlat.wiring.trading import DECIDING, Trading
 
 if TYPE_CHECKING:
-    from lowlat.execution.recovered import Recovered
+    from lowlat.core.recovered import Recovered
     from lowlat.feeds.binance import BinanceFeed
     from lowlat.feeds.metadata import MetadataEngine
     from lowlat.feeds.polymarket import PolymarketFeed
@@ -55,7 +55,7 @@ class ProcessEngines:
         halted_elsewhere: HaltEnd | Callable[[], int] | None = None,
         signs: "Signs | None" = None,
     ) -> None:
-        """``keys``, ``recovered`` and ``signs`` are the executor's (see Trading).
+        """``keys`` and ``signs`` are the executor's (see Trading), ``recovered`` also risk's.
 
         ``ends`` is asked only for the connections of roles that are here.
         """

@@ -15,8 +15,8 @@ from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 from lowlat.wiring.reload import limits_on_rungs, modules_at_work
 
 if TYPE_CHECKING:
+    from lowlat.core.recovered import Recovered
     from lowlat.execution.engine import ExecutorEngine
-    from lowlat.execution.recovered import Recovered
     from lowlat.feeds.binance import BinanceFeed
     from lowlat.feeds.metadata import MetadataEngine
     from lowlat.feeds.polymarket import PolymarketFeed
@@ -198,7 +198,10 @@ def signals_stage(
 
 
 def risk_stage(
-    site: Site, halted: Callable[[], int], pull_halt: Callable[[int, bytes], None]
+    site: Site,
+    halted: Callable[[], int],
+    pull_halt: Callable[[int, bytes], None],
+    recovered: "Recovered | None" = None,
 ) -> "RiskEngine":
     """Make what turns signals into intents; ``halted`` reads halt cells, ``pull_halt`` sets ours.
 
@@ -241,6 +244,7 @@ def risk_stage(
         ),
         limits_on_rungs(site.config),
         modules=modules_at_work(site.config),
+        recovered=recovered,
     )
 
 

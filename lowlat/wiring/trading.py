@@ -18,7 +18,7 @@ from lowlat.wiring.reload import Reloads
 from lowlat.wiring.stages import Site, executor_stage, risk_stage, signals_stage
 
 if TYPE_CHECKING:
-    from lowlat.execution.recovered import Recovered
+    from lowlat.core.recovered import Recovered
     from lowlat.venues.polymarket.eip712 import Signs
 
 __all__ = ["DECIDING", "Trading"]
@@ -81,7 +81,7 @@ class Trading:
             self.nominator = Nominator(attachment.open_table_reader("interest"), self.executor)
         if "risk" in self.roles:
             self.halted = Halts(self.halt, self.draining, halted_elsewhere, _HALTED)
-            self.risk = risk_stage(site, self.halted, self._pull_halt)
+            self.risk = risk_stage(site, self.halted, self._pull_halt, recovered)
         if "signals" in self.roles:
             from lowlat.wiring.modules import build_modules
 

@@ -13,11 +13,11 @@ import msgspec
 from lowlat.core.clock import VirtualClock
 from lowlat.core.layout import Rule
 from lowlat.core.ports import Engine
-from lowlat.execution.recovered import Recovered
+from lowlat.core.recovered import Recovered
 from lowlat.feeds.params import CANDLES
 from lowlat.feeds.ports import Connection, Dial, Listener
 from lowlat.sim.venue import Venue
-from lowlat.store.journal import read_journal
+from lowlat.store.journal_state import read_journal
 from lowlat.venues.binance.stream import stream_names, stream_path
 from lowlat.wiring.capture import Capture, header_of
 from lowlat.wiring.ports import Connections, Ends

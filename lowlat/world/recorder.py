@@ -14,6 +14,7 @@ from lowlat.core.errors import LedgerError
 from lowlat.store.journal import JournalEngine, JournalMeters
 from lowlat.store.journal_params import JournalParams
 from lowlat.store.ledger.database import open_database
+from lowlat.store.risk_rows import RiskTables
 from lowlat.world.agenda import Agenda
 from lowlat.world.disk import Shelf, WorldDisk
 from lowlat.world.faults import Windows
@@ -133,6 +134,7 @@ class Recorder:
             self.shelf,
             self.name,
             self._disk,
+            RiskTables(*(memory.open_table_reader(name) for name in RiskTables._fields)),
         )
         self._journal.start()
 

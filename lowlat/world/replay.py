@@ -16,8 +16,8 @@ import msgspec
 
 from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import RECORDS, SIGNAL, abi_hash
+from lowlat.core.recovered import Recovered
 from lowlat.core.signal import decode_signal
-from lowlat.execution.recovered import Recovered
 from lowlat.wiring.capture import (
     FORMAT,
     WHOLE,

@@ -37,7 +37,7 @@ from lowlat.sim.listener import Listener
 from lowlat.sim.trades import Trade
 from lowlat.sim.venue import Venue
 from lowlat.sim.wire import Request
-from lowlat.store.journal import read_journal
+from lowlat.store.journal_state import read_journal
 from lowlat.world.departures import Departures
 from lowlat.world.memory import Memory
 from lowlat.world.recorder import Recorder

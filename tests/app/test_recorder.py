@@ -16,7 +16,7 @@ from lowlat.core.clock import monotonic_ns
 from lowlat.core.config import decode_config
 from lowlat.core.layout import REPORT, ReportKind
 from lowlat.shm.attachment import Attachment
-from lowlat.store.journal import read_journal
+from lowlat.store.journal_state import read_journal
 
 
 def office(instance):

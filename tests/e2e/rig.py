@@ -19,7 +19,7 @@ from lowlat.app.topology import FUSED
 from lowlat.cli._demo_files import open_account, write_config
 from lowlat.cli._observer import Observer
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.layout import ORDER_ROW, TABLES
+from lowlat.core.layout import ORDER_ROW, STAKE_ROW, TABLES
 from lowlat.shm.attachment import Attachment
 from lowlat.store.journal_file import EntryKind, newest_batches
 
@@ -216,6 +216,19 @@ def order_rows(instance):
                 if row.state:
                     rows[row.order_id] = row
     return {"0x" + key.hex(): row for key, row in rows.items()}
+
+    def owners(self):
+        """Return the shares that each module owns, by (module, instrument)."""
+        table = Attachment(self.instance, "test").open_table_reader("stakes")
+        found = {}
+        for row in range(table.rows):
+            if table.version(row):
+                while table.read(row) < 0:
+                    pass
+                stake = STAKE_ROW.unpack(table.buffer)
+                if stake.size_e6:
+                    found[stake.owner.rstrip(b"\0").decode(), stake.instrument] = stake.size_e6
+        return found
 
 
 class Run:

@@ -7,7 +7,7 @@ sends nothing again, books exactly the venue's fills, and holds nothing in the e
 import pytest
 
 from lowlat.core import layout as lo
-from lowlat.execution.recovered import Recovered
+from lowlat.core.recovered import Recovered
 
 SECOND = 1_000_000_000
 State = lo.OrderState

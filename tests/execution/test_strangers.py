@@ -3,8 +3,8 @@
 import pytest
 
 from lowlat.core import layout as lo
+from lowlat.core.recovered import Recovered
 from lowlat.execution.params import ExecutorParams
-from lowlat.execution.recovered import Recovered
 from lowlat.execution.strangers import Strangers
 
 SECOND = 1_000_000_000

@@ -7,7 +7,7 @@ lists. What we hold of it is ours all the same.
 import pytest
 
 from lowlat.core import layout as lo
-from lowlat.execution.recovered import Recovered
+from lowlat.core.recovered import Recovered
 
 SECOND = 1_000_000_000
 UNLISTED = 56

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core import layout as lo
-from lowlat.store.journal import JournalEngine, JournalMeters, read_journal
+from lowlat.store.journal import JournalEngine, JournalMeters
 from lowlat.store.journal_file import Batch, Entry, JournalFile, decode_batches, encode_batch
 from lowlat.store.journal_params import JournalParams
+from lowlat.store.journal_state import read_journal
 
 SECOND = 1_000_000_000
 State = lo.OrderState

@@ -2,8 +2,8 @@
 
 from lowlat.core.layout import ORDER_ROW, OrderState
 from lowlat.execution.orders import blank_row
-from lowlat.store.journal import JournalState
 from lowlat.store.journal_file import Batch, Entry, EntryKind
+from lowlat.store.journal_state import JournalState
 
 
 def order(number, *, group=9, confirmed=False):
