@@ -83,7 +83,8 @@ class RiskRows:
 
     def _take_stake(self, row: int, data: bytes) -> None:
         stake = StakeRow._make(STAKE_ROW.codec.unpack(data))
-        token_id = self._token_of(stake) if stake.size_e6 else _NO_TOKEN
+        # Generation 0: nobody lists the market in this boot, so its owners are those of before.
+        token_id = self._token_of(stake) if stake.size_e6 and stake.generation else _NO_TOKEN
         if not token_id:
             # Its position is being written: look again.
             del self._versions[EntryKind.STAKES, row]

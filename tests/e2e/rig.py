@@ -197,6 +197,19 @@ class Rig:
     def orders(self):
         return order_rows(self.instance)
 
+    def owners(self):
+        """Return the shares that each module owns, by (module, instrument)."""
+        found = {}
+        with Attachment(self.instance, "test") as attachment:
+            table = attachment.open_table_reader("stakes")
+            for row in range(table.rows):
+                while table.read(row) < 0:
+                    pass
+                stake = STAKE_ROW.unpack(table.buffer)
+                if table.version(row) and stake.size_e6:
+                    found[stake.owner.rstrip(b"\0").decode(), stake.instrument] = stake.size_e6
+        return found
+
 
 def order_rows(instance):
     """Return every order row that memory or the journal holds, by venue id."""
@@ -216,19 +229,6 @@ def order_rows(instance):
                 if row.state:
                     rows[row.order_id] = row
     return {"0x" + key.hex(): row for key, row in rows.items()}
-
-    def owners(self):
-        """Return the shares that each module owns, by (module, instrument)."""
-        table = Attachment(self.instance, "test").open_table_reader("stakes")
-        found = {}
-        for row in range(table.rows):
-            if table.version(row):
-                while table.read(row) < 0:
-                    pass
-                stake = STAKE_ROW.unpack(table.buffer)
-                if stake.size_e6:
-                    found[stake.owner.rstrip(b"\0").decode(), stake.instrument] = stake.size_e6
-        return found
 
 
 class Run:

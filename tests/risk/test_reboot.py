@@ -249,3 +249,21 @@ def test_a_row_that_serves_another_owner_between_two_copies_leaves_nothing_behin
         (TOKENS[1], OTHER): 70 * E6,
         (TOKENS[3], OTHER): 30 * E6,
     }
+
+
+def test_owners_of_a_market_that_is_not_listed_in_this_boot_are_kept_for_the_next():
+    before = Rig()
+    two_owners(before)
+    first = Journal(before)
+    known = first.recovered().owned
+    after = Rig(recovered=first.recovered(), start=False)
+    unlisted = after.positions.rows - 2
+    values = hold(after, 0, 150, 61.0, row=unlisted)
+    after.positions.put(unlisted, values._replace(generation=0))
+    after.start()
+    for _ in range(3):
+        after.turn(S)
+    second = Journal(after)
+    second.batches = first.batches
+    assert set(known) >= set(second.recovered().owned)
+    assert {each.owner for each in second.recovered().owned} == {TEST, OTHER}
