@@ -19,6 +19,8 @@ _DAY_NS = 86_400_000_000_000
 _POSITIONS_A_TURN = 4
 _SELL = int(Action.SELL)
 _PPM = 1_000_000
+_BLIND_NS_MAX = 15_000_000_000
+"""Books are back some seconds after a start; one that is not then may never come."""
 
 
 class Equity:
@@ -126,9 +128,9 @@ class Equity:
     def _is_blind(self, now_ns: int) -> bool:
         """Whether a start has not seen every held token's book yet: no mark is no loss.
 
-        Sizes are cut as if it were one meanwhile; after ``mark_stale_ns_max`` it is one.
+        Sizes are cut as if it were one meanwhile; after some seconds it is one.
         """
-        if now_ns - self._restored_ns > self._state.limits.mark_stale_ns_max:
+        if now_ns - self._restored_ns > _BLIND_NS_MAX:
             return False
         return any(
             holding.shares_e6[outcome] and 2 * market + outcome not in self._marks

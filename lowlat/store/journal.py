@@ -291,7 +291,8 @@ class JournalEngine:
     # --------------------------------------------------------------------------- risk's rows
     def _take_risk(self, now_ns: int) -> int:
         """Write down what risk changed of its own; it explains no report, and holds up none."""
-        if self._risk is None or now_ns < self._risk_due_ns or self._written is not None:
+        if self._risk is None or now_ns < self._risk_due_ns or self._unwritten:
+            # Nothing may seem later than reports that are not written yet.
             return 0
         self._risk_due_ns = now_ns + _RISK_EVERY_NS
         entries = self._risk.changed()
