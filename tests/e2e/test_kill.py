@@ -121,7 +121,7 @@ def reboots(instance, home, seed, count, capsys):
         for _ in range(count):
             trades_again(rig)
             rig.run(draw.uniform(0.0, 0.5))
-            rig.turn_until(rig.owners, 15, "a share that somebody owns")
+            rig.turn_until(rig.owners, 60, "a share that somebody owns")
             began_ns = monotonic_ns()
             inodes = segment_inodes(instance)
             rig.supervisor.reboot(rig.observer.forget_memory)
