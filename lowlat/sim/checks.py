@@ -61,7 +61,7 @@ def funds_error(accounts: Accounts, market: Market, order: Order) -> str | None:
         free_e6 = account.tokens_free_e6(2 * order.market + order.outcome)
         return rules.text_balance(free_e6, order.size_e6) if free_e6 < order.size_e6 else None
     need_e6 = order.maker_amount_e6
-    if market.met_by(order):
+    if market.rules.fee_rate_e4 and market.met_by(order):
         need_e6 += plan_match(market, order).fee_e6
     allowed_e6 = account.allowance_e6(PUSD, exchange)
     if allowed_e6 < need_e6:

@@ -204,8 +204,9 @@ class Entry:
         age_max_ns = self._faults.config.order_age_max_ms * MS
         if signer != key.owner:
             error = "invalid signature"
-        elif not all(
-            0 < int(amount) < AMOUNT_MAX_E6 for amount in (signed.makerAmount, signed.takerAmount)
+        elif not (
+            0 < int(signed.makerAmount) < AMOUNT_MAX_E6
+            and 0 < int(signed.takerAmount) < AMOUNT_MAX_E6
         ):
             error = INVALID
         elif age_max_ns and now_ns - int(signed.timestamp) * MS > age_max_ns:

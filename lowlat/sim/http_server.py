@@ -6,6 +6,7 @@ Run by ``server``; it knows bytes and Requests, no venue words. Not for anything
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.parse import parse_qs, unquote
@@ -31,6 +32,16 @@ _Slot = list[Any]
 
 class _TooLargeError(Exception):
     """A client sent more than anything this venue takes."""
+
+
+@lru_cache(maxsize=256)
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+@lru_cache(maxsize=1_024)
+def _path(raw: bytes) -> str:
+    return unquote(raw.decode("latin-1"))
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -121,7 +132,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[_lower(name)] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """Collect the body up to a bound."""
@@ -135,7 +146,7 @@ class HttpProtocol(asyncio.Protocol):
         path, _, query = self._url.partition(b"?")
         request = Request(
             self._parser.get_method().decode(),
-            unquote(path.decode("latin-1")),
+            _path(path),
             parse_qs(query.decode("latin-1")) if query else {},
             self._headers,
             b"".join(self._body),

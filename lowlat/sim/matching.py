@@ -58,10 +58,10 @@ def plan_match(market: Market, order: Order) -> Plan:
         plan.full = budget_e6 < ceil_cash_e6(order.price_e4, quantum)
     else:
         plan.full = want_e6 == 0
-    plan.fee_e6 = sum(
-        fee_e6(market.rules.fee_rate_e4, price_e4, size_e6)
-        for price_e4, size_e6 in _sizes_by_price(plan).items()
-    )
+    rate_e4 = market.rules.fee_rate_e4
+    if rate_e4 and plan.fills:
+        for price_e4, size_e6 in _sizes_by_price(plan).items():
+            plan.fee_e6 += fee_e6(rate_e4, price_e4, size_e6)
     return plan
 
 
