@@ -295,3 +295,19 @@ def test_rest_book_hash_verifies(pair, plain, quiet_venue):
     text = json.dumps(book | {"hash": ""}, separators=(",", ":"), ensure_ascii=False)
     assert book["hash"] == hashlib.sha1(text.encode()).hexdigest()
     assert book["bids"] == [{"price": "0.5", "size": "10"}]
+
+
+def test_no_snapshots_beyond_five_hundred_assets_of_a_socket(venue_of):
+    venue = venue_of(markets=260)
+    tokens = list(venue.exchange.tokens)[:510]
+    frames = []
+    session = Session(lambda raw: frames.append(json.loads(raw)), lambda *why: frames.append(why))
+    venue.market_feed.connect(session)
+    first = json.dumps({"type": "market", "assets_ids": tokens}).encode()
+    venue.market_feed.on_text(session, first, venue.now_ns)
+    (dump,) = frames
+    assert [book["asset_id"] for book in dump] == tokens[:500]
+    frames.clear()
+    market, outcome = venue.exchange.tokens[tokens[505]]
+    control(venue, op="tick", market=market.condition_id, tick_e4=10)
+    assert any(tokens[505] in json.dumps(frame) for frame in frames), outcome
