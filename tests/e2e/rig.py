@@ -42,8 +42,13 @@ class Rig:
         engine=None,
         topology=FUSED,
         settles=False,
+        more="",
     ):
-        """``settles``: a deposit wallet, and the process that merges and redeems."""
+        """``settles``: a deposit wallet, and the process that merges and redeems.
+
+        ``more`` is TOML behind the written config.
+        """
+        self._more = more
         self.instance = instance
         self.folder = Path(folder)
         self.config = self.folder / "engine.toml"
@@ -111,6 +116,8 @@ class Rig:
         write_config(self.config, self.instance, through, self.account, self.topology)
         if self._settles:
             self._add_settlement()
+        with self.config.open("a", encoding="utf-8") as file:
+            file.write("\n" + self._more)
 
     def _add_settlement(self):
         urls, file = self.urls, self.account.settlement_credentials_file
