@@ -17,7 +17,7 @@ from lowlat.shm.attachment import Attachment
 pytestmark = pytest.mark.e2e
 
 QUIET = {"edges": [], "maker_delay_ms": [0, 0], "jumps_per_minute": 0.0}
-# On a starved machine the simulated books lag behind the exchange, and that is an edge. None so wide.
+# On a starved machine the simulated books lag behind the exchange: an edge, but none so wide.
 WIDE = "[modules.latency.params]\nedge_min = 0.3\n"
 MARKET, USER = "/ws/market", "/ws/user"
 SPOT = "/stream?streams=btcusdt@bookTicker"
@@ -234,7 +234,7 @@ def books(instance):
 
 def test_links_that_break_or_lie_are_dialled_again_and_books_heal(instance, home):
     """Oversized frames, bytes that are no frame, swapped frames, crossed books."""
-    with Rig(instance, home, seed=6, flow=QUIET, proxy=FaultProxy) as rig:
+    with Rig(instance, home, seed=6, flow=QUIET, proxy=FaultProxy, more=WIDE) as rig:
         bench = Bench(rig)
         pid = rig.pid("engine")
         # Bid through the ask: the ladder is no market until the venue's own book says otherwise.
