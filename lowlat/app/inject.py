@@ -31,6 +31,7 @@ from lowlat.core.layout import (
     Writer,
     record_id,
 )
+from lowlat.core.resolution import assess
 from lowlat.core.signal import Identity, Signal, Stamps, encode_signal
 from lowlat.core.units import NO_PRICE_E4, ONE_E4
 from lowlat.shm.attach import Attached, attach
@@ -55,7 +56,7 @@ class Wish:
     """What to buy: the best offer of an outcome, or at another price."""
 
     market: str = ""
-    """Part of a slug or a row number; '' chooses the tightest tradeable market."""
+    """Part of a slug or a row number; '' chooses the tightest market that risk does not doubt."""
     outcome: int = 0
     """0 YES, 1 NO."""
     size_e6: int = 10_000_000
@@ -88,7 +89,8 @@ def inject(instance: str, wish: Wish, wait_s: float) -> Journey:
     mode = generation.config.mode
     if mode not in {"sim", "paper"}:
         raise ConfigError(f"mode is {mode!r}: nothing synthetic is sent with real money")
-    row, price_e4 = choose_market(attached, wish)
+    doubt_max = generation.config.limits.resolution_score_full
+    row, price_e4 = choose_market(attached, wish, doubt_max)
     decisions = attached.streams["decisions"].reader
     with Attachment(instance, INJECT) as attachment:
         writer = attachment.open_stream_writer(INJECT)
@@ -105,13 +107,20 @@ def inject(instance: str, wish: Wish, wait_s: float) -> Journey:
     return journey
 
 
-def choose_market(attached: Attached, wish: Wish) -> tuple[MarketRow, int]:
-    """Return the market and the price to pay. Raises SegmentError when there is none."""
+def choose_market(attached: Attached, wish: Wish, doubt_max: int) -> tuple[MarketRow, int]:
+    """Return the market and the price to pay. Raises SegmentError when there is none.
+
+    ``doubt_max``: a market nobody named is none of those that risk refuses or halves for how they
+    may resolve: what a person wants to see is the path.
+    """
     found: list[tuple[int, int, MarketRow]] = []
+    wall_ns = time.time_ns()
     rows, versions = attached.tables["markets"].snapshot()
     for index in (versions > 0).nonzero()[0].tolist():
         row = MARKET_ROW.unpack(memoryview(rows[index].tobytes()))
         if wish.market and wish.market != str(row.market) and wish.market not in _slug(row):
+            continue
+        if not wish.market and assess(row, wall_ns).score > doubt_max:
             continue
         touch = _touch(attached, row, wish.outcome)
         if touch is not None:
