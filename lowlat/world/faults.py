@@ -26,9 +26,11 @@ INSTANTS: Final = (
     "wall_step",
     "tick_change",
     "resolution",
+    "stale_cross",
 )
 """Drops of a socket, deaths (between effects, inside a record, of the recorder, of the machine),
-trades that fail or retry, a wall clock that steps, a market that changes its grid or ends."""
+trades that fail or retry, a wall clock that steps, a market that changes its grid or ends,
+a message that shows YES and NO under a dollar, of an ask that is long gone."""
 WINDOWS: Final = (
     "user_loss",
     "user_copy",

@@ -35,6 +35,12 @@ _READY_NS_MAX: Final = 60 * S_NS
 """An engine that is not ready so long after its start, in fair weather, will never be."""
 _TRACE: Final = 40
 _VENUE_MODES: Final = frozenset({"restart", "error", "rate_limited", "cancel_only", "disabled"})
+_ARMED: Final = {
+    "settlement_failed": "settlement_failed_e4",
+    "settlement_retry": "settlement_retry_e4",
+    "stale_cross": "market_stale_cross_e4",
+}
+"""The next draws of the venue's own knob hit."""
 _TICKS_E4: Final = (10, 100)
 _COUNTED_WHEN_STRUCK: Final = frozenset({"crash", "crash_store", "recorder_crash"})
 """A fuse that is lit may never burn down."""
@@ -292,8 +298,9 @@ class World:
     def _strike_venue(self, fault: Fault) -> bool:
         """Strike the venue; False when the fault is another's."""
         faults, kind = self.venue.faults, fault.kind
-        if kind in {"settlement_failed", "settlement_retry"}:
-            faults.arm(f"{kind}_e4", 1 + fault.draw % 2)
+        knob = _ARMED.get(kind)
+        if knob is not None:
+            faults.arm(knob, 1 + fault.draw % 2)
         elif kind == "freeze":
             self.windows.count(kind)
             faults.frozen_until_ns = self.venue.now_ns + fault.for_ns
