@@ -213,6 +213,12 @@ class RiskEngine:
         self.state.halt_code = self._ports.halted()
         for row in self._directory.start():
             self._take_market(row)
+        # Before anything is published: a full ring's oldest records go with the next one, and a
+        # reader that was overtaken finds only the newest.
+        self._decided_before = {each.signal for each in _records(self._ports.decided, DECISION)}
+        self._intended_before = {
+            each.signal: each for each in _records(self._ports.intended, INTENT)
+        }
         # Intents of an older life may still be on their way: hear of them before adding to them.
         self._restarted = self._ports.intents.epoch > 1
         if self._restarted:
@@ -359,10 +365,6 @@ class RiskEngine:
         Those whose decisions find no room are ended as room comes, before anything else is judged.
         """
         signals = self._ports.signals
-        self._decided_before = {each.signal for each in _records(self._ports.decided, DECISION)}
-        self._intended_before = {
-            each.signal: each for each in _records(self._ports.intended, INTENT)
-        }
         while signals.poll() == _SIGNAL_KIND:
             self._left_overs.append(self._reader.case())
         self._end_left_overs()
