@@ -53,7 +53,7 @@ def test_every_rule_holds_in_a_storm(seed):
 def test_every_rule_holds_while_everything_keeps_dying():
     kinds = ("crash", "crash_store", "recorder_crash", "reboot")
     dying = WorldParams(kinds=kinds, fault_every_ns=SECOND // 40, quiet_ns=SECOND)
-    outcome = live(10, 8.0, dying)
+    outcome = live(11, 8.0, dying)
     assert not outcome.violation, story(outcome)
     assert set(outcome.faults) == set(kinds)
     assert outcome.crashes >= 2
