@@ -1,4 +1,4 @@
-"""What an order costs in instructions, from the frame that draws it to its send: with a capture too.
+"""What an order costs in instructions, from the frame that draws it to its send; and a capture.
 
 The shipped decision path under callgrind, on a clock that does not follow the slowed-down machine.
 """
