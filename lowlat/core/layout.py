@@ -291,6 +291,8 @@ class SettleSeries(IntEnum):
     BINANCE_RELAYED = 4
     BINANCE_KLINE_OPEN = 5
     BINANCE_KLINE_CLOSE = 6
+    BINANCE_SECOND_CLOSE = 7
+    """Nothing settles on it: volatility is learned from it. Stamped with the end of its second."""
 
 
 class Coin(IntEnum):

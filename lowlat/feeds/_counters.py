@@ -82,6 +82,7 @@ class PricesCells:
         self.refused: Cell = counters("prices.refused")
         self.reconnects: Cell = counters("prices.reconnects")
         self.frozen: Cell = counters("prices.frozen")
+        self.seconds_failed: Cell = counters("prices.seconds_failed")
 
 
 class MetadataCells:

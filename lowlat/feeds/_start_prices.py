@@ -116,6 +116,8 @@ class Starts:
                 self._cells.overruns.add(1)
             elif kind == SETTLE.kind:
                 record = SETTLE.unpack(reader.buffer)
+                if record.series == SettleSeries.BINANCE_SECOND_CLOSE:
+                    continue
                 self._take(
                     (record.coin, record.series, record.stamp_ns),
                     (record.price_e8, record.price_rest_e18),

@@ -16,6 +16,7 @@ __all__ = [
     "CANDLES",
     "POLYBOLT",
     "RTDS",
+    "SECONDS_BACK_MAX",
     "BinanceFeedParams",
     "MetadataParams",
     "PolymarketFeedParams",
@@ -28,6 +29,9 @@ POLYBOLT: Final = 1
 CANDLES: Final = 2
 """Sources of settlement prices, by the number of their socket."""
 
+
+SECONDS_BACK_MAX: Final = 1_000
+"""Candles that the exchange tells in one answer. Source: feeds.md 1.4."""
 
 SWEEPS_PER_S_MAX: Final = 50
 """Questions for many books at once that the venue takes. Source: polymarket.md 12.4."""
@@ -136,6 +140,19 @@ class PricesFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silence_ns: int = 8_000_000_000
     """These sockets stall while open; each sends at least once a second. Source: feeds.md 3.5."""
     time_unit: TimeUnit = "us"
+    seconds_back: int = 300
+    """Closes of so many of the exchange's last seconds are asked for at the start; 0: never."""
+    seconds_ns: int = 60_000_000_000
+    """How often those since then are, for modules that start later."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds_back <= SECONDS_BACK_MAX:
+            raise ValueError(
+                f"seconds_back was {self.seconds_back}, expected 0 to {SECONDS_BACK_MAX}: the "
+                "exchange tells no more in one answer"
+            )
+        if not self.seconds_ns >= 1_000_000_000:
+            raise ValueError(f"seconds_ns was {self.seconds_ns}, expected a second or more")
 
 
 class PolymarketFeedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,8 +20,9 @@ from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import SETTLE, Coin, Settle, SettleSeries, Writer, record_id
 from lowlat.core.ports import Clock, StreamWriter
 from lowlat.feeds._counters import FaultNotes, PricesCells
+from lowlat.feeds._seconds import SecondCloses
 from lowlat.feeds.params import CANDLES, POLYBOLT, RTDS, PricesFeedParams
-from lowlat.feeds.ports import Connection, Counters, Dial, FrameTape, Note
+from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
 from lowlat.venues.binance.events import COIN_BY_SYMBOL, Kline
 from lowlat.venues.binance.stream import StreamCodec
 from lowlat.venues.polymarket.prices import (
@@ -72,9 +73,11 @@ class PricesFeed:
         counters: Counters,
         note: Note,
         *,
+        exchange: Fetch | None = None,
         auth: Callable[[], bytes] | None = None,
         tape: FrameTape | None = None,
     ) -> None:
+        """``exchange`` asks the spot exchange for its last seconds; None: nobody is told them."""
         if POLYBOLT in params.sources and auth is None:
             raise ValueError("the PolyBolt source needs credentials")
         self._params = params
@@ -90,6 +93,18 @@ class PricesFeed:
         self._known: dict[tuple[int, int, int], tuple[int, int]] = {}
         self._ids = record_id(Writer.PRICES, settle.epoch, 0)
         self._check_due_ns = 0
+        self._seconds: SecondCloses | None = None
+        if exchange is not None and params.seconds_back:
+            self._seconds = SecondCloses(
+                exchange,
+                params.coins,
+                params.seconds_back,
+                params.seconds_ns,
+                self._write,
+                clock,
+                self._cells.seconds_failed,
+                self._notes,
+            )
         self._takes: dict[int, Callable[[_Source, bytes, int], None]] = {
             RTDS: self._on_rtds,
             POLYBOLT: self._on_polybolt,
@@ -112,7 +127,7 @@ class PricesFeed:
         if now_ns < self._check_due_ns:
             return 0
         self._check_due_ns = now_ns + self._params.check_ns
-        work = 0
+        work = self._seconds.turn(now_ns) if self._seconds is not None else 0
         for number, source in self._sources.items():
             if not source.is_open or source.connection is None:
                 continue
@@ -252,13 +267,17 @@ class PricesFeed:
         elif len(self._known) >= KEYS_MAX:
             del self._known[next(iter(self._known))]
         self._known[key] = price
+        self._write(point, recv_ns)
+
+    def _write(self, point: PricePoint, recv_ns: int) -> None:
         record = Settle(
             self._ids | self._settle.cursor,
             point.stamp_ns,
             point.event_ns,
             recv_ns,
             self._now_ns(),
-            *price,
+            point.price_e8,
+            point.price_rest_e18,
             point.coin,
             point.series,
             int(point.history),

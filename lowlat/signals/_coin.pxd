@@ -51,6 +51,9 @@ cdef class CoinModel:
     cdef double _volatility_floor
     cdef double _basis_noise_floor
     cdef int64_t _second
+    cdef int64_t _live_s
+    cdef int64_t _history_s
+    cdef double _history_price
     cdef int64_t _generation
     cdef int64_t _warmup_s
     cdef int64_t _spot_lag_ns
@@ -63,6 +66,7 @@ cdef class CoinModel:
     ) noexcept
     cdef void _learn_lead(self, double move) noexcept
     cdef void _cross(self, int64_t before, int64_t second) noexcept
+    cdef void _learn_return(self, double move, int64_t gap) noexcept
     cdef bint found_mid(self, int64_t second, double *mid) noexcept
     cdef bint found_print(self, int64_t second, double *price) noexcept
     cdef bint knows_basis(self) noexcept

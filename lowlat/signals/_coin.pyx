@@ -43,7 +43,7 @@ cdef class CoinModel:
         self._lead_count_min = params.lead_returns_min
         self._lead_count_max = <int64_t>(1.0 / (1.0 - self._decay_slow))
         self._generation = -1
-        self._second = -1
+        self._second = self._live_s = self._history_s = -1
         self._volatility = -1.0
         self._basis_factor = 1.0
         self.basis_noise = self._basis_noise_floor
@@ -70,7 +70,9 @@ cdef class CoinModel:
         cdef int64_t before = self._second
         cdef int64_t gap = second - before
         if gap:
-            if before < 0 or gap < 0 or gap > self._gap_s_max:
+            if before < 0:
+                self._second = self._live_s = second
+            elif gap < 0 or gap > self._gap_s_max:
                 self._second = second
             elif connection_generation == self._generation:
                 self._cross(before, second)
@@ -89,7 +91,7 @@ cdef class CoinModel:
 
     cdef void _cross(self, int64_t before, int64_t second) noexcept:
         """Note the mid in force at each second boundary since before, and its return."""
-        cdef double at_before, move, square, share, fast, slow, variance
+        cdef double at_before, move
         cdef int64_t crossed, gap = second - before
         cdef bint known = self.found_mid(before, &at_before)
         for crossed in range(before + 1, second + 1):
@@ -103,7 +105,12 @@ cdef class CoinModel:
         if gap == 1:
             self._learn_lead(move)
         self._lead_before = self.lead
-        square = move * move / gap
+        self._learn_return(move, gap)
+
+    cdef void _learn_return(self, double move, int64_t gap) noexcept:
+        """Learn volatility from a return over some seconds."""
+        cdef double square = move * move / gap
+        cdef double share, fast, slow, variance
         self.returns_count += gap
         # A plain mean until the window is full: one early return must not stand for all of it.
         share = <double>gap / self.returns_count
@@ -114,6 +121,21 @@ cdef class CoinModel:
         if self.returns_count >= self._warmup_s:
             variance = self._fast_weight * self._fast + (1.0 - self._fast_weight) * self._slow
             self._volatility = max(sqrt(variance), self._volatility_floor)
+
+    def take_second(self, int64_t stamp_ns, double price):
+        """Take the exchange's close of a second before the first mid: a return to learn from.
+
+        In order; what live mids say of a second counts, and what has holes says nothing of them.
+        """
+        cdef int64_t second = seconds_of(stamp_ns)
+        cdef int64_t gap = second - self._history_s
+        if gap <= 0 or 0 <= self._live_s < second:
+            return
+        if self._history_s >= 0 and gap <= self._gap_s_max:
+            self._learn_return(log(price / self._history_price), gap)
+            self.version += 1
+        self._history_s = second
+        self._history_price = price
 
     cdef void _learn_lead(self, double move) noexcept:
         """Learn what a lead was worth a second later: a slope, believed as far as t goes.

@@ -51,6 +51,7 @@ __all__ = ["FairValue", "Latency", "LatencyParams"]
 
 _NEEDED: Final = Known.TRADEABLE | Known.SETTLE_RULE
 _AVERAGE_S: Final = 60
+_LEARNED_FROM: Final = frozenset({SettleSeries.CHAINLINK_SPOT, SettleSeries.BINANCE_SECOND_CLOSE})
 _HALF_GRID: Final = 0.005
 """Dollars: BTCUSDT, ETHUSDT and SOLUSDT trade in cents. Source: Binance exchangeInfo, tickSize."""
 _TIES: Final = {SettleRule.BINANCE_CANDLE_UP: -_HALF_GRID, SettleRule.BINANCE_ABOVE: _HALF_GRID}
@@ -223,13 +224,19 @@ class Latency(Module):
         return Mids(self, self.ctx.path, self.params.spot_move_ppm)
 
     def on_settle(self, print_: Settle, now_ns: int) -> None:
-        """Take a settlement spot print; live ones lock another second of the average."""
-        if print_.series != SettleSeries.CHAINLINK_SPOT:
+        """Take a settlement spot print; live ones lock another second of the average.
+
+        Closes of the seconds before the engine started tell the volatility it cannot have seen.
+        """
+        if print_.series not in _LEARNED_FROM:
             return
         if print_.price_e8 <= 0:
             self.ctx.count("print_without_price")
             return
         coin = self.coin(print_.coin)
+        if print_.series == SettleSeries.BINANCE_SECOND_CLOSE:
+            coin.model.take_second(print_.stamp_ns, print_.price_e8 / E8)
+            return
         coin.model.take_print(print_.stamp_ns, print_.price_e8 / E8)
         if not print_.history:
             coin.look(now_ns)

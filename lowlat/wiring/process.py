@@ -89,7 +89,7 @@ class ProcessEngines:
             )
             self._feeds.append(self.binance)
         if "prices" in self.roles:
-            self.prices = prices_stage(site, ends.prices_ws, ends.prices_auth)
+            self.prices = prices_stage(site, ends.prices_ws, ends.binance_rest, ends.prices_auth)
             self._feeds.append(self.prices)
         if "polymarket" in self.roles:
             self.market = polymarket_stage(

@@ -140,7 +140,9 @@ def binance_stage(
     )
 
 
-def prices_stage(site: Site, dial: Dial, auth: Callable[[], bytes] | None) -> "PricesFeed":
+def prices_stage(
+    site: Site, dial: Dial, exchange: Fetch, auth: Callable[[], bytes] | None
+) -> "PricesFeed":
     """Make the feed of the prices that markets settle on; ``auth``: of the newer price socket."""
     from lowlat.feeds.prices import PricesFeed
 
@@ -151,6 +153,7 @@ def prices_stage(site: Site, dial: Dial, auth: Callable[[], bytes] | None) -> "P
         site.clock,
         site.meters.scope("feed"),
         site.note,
+        exchange=exchange,
         auth=auth,
         tape=_tape(site, "frames_settle", Venue.CHAINLINK),
     )
@@ -166,13 +169,17 @@ def signals_stage(
     memory, meters = site.memory, site.meters
     signals = memory.open_stream_writer("signals")
     turns = memory.open_stream_writer("turns")
+    # What settles, and the exchange's last seconds, go on counting when signals start anew.
+    settle = memory.open_stream_reader("settle")
+    back = max(1, settle.position - STREAMS["settle"].slots // 2)
+    settle = memory.open_stream_reader("settle", position=back)
     engine = SignalsEngine(
         modules,
         SignalsPorts(
             market=memory.open_stream_reader("market"),
             metadata=memory.open_stream_reader("metadata"),
             spot=memory.open_stream_reader("spot"),
-            settle=memory.open_stream_reader("settle"),
+            settle=settle,
             books=memory.open_table_reader("book"),
             shards=memory.open_table_reader("shard"),
             markets=memory.open_table_reader("markets"),

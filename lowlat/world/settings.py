@@ -167,7 +167,7 @@ def world_settings(params: WorldParams) -> WorldSettings:
         binance = BinanceFeedParams(
             coins=(Coin.BTC,), depth=False, silence_ns=_FOREVER_NS, age_ns_max=_FOREVER_NS
         )
-        prices = PricesFeedParams(coins=(Coin.BTC,), silence_ns=_FOREVER_NS)
+        prices = PricesFeedParams(coins=(Coin.BTC,), silence_ns=_FOREVER_NS, seconds_back=0)
     modules = {"arbitrage": {}, "latency": _LATENCY} if params.modules is None else params.modules
     execution = WorldSettings().execution
     # All markets but the windows end late: with the usual share a minute would be over early.

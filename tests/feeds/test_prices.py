@@ -53,7 +53,7 @@ def kline(open_price="98000.00", final=False, start_us=MS * 1000):
 
 
 class Rig:
-    def __init__(self, tools, sources=(RTDS, POLYBOLT, CANDLES)):
+    def __init__(self, tools, sources=(RTDS, POLYBOLT, CANDLES), exchange=None):
         self.clock = VirtualClock(1_000 * SECOND)
         self.counts = tools.Counts()
         self.notes = []
@@ -71,6 +71,7 @@ class Rig:
             self.clock,
             self.counts.cell,
             lambda kind, sample: self.notes.append((kind, sample)),
+            exchange=exchange,
             auth=lambda: b'{"op":"auth"}',
         )
         self.feed.start()
@@ -192,3 +193,20 @@ def test_mutated_frames_only_move_counters(tools, data):
     rig.raw(bytes(raw[: data.draw(st.integers(0, len(raw)))]), number)
     for record in rig.settle.take():
         assert record.price_e8 > 0
+
+
+def test_seconds_before_the_start_are_published_as_history_and_settle_nothing(tools):
+    rest = tools.FakeFetch()
+    rig = Rig(tools, exchange=rest)
+    rig.turn(50_000_000)
+    second = rig.clock.wall_ns() // SECOND - 5
+    candle = [second * 1000, "1", "1", "1", "98000.5", "1", second * 1000 + 999, "1", 1, "1", "1"]
+    rest.answer(200, [[*candle, "0"]])
+    rig.turn(50_000_000)
+    [record] = rig.settle.take()
+    assert (record.coin, record.series, record.history) == (
+        Coin.BTC,
+        SettleSeries.BINANCE_SECOND_CLOSE,
+        1,
+    )
+    assert (record.stamp_ns, record.price_e8) == ((second + 1) * SECOND, 9_800_050_000_000)

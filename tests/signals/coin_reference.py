@@ -23,10 +23,13 @@ class CoinModel:
         "_decay_slow",
         "_fast",
         "_generation",
+        "_history_price",
+        "_history_s",
         "_lead_before",
         "_lead_xx",
         "_lead_xy",
         "_lead_yy",
+        "_live_s",
         "_mid_seconds",
         "_mids",
         "_params",
@@ -58,7 +61,8 @@ class CoinModel:
         self._decay_basis = 0.5 ** (1.0 / params.basis_half_life_s)
         self._fast = self._slow = 0.0
         self._generation = -1
-        self._second = -1
+        self._second = self._live_s = self._history_s = -1
+        self._history_price = 0.0
         self._mids = [0.0] * _RING
         self._mid_seconds = [_NEVER] * _RING
         self._prints = [0.0] * _RING
@@ -91,7 +95,9 @@ class CoinModel:
         before = self._second
         if second != before:
             gap = second - before
-            if before < 0 or gap < 0 or gap > params.gap_s_max:
+            if before < 0:
+                self._second = self._live_s = second
+            elif gap < 0 or gap > params.gap_s_max:
                 self._second = second
             elif connection_generation == self._generation:
                 self._cross(before, second)
@@ -124,6 +130,20 @@ class CoinModel:
         if gap == 1:
             self._learn_lead(move)
         self._lead_before = self.lead
+        self._learn_return(move, gap)
+
+    def take_second(self, stamp_ns: int, price: float) -> None:
+        """Take the exchange's close of a second before the first mid."""
+        second = stamp_ns // _S_NS
+        before, self_before = self._history_s, self._history_price
+        if second <= before or (self._live_s >= 0 and second > self._live_s):
+            return
+        self._history_s, self._history_price = second, price
+        if before >= 0 and second - before <= self._params.gap_s_max:
+            self._learn_return(log(price / self_before), second - before)
+            self.version += 1
+
+    def _learn_return(self, move: float, gap: int) -> None:
         square = move * move / gap
         self.returns_count += gap
         share = gap / self.returns_count

@@ -151,13 +151,17 @@ class Reference(Module):
 
     def on_settle(self, print_: Settle, now_ns: int) -> None:
         """Take a settlement spot print; live ones lock another second of the average."""
-        if print_.series != SettleSeries.CHAINLINK_SPOT:
+        series = print_.series
+        if series not in {SettleSeries.CHAINLINK_SPOT, SettleSeries.BINANCE_SECOND_CLOSE}:
             return
         coin = self._coins.get(print_.coin)
         if coin is None:
             coin = self._coins[print_.coin] = CoinModel(self.params.coin)
         if print_.price_e8 <= 0:
             self.ctx.count("print_without_price")
+            return
+        if series == SettleSeries.BINANCE_SECOND_CLOSE:
+            coin.take_second(print_.stamp_ns, print_.price_e8 / E8)
             return
         coin.take_print(print_.stamp_ns, print_.price_e8 / E8)
         if not print_.history:

@@ -328,6 +328,26 @@ def test_volatility_of_a_known_walk_is_found():
     assert coin.volatility == pytest.approx(1e-4, rel=0.01)
 
 
+def test_volatility_is_known_at_the_first_mid_from_the_seconds_before_it():
+    coin = CoinModel(CoinParams())
+    price = 100.0
+    for second in range(300):
+        coin.take_second((1_000 + second) * S, price)
+        price *= math.exp(1e-4 if second % 2 else -1e-4)
+    coin.take_mid(price, 1_300 * S + 150 * MS, 1)
+    assert coin.volatility == pytest.approx(1e-4, rel=1e-3)
+    assert coin.returns_count == 299
+
+
+def test_a_second_that_was_seen_live_and_a_hole_teach_nothing_again():
+    coin = CoinModel(CoinParams(warmup_s=1, spot_lag_ms=0))
+    coin.take_mid(100.0, 1_000 * S, 1)
+    for second in (990, 991, 991, 989, 998, 1_000, 1_001, 1_002):
+        coin.take_second(second * S, 100.0 + second / 1e4)
+    # From 990 to 991 and from 998 to 1 000; the seven seconds between are a hole.
+    assert coin.returns_count == 3
+
+
 def test_first_print_beside_a_jump_neither_sets_the_basis_nor_is_believed_to_be_exact():
     coin = CoinModel(CoinParams(spot_lag_ms=0))
     for second in range(20):

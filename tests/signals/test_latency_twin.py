@@ -159,6 +159,9 @@ def engine(world, module):
     return made
 
 
+INPUTS = ("mid", "mid", "print", "second")
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32))
 def test_same_records_and_same_limits_in_any_life(seed):
@@ -182,15 +185,20 @@ def test_the_lives_compared_do_buy_and_do_know_their_averages():
 
 
 @given(
-    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 400), st.floats(90, 110)), max_size=80)
+    steps=st.lists(
+        st.tuples(st.sampled_from(INPUTS), st.integers(0, 400), st.floats(90, 110)), max_size=80
+    )
 )
 def test_estimates_are_those_of_the_twin(steps):
     params = CoinParams(warmup_s=2, lead_doubt=0.5, lead_returns_min=2)
     compiled, reference = CoinModel(params), CoinReference(params)
     at_ns = 0
-    for is_mid, step, price in steps:
+    for kind, step, price in steps:
         at_ns += step * 10 * MS
-        if is_mid:
+        if kind == "second":
+            compiled.take_second(at_ns - (step % 9) * S, price)
+            reference.take_second(at_ns - (step % 9) * S, price)
+        elif kind == "mid":
             lead = price / 10.0 - 10.0
             moved = compiled.take_mid(price, at_ns, step % 7, lead)
             assert moved == reference.take_mid(price, at_ns, step % 7, lead)
