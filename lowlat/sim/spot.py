@@ -8,6 +8,7 @@ import math
 from random import Random
 from typing import Final
 
+from lowlat.core.units import ONE_E4
 from lowlat.sim.catalog import COINS
 from lowlat.sim.config import SimConfig
 
@@ -33,6 +34,12 @@ class SpotPath:
         self.coin = coin
         self.price_e8 = COINS[coin].spot_e8
         self._flow = config.flow
+        self._planted = next((each for each in config.flow.edges if each.kind == "latency"), None)
+        """Edges that move the price, coin by coin: part of the path, as everybody knows."""
+        self._planted_per_minute = 0.0
+        if self._planted is not None:
+            self._planted_per_minute = self._planted.per_minute / len(config.coins)
+        self._jump_variance = self._mean_square()
         self._lag_s = config.twap_lag_s
         self._rng = rng
         limit = config.flow.basis_e4_max
@@ -42,8 +49,10 @@ class SpotPath:
         self.jumps = 0
         self._jump_in_s = self._between_jumps_s() * rng.random()
         now_s = now_ns // NS
+        past = Random(f"{config.seed}|past {coin}")  # noqa: S311 - simulation, not secrets
         for second in range(now_s - HISTORY_S, now_s + 1):
             self.step(1.0, calm=True)
+            self._jump_in_the_past(past)
             self.close_second(second)
 
     def step(self, seconds: float, *, calm: bool = False) -> bool:
@@ -61,6 +70,31 @@ class SpotPath:
             move += size if self._rng.random() < 0.5 else -size
         self.move(move)
         return jumped
+
+    def _jump_in_the_past(self, past: Random) -> None:
+        """Let a second before the start be like those after it: nobody who looks back is fooled."""
+        flow, planted = self._flow, self._planted
+        drawn = past.random() * 60.0
+        if drawn < flow.jumps_per_minute:
+            size = flow.jump_bps * 1e-4 * past.uniform(0.5, 1.5)
+        elif planted is not None and drawn < flow.jumps_per_minute + self._planted_per_minute:
+            size = past.randint(*planted.gain_e4) / ONE_E4
+        else:
+            return
+        self.move(size if past.random() < 0.5 else -size)
+
+    def _mean_square(self) -> float:
+        """Return the mean square of a jump of either kind, relative to the price."""
+        flow, planted = self._flow, self._planted
+        rate = flow.jumps_per_minute + self._planted_per_minute
+        if not rate:
+            return 0.0
+        total = flow.jumps_per_minute * (flow.jump_bps * 1e-4) ** 2 * MEAN_SQUARE
+        if planted is not None:
+            low, high = (each / ONE_E4 for each in planted.gain_e4)
+            square = (low * low + low * high + high * high) / 3.0
+            total += self._planted_per_minute * square
+        return total / rate
 
     def _next_jump_s(self) -> float:
         mean_s = self._between_jumps_s()
@@ -130,10 +164,10 @@ class SpotPath:
         """
         flow = self._flow
         diffusion = (flow.volatility_bps_per_sqrt_s * 1e-4) ** 2 * spread_s
-        expected = flow.jumps_per_minute / 60.0 * left_s
+        expected = (flow.jumps_per_minute + self._planted_per_minute) / 60.0 * left_s
         if left_s <= 0 or spread_s <= 0.0 or not expected:
             return _chance(distance, diffusion)
-        jump = flow.jump_bps * 1e-4 * math.sqrt(MEAN_SQUARE * spread_s / left_s)
+        jump = math.sqrt(self._jump_variance * spread_s / left_s)
         weight = math.exp(-expected)
         if weight < JUMPS_MANY:
             return _chance(distance, diffusion + expected * jump * jump)
