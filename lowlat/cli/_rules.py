@@ -84,6 +84,8 @@ def explain(decision: DecisionRecord) -> str:
         return f"late by {duration(was - limit)}" if rule == Rule.EXPIRED else "book too old"
     if rule in FACTS:
         return FACTS[rule]
+    if rule == Rule.CROSSED and decision.size_e6 and not decision.approved:
+        return f"{shares(was)} changed owner inside at {price(limit)}: nothing went to the venue"
     if rule == Rule.CROSSED:
         return f"{shares(was)} met another module's opposite wish at {price(limit)}"
     if rule in _SPANS:

@@ -191,6 +191,21 @@ cdef class DecisionWriter:
         assert case.rule, f"signal {case.id} was refused without a rule"
         self.say(case, 0, 0, checked_ns, config_generation, case.rule, case.limit, case.was, False)
 
+    def crossed(self, Case case not None, int64_t checked_ns, uint32_t config_generation):
+        """Say that its shares changed owner inside: ``size_e6`` of them, and no intent."""
+        assert case.rule, f"signal {case.id} was crossed without a rule"
+        self.say(
+            case,
+            0,
+            case.size_e6,
+            checked_ns,
+            config_generation,
+            case.rule,
+            case.limit,
+            case.was,
+            False,
+        )
+
     def free(self, int64_t wanted):
         """Return how many records fit, exactly when fewer than wanted do."""
         return self.room(wanted)

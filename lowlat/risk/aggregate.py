@@ -19,9 +19,15 @@ __all__ = ["Aggregator"]
 class Aggregator:
     """Signals in, ranked units out."""
 
-    def __init__(self, hours_to_end: Callable[[int], float]) -> None:
-        """``hours_to_end(market)``: how long money in it is locked at least."""
+    def __init__(
+        self, hours_to_end: Callable[[int], float], hand_over: Callable[[Case, Case], bool]
+    ) -> None:
+        """``hours_to_end(market)``: how long money in it is locked at least.
+
+        ``hand_over(one, two)`` moves shares between the modules of two opposite wishes, if it can.
+        """
         self._hours_to_end = hours_to_end
+        self._hand_over = hand_over
         self.refused: list[Case] = []
         """Cases that ended here; their rule says why. Emptied by the engine."""
         self.take_backs: list[Case] = []
@@ -100,11 +106,16 @@ class Aggregator:
                 rank = self._rank_by_capital_hour
             # Only units that may still be sent are pooled or netted.
             ready = [unit for unit in ready if not self._is_spent(unit, now_ns)]
-            ready, merged = merge(ready)
-            ready.sort(key=rank)
-            ready, crossed = net(ready)
+            sent = [unit for unit in ready if unit.cases[0].mode >= limits.mode_min]
+            shadows = [unit for unit in ready if unit.cases[0].mode < limits.mode_min]
+            sent, merged = merge(sent)
+            sent.sort(key=rank)
+            sent, crossed = net(sent, self._hand_over)
             for unit in (*merged, *crossed):
                 self.refused.extend(unit.cases)
+            ready = sent
+            if shadows:
+                ready = sorted((*sent, *shadows), key=rank)
         return ready
 
     def _is_spent(self, unit: Unit, now_ns: int) -> bool:

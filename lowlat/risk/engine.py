@@ -50,6 +50,7 @@ from lowlat.risk.board import Board
 from lowlat.risk.case import Unit
 from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
 from lowlat.risk.checks.kelly import edge_e6
+from lowlat.risk.crossing import Crossing
 from lowlat.risk.equity import Equity
 from lowlat.risk.exits import Exits
 from lowlat.risk.facts import END_UNKNOWN_NS, MarketFacts
@@ -131,7 +132,7 @@ class RiskEngine:
         self._limits = limits
         self._generation = config_generation
         self._directory = MarketDirectory(ports.markets, ports.metadata)
-        self._aggregator = Aggregator(self._hours_to_end)
+        self._aggregator = Aggregator(self._hours_to_end, self._hand_over)
         self.state = RiskState(
             limits,
             ports.books,
@@ -164,6 +165,15 @@ class RiskEngine:
         self._exits = Exits(self.state, self._names)
         self._intents = IntentSlot(ports.intents)
         self._decisions = DecisionWriter(ports.decisions, self._names, ports.cell)
+        self._crossing = Crossing(
+            self.state,
+            self.account.stakes,
+            self._decisions,
+            self._monotonic_ns,
+            ports.halted,
+            self.board.publish_scores,
+            config_generation,
+        )
         self._latency = ports.recorder("risk.check_ns")
         self._intents_sent = ports.cell("risk.intents")
         self._second_ns = 0
@@ -274,7 +284,7 @@ class RiskEngine:
         self.state.scores.set_at_work(modules)
         self.state.exposure.set_horizon(self.state.wall_ns + limits.long_horizon_ns)
         self.plain.set_limits(limits, config_generation)
-        self._generation = config_generation
+        self._generation = self._crossing.config_generation = config_generation
         self.equity.cap()
 
     def resume(self) -> None:
@@ -347,6 +357,9 @@ class RiskEngine:
                 self._intents_sent.add(1)
             self._decisions.approve(case, first, checked_ns, self._generation)
         self._aggregator.take_backs.clear()
+
+    def _hand_over(self, one: Case, two: Case) -> bool:
+        return self._crossing.hand_over(one, two)
 
     def _end_refused(self, now_ns: int) -> int:
         """Write the decisions of what the aggregator refused; return how many."""

@@ -6,16 +6,20 @@ Run by the Aggregator over the wishes of one turn that come alone (legs of a set
   it, its limit plus its expected value a share. The pooled value is the mean of these, weighted by
   confidence. The dearest wish goes on with its own size and the pooled value in place of its own;
   the others end as MERGED. Sizes never add; when the pool says the limit is too dear, all end.
-* **Disagree** (one gains when YES rises, the other when it falls): what both want, in shares, is
-  crossed inside at the mid of their two limits, so nobody pays the spread to a stranger; the larger
-  wish goes on with what is left, the smaller ends as CROSSED. No shares change hands: both wanted a
-  position that the other would have offset.
+* **Disagree** (one gains when YES rises, the other when it falls). When one owns what the other
+  wants to buy, the shares change owner and both end as CROSSED (``crossing``). When both buy, one
+  of each token, each wants a position that the other would offset: that part, in shares, is not
+  traded, so nobody pays the spread to a stranger; the larger wish goes on with what is left, the
+  smaller ends as CROSSED, told with the mid of their two limits. Wishes whose limits do not meet
+  are no matter for each other. A module that is only shadowed takes part in none of this: it moves
+  no other's orders.
 
 Worked example. Module a: BUY YES 100 at .40 worth 5.00 (so .45 a share), confidence .6; module b:
 BUY YES 40 at .41 worth .40 (.42), confidence .2. Pooled: (.6 * .45 + .2 * .42) / .8 = .4425. One
 wish goes on: a's, 100 at .40, worth 100 * (.4425 - .40) = 4.25.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from lowlat.core.layout import Action, Rule
@@ -70,12 +74,16 @@ def _take_value(unit: Unit, worth: float) -> None:
     case.expected_value = unit.expected_value = edge * case.suggested_e6 / E6
 
 
-def net(units: list[Unit]) -> tuple[list[Unit], list[Unit]]:
+def net(
+    units: list[Unit], hand_over: Callable[[Case, Case], bool]
+) -> tuple[list[Unit], list[Unit]]:
     """Return the units that go on, cut by what was crossed, and those that were crossed whole.
 
     ``units``: dearest first. The size that is left decides who goes on, not the value: that is
-    what both modules together want of the market.
+    what both modules together want of the market. ``hand_over(one, two)`` moves shares between two
+    modules where it can, and says so itself: those units are in neither list.
     """
+    handed: list[Unit] = []
     crossed: list[Unit] = []
     open_by_market: dict[int, list[Unit]] = {}
     for unit in units:
@@ -87,22 +95,39 @@ def net(units: list[Unit]) -> tuple[list[Unit], list[Unit]]:
             other = rival.cases[0]
             if other.rule or case.rule or other.module == case.module:
                 continue
-            if other.direction != case.direction:
-                _cross(case, other)
-                crossed += [each for each in (unit, rival) if each.cases[0].rule]
+            if other.direction == case.direction or not _meet(case, other):
+                continue
+            if not (case.buys and other.buys):
+                # A sale that nobody may make is no reason to keep another from buying.
+                if hand_over(case, other):
+                    handed += [unit, rival]
+                continue
+            _cross(case, other)
+            crossed += [each for each in (unit, rival) if each.cases[0].rule]
         rivals.append(unit)
-    return [unit for unit in units if unit not in crossed], crossed
+    ended = {id(unit) for unit in (*crossed, *handed)}
+    return [unit for unit in units if id(unit) not in ended], crossed
+
+
+def _theirs_e4(case: Case, other: Case) -> int:
+    """Return the other's limit in terms of a case's own token."""
+    theirs_e4: int = other.limit_price_e4
+    return theirs_e4 if other.outcome == case.outcome else _E4 - theirs_e4
+
+
+def _meet(one: Case, two: Case) -> bool:
+    """Whether a price suits both: who gains when YES rises pays at least what the other takes."""
+    up, down = (one, two) if one.direction > 0 else (two, one)
+    up_e4: int = up.limit_price_e4 if up.outcome == 0 else _E4 - up.limit_price_e4
+    down_e4: int = down.limit_price_e4 if down.outcome == 0 else _E4 - down.limit_price_e4
+    return up_e4 >= down_e4
 
 
 def _cross(one: Case, two: Case) -> None:
     """Take what both want out of both; whoever has nothing left ends here."""
     size_e6 = min(one.size_e6, two.size_e6)
-    # Between the two limits, in terms of each one's own token.
     for case, other in ((one, two), (two, one)):
-        theirs_e4 = other.limit_price_e4
-        if other.outcome != case.outcome:
-            theirs_e4 = _E4 - theirs_e4
-        mid_e4 = (case.limit_price_e4 + theirs_e4) // 2
+        mid_e4 = (case.limit_price_e4 + _theirs_e4(case, other)) // 2
         left_e6 = case.size_e6 - size_e6
         if left_e6 <= 0:
             case.refuse(Rule.CROSSED, mid_e4, size_e6)

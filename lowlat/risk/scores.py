@@ -240,10 +240,23 @@ class Scores(ScoreCells):
                 brought_e6 = None if payout_e6 is None else payout_e6 * taken_e6 // E6
                 self._take(stake, taken_e6, brought_e6)
 
-    def cross(self, seller: Stake, buyer: bytes, size_e6: int, cash_e6: int, wall_ns: int) -> None:
-        """Hand shares from one module to another for cash, inside: the account does not move."""
+    def cross(
+        self,
+        seller: Stake,
+        buyer: bytes,
+        size_e6: int,
+        cash_e6: int,
+        promise_e6: int,
+        wall_ns: int,
+    ) -> None:
+        """Hand shares from one module to another for cash, inside: the account does not move.
+
+        ``promise_e6``: what a share is worth to the buyer beyond its cost.
+        """
+        assert 0 < size_e6 <= seller.size_e6, f"{size_e6} of {seller.size_e6} change hands"
+        token = seller.instrument, seller.generation
         self._take(seller, size_e6, cash_e6)
-        self.bought(buyer, seller.instrument, seller.generation, size_e6, cash_e6, 0, 0, wall_ns)
+        self.bought(buyer, *token, size_e6, cash_e6, promise_e6, 0, wall_ns)
         for module in (seller.owner, buyer):
             self.records[module].crossed_e6 += size_e6
 
