@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Executable, Table, bindparam, or_, select, up
 from lowlat.core.layout import Action
 from lowlat.store.ledger.bulk import Bulk
 from lowlat.store.ledger.lots import (
+    CROSSED,
     FAILED,
     HUMAN,
     RECONCILED,
@@ -147,6 +148,21 @@ class Booking:
         closings = [_closing(each) for each in self._closings]
         execute(connection, "closings", CLOSINGS.insert, closings)
         self._clear()
+
+    def hand_over(
+        self, connection: Connection, sold: FillChange, buyer: str, exit_plan: str, wall_ms: int
+    ) -> int:
+        """Close a module's own lots and open as many shares for another; return how many."""
+        open_lots = self._lots(connection, sold, wall_ms).open
+        own_e6 = sum(lot.left_e6 for lot in open_lots if lot.owner == sold.module)
+        size_e6 = min(sold.size_e6, own_e6)
+        if size_e6 > 0:
+            cash_e6 = sold.cash_e6 * size_e6 // sold.size_e6
+            bought = sold._replace(module=buyer, exit_plan=exit_plan)
+            self._close(connection, sold, CROSSED, wall_ms, size_e6, cash_e6)
+            self._open(connection, bought, wall_ms, size_e6, cash_e6)
+            self._flush(connection)
+        return size_e6
 
     # --------------------------------------------------------------------------- fills
     def _bought(self, connection: Connection, change: FillChange, wall_ms: int) -> None:

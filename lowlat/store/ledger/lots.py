@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = [
+    "CROSSED",
     "EXIT_PLANS",
     "FAILED",
     "HUMAN",
@@ -27,6 +28,8 @@ EXIT_PLANS = ("resolution", "target", "time", "stop", "thesis")
 """How a module means to end a lot: hold to resolution, at a price, at a time, at a loss, or when
 its reason is gone."""
 SOLD = "sold"
+CROSSED = "crossed"
+"""Handed to another module, inside."""
 FAILED = "failed"
 RECONCILED = "reconciled"
 
@@ -121,4 +124,6 @@ class TokenLots:
         else:
             own = [lot for lot in self.open if lot.owner == owner]
         yield from own
+        if why == CROSSED:
+            return
         yield from (lot for lot in self.open if all(lot is not each for each in own))

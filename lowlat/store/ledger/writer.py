@@ -29,6 +29,7 @@ from lowlat.store.journal_file import Batch, EntryKind
 from lowlat.store.ledger import schema
 from lowlat.store.ledger.booking import Booking, FillChange
 from lowlat.store.ledger.bulk import Bulk
+from lowlat.store.ledger.crossings import book_crossings
 from lowlat.store.ledger.database import said
 from lowlat.store.ledger.lots import EXIT_PLANS
 from lowlat.store.ledger.movements import book_movements
@@ -191,6 +192,7 @@ class Ledger:
                     return 0
                 rows = [decision_row(each.data, number, wall_ms) for each in fresh]
                 self._add(connection, schema.DECISIONS, rows)
+                book_crossings(connection, self._booking, rows, self._plan, wall_ms)
                 last = fresh[-1].position
                 self._set_position(connection, number, "decisions", epoch, last)
         except SQLAlchemyError as error:
