@@ -37,6 +37,7 @@ from lowlat.store.ledger.database import open_database
 from lowlat.store.ledger.inbox import InboxEngine, InboxMeters
 from lowlat.store.ledger.lock import LedgerLock
 from lowlat.store.ledger.writer import Ledger
+from lowlat.store.markouts import MarkoutEngine
 from lowlat.store.risk_rows import RiskTables
 
 __all__ = ["main"]
@@ -154,6 +155,14 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
         risk=RiskTables(*(attachment.open_table_reader(name) for name in RiskTables._fields)),
     )
     engines.append(journal)
+    engines.append(
+        MarkoutEngine(
+            attachment.open_stream_reader("reports"),
+            attachment.open_table_reader("orders"),
+            attachment.open_table_reader("book"),
+            metrics.cell,
+        )
+    )
     if database is not None and ledger is not None:
         names = InboxMeters.__struct_fields__
         meters = InboxMeters(*(metrics.cell(f"inbox.{name}") for name in names))

@@ -247,7 +247,10 @@ def stats_shape_of(roles: Collection[str]) -> StatsShape:
     if len(roles) > 1:
         return StatsShape()
     [role] = roles
-    if role in _FEEDS or role in {RECORDER, SETTLEMENT}:
+    if role == RECORDER:
+        # What fills were worth later is counted by module, age and time.
+        return StatsShape(counters=512, histograms=4, errors=32)
+    if role in _FEEDS or role == SETTLEMENT:
         return StatsShape(counters=128, histograms=4, errors=32)
     if role == "executor":
         return StatsShape(counters=256, histograms=16, errors=32)

@@ -41,6 +41,7 @@ def why(
         "gates": _gates(instance, subject),
         "unpriced": _unpriced(evidence, subject),
         "takes": _takes(evidence, subject),
+        "markouts": _markouts(instance, subject),
     }
     if as_json:
         print(json.dumps(result, indent=1))
@@ -84,6 +85,41 @@ def _print_around(result: dict[str, Any]) -> None:
             f"  below {take['age']:<10}{take['orders']:>8,} orders  {take['share_filled']:6.1%} of "
             "their shares filled"
         )
+    if result["markouts"]:
+        print("\nWhat a filled share was worth later (mid less price, fees apart), by the same age")
+    for row in result["markouts"]:
+        marks = "  ".join(
+            f"after {after}: " + ("not marked" if cents is None else f"{cents:+.2f} c")
+            for after, cents in row["cents"].items()
+        )
+        print(f"  {row['module']:<10} below {row['age']:<8}{marks}")
+
+
+def _markouts(instance: str, subject: str | None) -> list[dict[str, Any]]:
+    """Return what shares of taking orders gained later, in cents, by the age of their decision."""
+    from lowlat.app.telemetry import Telemetry
+    from lowlat.cli._words import duration
+    from lowlat.store.markouts import AFTER_S, AGES_NS, markout_name
+
+    counters = Telemetry(instance).read().counters
+    modules = {name.split(".")[1] for name in counters if name.startswith("markout.")}
+    found = []
+    for module in sorted(modules if subject is None else modules & {subject}):
+        for limit_ns in AGES_NS:
+            marks: dict[str, float | None] = {}
+            unmarked_e6 = 0
+            for after_s in AFTER_S:
+                name = markout_name(module, after_s, limit_ns)
+                shares_e6 = counters.get(f"{name}.shares_e6", 0)
+                gain_e6 = counters.get(f"{name}.gain_e6", 0) - counters.get(f"{name}.loss_e6", 0)
+                marks[f"{after_s} s"] = 100 * gain_e6 / shares_e6 if shares_e6 else None
+                unmarked_e6 += counters.get(f"{name}.unmarked_e6", 0)
+            if unmarked_e6 or any(mark is not None for mark in marks.values()):
+                age = "ever" if limit_ns == AGES_NS[-1] else duration(limit_ns)
+                found.append(
+                    {"module": module, "age": age, "cents": marks, "unmarked_e6": unmarked_e6}
+                )
+    return found
 
 
 def _gates(instance: str, subject: str | None) -> dict[str, int]:
