@@ -322,6 +322,8 @@ class OrderDesk(DeskCells):
         size_e6 = sum(news.size_e6 for news in kept)
         if size_e6 < order.filled_e6 and len(kept) == len(listed) and not believe:
             return False
+        if order.fees is None:
+            _keep_fees(order, listed, told)
         before, bookings = order.state, self.bookings
         order.matched_e6 = sum(news.size_e6 for news in listed)
         for news in listed:
@@ -575,6 +577,23 @@ class OrderDesk(DeskCells):
             # The reserve is spent: rows stay true, the ledger refills from the venue.
             self.ledger_gap = True
             self._meters.ledger_gap.add(1)
+
+
+def _keep_fees(order: Order, listed: list[FillNews], told: Told | None) -> None:
+    """Give the fills of an order whose market nobody lists any more the fees booked of it.
+
+    Its schedule is unknown now, and unknown is not zero: what was booked when it was known stands,
+    trade by trade where ``told`` says so, else by size.
+    """
+    fee_e6, size_e6 = order.fee_e6, order.filled_e6
+    for news in listed:
+        if told is not None:
+            news.fee_e6 = told.of(trade_digest(news.trade_id))[2]
+        elif news.state != FillState.FAILED and size_e6:
+            part_e6 = min(news.size_e6, size_e6)
+            news.fee_e6 = fee_e6 * part_e6 // size_e6
+            fee_e6 -= news.fee_e6
+            size_e6 -= part_e6
 
 
 def _amounts(news: FillNews) -> Amounts:

@@ -75,6 +75,23 @@ def test_shares_of_a_market_that_ended_are_still_ours_after_a_reboot(make_desk):
     assert "RECONCILED" not in desk.kinds(before)
 
 
+def test_the_fee_that_was_booked_stands_when_its_market_is_gone(make_desk):
+    # World seed 444: the trade was listed again, its fee was unknown then and counted as nothing.
+    before = make_desk()
+    before.market(0, fee_rate_e6=70_000)
+    before.wish(before.intent(price_e4=4600, size=100))
+    order = before.order()
+    event = before.trade_event(order, "100", "0.46", "a", "MINED")
+    before.user(event)
+    row = before.row(order)
+    assert row.fee_e6 == 1_738_800
+    desk = reboot(make_desk, 0, orders=[row])
+    desk.venue_trades = [{**event, "status": "TRADE_STATUS_CONFIRMED"}]
+    until_ready(desk)
+    assert desk.cash().cash_e6 == 954_000_000
+    assert "FILL" not in desk.kinds()
+
+
 def test_the_question_for_its_market_is_in_the_table_before_the_account_is_known(make_desk):
     desk = reboot(make_desk, 0)
     desk.turn()
