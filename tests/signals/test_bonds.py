@@ -2,7 +2,7 @@
 
 import pytest
 from engine_fakes import WALL0, S, World
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_rig import make
 
@@ -125,6 +125,7 @@ def test_losses_add_and_calibration_scales_the_event_only():
     assert bond.chance == pytest.approx(1 - 0.025 - 0.004 - 0.0005)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     consensus=st.floats(0.5, 1.0),
     cost=st.floats(0.5, 0.999),
@@ -326,7 +327,8 @@ def test_a_book_with_nobody_near_its_mid_says_nothing():
     assert here.world.counts.get("signals.bonds.dips", 0) == 0
 
 
-@given(st.lists(st.tuples(st.integers(1, 500), st.floats(0.0, 1.0)), max_size=50))
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 500), st.floats(0.0, 1.0)), max_size=20))
 def test_the_promise_follows_what_part_of_our_orders_is_filled(orders):
     fills = Fills(BondsParams())
     assert fills.probability() == pytest.approx(0.8)
