@@ -34,6 +34,7 @@ from lowlat.core.layout import (
 from lowlat.core.resolution import assess
 from lowlat.core.signal import Identity, Signal, Stamps, encode_signal
 from lowlat.core.units import NO_PRICE_E4, ONE_E4
+from lowlat.risk.limits import LimitsParams
 from lowlat.shm.attach import Attached, attach
 from lowlat.shm.attachment import Attachment
 
@@ -89,8 +90,7 @@ def inject(instance: str, wish: Wish, wait_s: float) -> Journey:
     mode = generation.config.mode
     if mode not in {"sim", "paper"}:
         raise ConfigError(f"mode is {mode!r}: nothing synthetic is sent with real money")
-    doubt_max = generation.config.limits.resolution_score_full
-    row, price_e4 = choose_market(attached, wish, doubt_max)
+    row, price_e4 = choose_market(attached, wish, generation.config.limits)
     decisions = attached.streams["decisions"].reader
     with Attachment(instance, INJECT) as attachment:
         writer = attachment.open_stream_writer(INJECT)
@@ -107,31 +107,33 @@ def inject(instance: str, wish: Wish, wait_s: float) -> Journey:
     return journey
 
 
-def choose_market(attached: Attached, wish: Wish, doubt_max: int) -> tuple[MarketRow, int]:
+def choose_market(attached: Attached, wish: Wish, limits: LimitsParams) -> tuple[MarketRow, int]:
     """Return the market and the price to pay. Raises SegmentError when there is none.
 
-    ``doubt_max``: a market nobody named is none of those that risk refuses or halves for how they
-    may resolve: what a person wants to see is the path.
+    A market nobody named is none of those that risk refuses or halves for how they may resolve,
+    and one that locks money for long only when there is no other: what a person wants to see is
+    the path.
     """
-    found: list[tuple[int, int, MarketRow]] = []
+    found: list[tuple[bool, int, int, MarketRow]] = []
     wall_ns = time.time_ns()
     rows, versions = attached.tables["markets"].snapshot()
     for index in (versions > 0).nonzero()[0].tolist():
         row = MARKET_ROW.unpack(memoryview(rows[index].tobytes()))
         if wish.market and wish.market != str(row.market) and wish.market not in _slug(row):
             continue
-        if not wish.market and assess(row, wall_ns).score > doubt_max:
+        if not wish.market and assess(row, wall_ns).score > limits.resolution_score_full:
             continue
         touch = _touch(attached, row, wish.outcome)
         if touch is not None:
             bid_e4, ask_e4 = touch
-            found.append((ask_e4 - bid_e4, ask_e4, row))
+            locks = not 0 < row.end_ns <= wall_ns + limits.long_horizon_ns
+            found.append((locks, ask_e4 - bid_e4, ask_e4, row))
     if not found:
         which = f"no market like {wish.market!r}" if wish.market else "no market"
         raise SegmentError(
             f"{which} of {attached.instance!r} is tradeable now with a fresh, healthy book"
         )
-    _, ask_e4, row = min(found, key=lambda each: (each[0], each[2].market))
+    *_, ask_e4, row = min(found, key=lambda each: (*each[:2], each[3].market))
     return row, ask_e4 if wish.price_e4 == NO_PRICE_E4 else wish.price_e4
 
 

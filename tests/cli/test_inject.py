@@ -14,25 +14,31 @@ from lowlat.app.inject import Wish, choose_market
 from lowlat.core.errors import SegmentError
 from lowlat.core.layout import MARKET_ROW, SettleRule
 from lowlat.core.resolution import assess
+from lowlat.risk.limits import LimitsParams
 from lowlat.shm.attach import attach
 
-DOUBT_MAX = 20
+LIMITS = LimitsParams()
 
 
 def test_nobody_named_one_so_it_is_none_that_risk_doubts(instance):
     fed = {"settle_rule": SettleRule.BINANCE_CANDLE_UP, "end_ns": time.time_ns() + 10**12}
-    assert assess(blank(MARKET_ROW)._replace(**fed), time.time_ns()).score <= DOUBT_MAX
-    assert assess(blank(MARKET_ROW), time.time_ns()).score > DOUBT_MAX
+    assert (
+        assess(blank(MARKET_ROW)._replace(**fed), time.time_ns()).score
+        <= LIMITS.resolution_score_full
+    )
+    assert assess(blank(MARKET_ROW), time.time_ns()).score > LIMITS.resolution_score_full
     with Instance(instance) as made:
         made.market(0, "tight-but-doubtful")
         made.book(0, 4_600, 4_700)
         attached = attach(instance)
         with pytest.raises(SegmentError, match="no market of"):
-            choose_market(attached, Wish(), DOUBT_MAX)
+            choose_market(attached, Wish(), LIMITS)
         made.market(1, "wide-and-clear", **fed)
         made.book(1, 4_500, 4_800)
-        row, price_e4 = choose_market(attached, Wish(), DOUBT_MAX)
+        made.market(2, "tight-clear-and-far", **fed | {"end_ns": time.time_ns() + 10**18})
+        made.book(2, 4_600, 4_650)
+        row, price_e4 = choose_market(attached, Wish(), LIMITS)
         assert (row.market, price_e4) == (1, 4_800)
         # Who names one gets it: what risk says of it is then the answer.
-        row, price_e4 = choose_market(attached, Wish("doubtful"), DOUBT_MAX)
+        row, price_e4 = choose_market(attached, Wish("doubtful"), LIMITS)
         assert (row.market, price_e4) == (0, 4_700)
