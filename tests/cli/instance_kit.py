@@ -39,7 +39,7 @@ from lowlat.shm.segments import create_segments
 STREAMS = ("signals", "decisions", "reports", "settle", "listings")
 TABLES = (
     "book", "markets", "shard", "spot_top", "orders", "groups", "positions", "cash", "exposure",
-    "wants",
+    "wants", "scores",
 )  # fmt: skip
 ROWS = {"book": 64, "markets": 64, "shard": 4, "orders": 64, "groups": 16, "positions": 128}
 SLUGS = ("btc-updown-5m-1795387200", "will-avery-win-district-4", "old-market-that-resolved")
