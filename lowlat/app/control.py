@@ -32,7 +32,7 @@ __all__ = ["Controller", "Request"]
 
 _LOG: Final = logging.getLogger(__name__)
 _RESTART_NS: Final = 60_000_000_000
-_RESTART_DRAIN_S: Final = 30.0
+_RESTART_DRAIN_S: Final = 45.0
 _RESUME_NS: Final = 5_000_000_000
 _CELLS_NS: Final = 1_000_000_000
 """How often the halt file is looked after."""

@@ -14,7 +14,8 @@ from lowlat.wiring.trading import Trading
 __all__ = ["Drain"]
 
 _LOG: Final = logging.getLogger(__name__)
-_DEADLINE_NS: Final = 20_000_000_000
+_DEADLINE_NS: Final = 40_000_000_000
+"""Longer than an order without an answer is in doubt (execution.unknown_window_ns, 30 s)."""
 _CANCEL_EVERY_NS: Final = 1_000_000_000
 _BALANCES_NS: Final = 5_000_000_000
 """So long the balances are waited for: nothing is open, and the venue may be gone."""

@@ -96,8 +96,8 @@ def test_a_venue_that_tells_no_balances_does_not_keep_us(caplog):
 def test_deadline_with_something_open_is_late_and_says_so(caplog):
     drain, done = drain_of(Trading())
     drain.begin(S)
-    drain.turn(20 * S)
+    drain.turn(40 * S)
     assert done == []
-    drain.turn(21 * S)
+    drain.turn(41 * S)
     assert done == [True]
     assert "drain deadline passed open=1 unsettled=1 groups=0" in caplog.text
