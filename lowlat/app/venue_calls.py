@@ -6,6 +6,7 @@ http.client.HTTPException for the caller, who knows whether to ask again.
 
 import http.client
 import ssl
+from contextlib import closing
 from typing import Final
 
 from lowlat.app.machine import address_of, tls_context
@@ -49,11 +50,11 @@ class VenueCalls:
         try:
             connection.connect()
             connection.sock.sendall(request)
-            response = http.client.HTTPResponse(
-                connection.sock, method=request.split(b" ", 1)[0].decode()
-            )
-            response.begin()
-            body = response.read(_BODY_BYTES_MAX + 1)
+            method = request.split(b" ", 1)[0].decode()
+            # It holds the socket open by itself, also when nothing was answered.
+            with closing(http.client.HTTPResponse(connection.sock, method=method)) as response:
+                response.begin()
+                body = response.read(_BODY_BYTES_MAX + 1)
         finally:
             connection.close()
         if len(body) > _BODY_BYTES_MAX:

@@ -23,7 +23,7 @@ def anonymous():
         return next(int(line.split()[1]) << 10 for line in file if line.startswith("Anonymous"))
 import lowlat.app.engine
 engine = anonymous()
-from bench import memory
+from bench import memory_engine as memory
 from bench.feed_engine import FeedBench
 from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.core.clock import RealClock

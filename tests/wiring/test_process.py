@@ -14,7 +14,7 @@ KEYS = None
 NEEDS = {
     "metadata": {"gamma", "clob", "binance_rest"},
     "binance": {"binance_ws", "binance_rest"},
-    "prices": {"prices_ws", "prices_auth"},
+    "prices": {"prices_ws", "prices_auth", "binance_rest"},
     "polymarket": {"market_ws", "clob"},
     "signals": set(),
     "risk": set(),
