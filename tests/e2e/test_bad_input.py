@@ -16,7 +16,13 @@ from lowlat.shm.attachment import Attachment
 
 pytestmark = pytest.mark.e2e
 
-QUIET = {"edges": [], "maker_delay_ms": [0, 0], "jumps_per_minute": 0.0}
+# As volatile as the demo's config believes, else its makers are wrong.
+QUIET = {
+    "edges": [],
+    "maker_delay_ms": [0, 0],
+    "jumps_per_minute": 0.0,
+    "volatility_bps_per_sqrt_s": 5.0,
+}
 # On a starved machine the simulated books lag behind the exchange: an edge, but none so wide.
 WIDE = "[modules.latency.params]\nedge_min = 0.3\n"
 MARKET, USER = "/ws/market", "/ws/user"
