@@ -130,6 +130,8 @@ class Accounts(AccountCells):
         self._positions_table = positions
         self._cash_table = cash
         self._next_report = next_report
+        self.bookings = 0
+        """Grows with every fill that is booked or taken back."""
         self.unlisted: dict[bytes, int] = {}
         """Row of each token whose market has none."""
         self.unlisted_rows = range(
@@ -200,6 +202,7 @@ class Accounts(AccountCells):
 
     def book(self, order: Order, size_e6: int, cash_e6: int, fee_e6: int) -> None:
         """Book shares, cash and fee of one fill (negative: reversal) and write all three rows."""
+        self.bookings += 1
         order.filled_e6 += size_e6
         order.cash_e6 += cash_e6
         order.fee_e6 += fee_e6

@@ -1,7 +1,7 @@
 """What the venue says, put into the desk's words: HTTP answers, user-channel events, listings.
 
-Owned by the executor. Every message is taken in through OrderDesk.hear and .fill, so that order
-and repetition do not matter. A message that cannot be true of our order is counted, not obeyed.
+Owned by the executor. Every message is taken in through OrderDesk.hear and FillBook.take, so that
+order and repetition do not matter. One that cannot be true of our order is counted, not obeyed.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,11 +12,14 @@ import msgspec
 from lowlat.book.fees import fee_e6
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import Action, OrderState, OrderType
-from lowlat.execution.desk import VENUE_REASON, FillNews, OrderDesk
+from lowlat.execution.desk import OrderDesk
+from lowlat.execution.fills import FillBook, FillNews
 from lowlat.execution.limits import TIERS, Breaker, RateBucket
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import FillState, Heard, Order
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.rebase import rebase
+from lowlat.execution.reports import VENUE_REASON
 from lowlat.execution.told import Told
 from lowlat.venues.polymarket.account import (
     Fill,
@@ -103,6 +106,7 @@ class VenueListener:
         ``note(kind, sample)`` keeps one sample a distinct fault.
         """
         self._desk = desk
+        self.fills = FillBook(desk, meters)
         self._codec = codec
         self._bucket = bucket
         self._breaker = breaker
@@ -158,7 +162,7 @@ class VenueListener:
                 price_e4,
                 final=False,
             )
-            self._desk.fill(order, news, now_ns)
+            self.fills.take(order, news, now_ns)
         self._breaker.ok(order.market)
         self.schedule(order, now_ns)
 
@@ -266,7 +270,7 @@ class VenueListener:
             if state is None:
                 order.lookup_ns = order.lookup_ns or now_ns + self._params.lookup_every_ns
                 continue
-            self._desk.fill(order, self._news(order, fill, state), now_ns)
+            self.fills.take(order, self._news(order, fill, state), now_ns)
             self.schedule(order, now_ns)
         return known
 
@@ -310,7 +314,7 @@ class VenueListener:
     ) -> None:
         """Give a restored order its fills back; balances tell when the venue lists fewer."""
         news = [self._news(order, fill, state) for fill, state in fills]
-        if not news or not self._desk.rebase(order, news, now_ns, told):
+        if not news or not rebase(self.fills, order, news, now_ns, told):
             self.in_doubt = True
         self.schedule(order, now_ns)
 

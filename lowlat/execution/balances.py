@@ -97,7 +97,7 @@ class Balances:
 
     def _correct_cash(self, balance_e6: int, now_ns: int) -> None:
         change_e6 = self._accounts.correct_cash(balance_e6, now_ns)
-        self._desk.say(ReportKind.RECONCILED, now_ns, amounts=(0, change_e6, 0))
+        self._desk.reports.say(ReportKind.RECONCILED, now_ns, amounts=(0, change_e6, 0))
 
     def _correct_shares(self, token_id: bytes, balance_e6: int, now_ns: int) -> None:
         place = self._unlisted.place(token_id, now_ns)
@@ -108,7 +108,7 @@ class Balances:
             # Of a market that nobody lists: known and counted, and not ours to trade.
             self._name("unlisted", str(int.from_bytes(token_id, "big")), now_ns)
         change_e6 = self._accounts.correct_position(instrument, generation, token_id, balance_e6)
-        self._desk.say(
+        self._desk.reports.say(
             ReportKind.RECONCILED,
             now_ns,
             instrument=instrument,

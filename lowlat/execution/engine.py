@@ -4,7 +4,7 @@ Runs in the executor's process (spread), or with the rest (fused, inline). Sole 
 tables *orders*, *groups*, *positions*, *cash* and of the stream *reports*. Its parts::
 
     OrderSender    last checks, template, row, SENDING, write      GroupDesk   legs that go together
-    VenueListener  answers and user frames → OrderDesk             Lookups     what nobody told us
+    VenueListener  answers, user frames → OrderDesk, FillBook       Lookups     what nobody told us
     Reconciler     start-up: tables, journal, venue; then intents  Heartbeat   the dead-man switch
 
 ``turn``: reconciliation first; then intents, groups, look-ups, cancels, heartbeat; when all that is
@@ -311,14 +311,14 @@ class ExecutorEngine:
 
     def _say_halt(self, now_ns: int) -> None:
         text = self._halted.encode("ascii", "replace")[:40]
-        self.desk.say(ReportKind.HALT, now_ns, reason=Rule.HALTED, text=text)
+        self.desk.reports.say(ReportKind.HALT, now_ns, reason=Rule.HALTED, text=text)
 
     def resume(self, now_ns: int) -> None:
         """Lift a halt; only ever called because a person asked."""
         if self._halted:
             self._halted = ""
             self.path.is_open = self.ready
-            self.desk.say(ReportKind.RESUME, now_ns)
+            self.desk.reports.say(ReportKind.RESUME, now_ns)
 
     @property
     def halted(self) -> str:
@@ -370,7 +370,9 @@ class ExecutorEngine:
     def _epoch_seen(self, now_ns: int) -> None:
         epoch = self.path.epoch = self._intents.epoch
         # ``intent`` names risk's epoch in the form of its record ids, with sequence 0.
-        self.desk.say(ReportKind.EPOCH_SEEN, now_ns, intent=record_id(Writer.RISK, epoch, 0))
+        self.desk.reports.say(
+            ReportKind.EPOCH_SEEN, now_ns, intent=record_id(Writer.RISK, epoch, 0)
+        )
 
     def take(self, kind: int, now_ns: int) -> None:
         """Do what the record in the reader's slot wants; the plain path left it to us."""
@@ -415,7 +417,7 @@ class ExecutorEngine:
         self._meters.dropped.add(1)
         if intent.id in self.desk.by_id and refused.rule != Rule.DUPLICATE:
             return
-        self.desk.say(
+        self.desk.reports.say(
             ReportKind.DROPPED,
             now_ns,
             intent=intent.id,

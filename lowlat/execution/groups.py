@@ -406,7 +406,7 @@ class GroupDesk:
         self._write(group, now_ns)
         low_e6, _ = group.low_high_e6()
         first = next(iter(group.legs.values())).intent
-        self._desk.say(
+        self._desk.reports.say(
             ReportKind.GROUP,
             now_ns,
             group=group.id,
@@ -492,7 +492,7 @@ class GroupDesk:
         state = row.state if row.state in _RESTING else int(GroupState.FLAT)
         GROUP_ROW.pack(self._table.buffer, row._replace(state=state, changed_ns=now_ns))
         self._table.write(index)
-        self._desk.say(
+        self._desk.reports.say(
             ReportKind.GROUP,
             now_ns,
             group=row.id,

@@ -20,12 +20,14 @@ from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import OrderState
 from lowlat.core.ports import SEND_PARTIAL, SENT, Clock, Transport
 from lowlat.execution.answers import VenueListener
-from lowlat.execution.desk import FillNews, OrderDesk
+from lowlat.execution.desk import OrderDesk
+from lowlat.execution.fills import FillNews
 from lowlat.execution.in_flight import Asked, InFlight, Question
 from lowlat.execution.limits import RateBucket
 from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Heard, Order
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.rebase import rebase
 from lowlat.venues.polymarket.account import Account, TradeUpdate
 from lowlat.venues.polymarket.lookups import decode_order, decode_trades_page
 from lowlat.venues.polymarket.rejects import Policy
@@ -291,7 +293,7 @@ class Lookups:
         for order_id, news in self._restored.items():
             order = self._desk.by_id.get(order_id)
             if order is not None and news and not order.fills:
-                self._desk.rebase(order, news, now_ns, believe=believe)
+                rebase(self._listener.fills, order, news, now_ns, believe=believe)
         self._restored = {}
 
     def _cycle_done(self, order: Order, now_ns: int, *, whole: bool, heard: bool) -> None:
@@ -300,7 +302,7 @@ class Lookups:
         # A listing may lag behind the match that an answer told of: not at once.
         told_ns = order.acked_ns or order.sent_ns
         if whole and not order.open and now_ns - told_ns >= self._params.answer_timeout_ns:
-            self._desk.trades_listed(order)
+            self._listener.fills.trades_listed(order)
         if order.state == OrderState.UNKNOWN:
             if whole and heard and order.unknown_ns and now_ns - order.unknown_ns >= window_ns:
                 self._desk.hear(order, Heard.GONE, now_ns)

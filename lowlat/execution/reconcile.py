@@ -161,7 +161,7 @@ class Reconciler:
         self._load(orders, now_ns)
         for order in orders:
             # Of this boot's reports the first: what the next life finds told begins here.
-            self._desk.report_state(order, now_ns)
+            self._desk.reports.state(order, now_ns)
         return 1
 
     def _load(self, orders: list[Order], now_ns: int) -> None:
@@ -375,7 +375,7 @@ class Reconciler:
             self._tokens = sorted(
                 {fill.token_id for trade in self._seen_trades for fill in trade.fills}
             )
-            self._booked_at_ask = self._desk.bookings
+            self._booked_at_ask = self._desk.accounts.bookings
             return
         self._finish(now_ns)
 
@@ -399,7 +399,7 @@ class Reconciler:
         if name not in self._named and len(self._named) < _NAMED_MAX:
             self._named.add(name)
             text = f"{resolution} {name}".encode("ascii")[:_TEXT_BYTES]
-            self._desk.say(ReportKind.RECONCILED, now_ns, text=text)
+            self._desk.reports.say(ReportKind.RECONCILED, now_ns, text=text)
 
     # --------------------------------------------------------------------------- balances
     def _consider_balances(self, now_ns: int) -> int:
@@ -418,7 +418,7 @@ class Reconciler:
         if whole:
             self._doubted, self._listener.in_doubt = self._listener.in_doubt, False
             self._balance_due_ns = now_ns + self._params.balance_check_every_ns
-        self._booked_at_ask = self._desk.bookings
+        self._booked_at_ask = self._desk.accounts.bookings
         self._step = _Step.REFRESH
         self._wait_ns = now_ns
         return 1
@@ -430,7 +430,7 @@ class Reconciler:
     def _tokens_left(self, now_ns: int) -> None:
         if self._tokens or (self._fresh and self._ask_unlisted_again(now_ns)):
             return
-        moved = self._desk.bookings != self._booked_at_ask or bool(self._desk.unsettled)
+        moved = self._desk.accounts.bookings != self._booked_at_ask or bool(self._desk.unsettled)
         if self._fresh or not moved:
             self._balances.believe(now_ns, at_once=self._fresh)
             if not self._listener.in_doubt:

@@ -1,10 +1,13 @@
 """How a venue's trade id becomes the bytes that reports carry."""
 
 from hashlib import blake2b
+from typing import Final
 
-__all__ = ["trade_digest", "trade_text_of"]
+__all__ = ["NO_TRADE", "trade_digest", "trade_text_of"]
 
-_TEXT_BYTES = 40
+NO_TRADE: Final = bytes(16)
+"""Where a report names no trade."""
+_TEXT_BYTES: Final = 40
 
 
 def trade_digest(trade_id: str) -> bytes:

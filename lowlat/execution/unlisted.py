@@ -94,7 +94,7 @@ class Unlisted:
             return 1
         self._move(token_id, row, token, orders)
         text = f"listed {token.token_id}".encode("ascii")[:_TEXT_BYTES]
-        self._desk.say(
+        self._desk.reports.say(
             ReportKind.RECONCILED,
             now_ns,
             instrument=token.index,

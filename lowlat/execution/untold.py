@@ -14,10 +14,11 @@ from typing import Final
 from lowlat.core.layout import REPORT, GroupState, OrderState, ReportKind, ReportRecord
 from lowlat.core.ports import EMPTY, StreamReader
 from lowlat.execution.answers import VenueListener
-from lowlat.execution.desk import NO_TRADE, FillNews, OrderDesk
+from lowlat.execution.desk import OrderDesk
+from lowlat.execution.fills import FillNews
 from lowlat.execution.orders import Fill, FillState, Order
 from lowlat.execution.told import Amounts, Told, minus
-from lowlat.execution.trade_ids import trade_digest
+from lowlat.execution.trade_ids import NO_TRADE, trade_digest
 from lowlat.venues.polymarket.account import TradeUpdate
 
 __all__ = ["Untold"]
@@ -50,7 +51,7 @@ class Untold:
                 continue
             self._told[order.order_id] = said
             if order.state not in (said.state, OrderState.SENDING):
-                self._desk.report_state(order, now_ns)
+                self._desk.reports.state(order, now_ns)
 
     def orders(self) -> list[Order]:
         """Return the orders of which something is owed, until ``settle``."""
@@ -100,7 +101,7 @@ class Untold:
         failed = size_e6 < 0 and news is not None
         kind = ReportKind.FAILED if failed else ReportKind.FILL
         amounts = minus((0, 0, 0), moved) if failed else moved
-        self._desk.report(kind, order, now_ns, amounts=amounts, fill=_fill_of(news))
+        self._desk.reports.order(kind, order, now_ns, amounts=amounts, fill=_fill_of(news))
         told.add(NO_TRADE if news is None else trade_digest(news.trade_id), moved)
 
     def _pay_confirmed(self, order: Order, told: Told, listed: list[FillNews], now_ns: int) -> None:
@@ -112,7 +113,7 @@ class Untold:
                 told.confirmed.add(trade)
                 amounts = (news.size_e6, news.cash_e6, news.fee_e6)
                 kind, fill = ReportKind.CONFIRMED, _fill_of(news)
-                self._desk.report(kind, order, now_ns, amounts=amounts, fill=fill)
+                self._desk.reports.order(kind, order, now_ns, amounts=amounts, fill=fill)
 
     def _read(self) -> dict[bytes, Told]:
         found: dict[bytes, Told] = {}

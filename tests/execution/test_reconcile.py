@@ -396,7 +396,7 @@ def test_balances_that_moved_while_they_were_asked_for_are_still_in_doubt(desk):
         desk.answer_questions()
     else:
         raise AssertionError("balances are not asked for")
-    desk.engine.desk.bookings += 1
+    desk.engine.desk.accounts.bookings += 1
     desk.run(45, SECOND // 10)
     assert desk.cash().cash_e6 == 1_054_000_000
 

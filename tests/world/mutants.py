@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from lowlat.execution.desk import FillNews, OrderDesk
 from lowlat.execution.engine import ExecutorEngine
+from lowlat.execution.fills import FillBook, FillNews
 from lowlat.execution.orders import FillState
 from lowlat.risk.account import Account
 from lowlat.store.journal import JournalEngine
@@ -38,14 +38,14 @@ def resend_on_timeout(patch: Patch) -> None:
 
 def fill_counted_twice(patch: Patch) -> None:
     """Forget which trades were booked: a second word on one books it again."""
-    fill = OrderDesk.fill
+    take = FillBook.take
 
-    def forgetful(desk, order, news: FillNews, now_ns):
+    def forgetful(book, order, news: FillNews, now_ns):
         if news.state == FillState.MATCHED:
             order.fills.pop(news.trade_id, None)
-        fill(desk, order, news, now_ns)
+        take(book, order, news, now_ns)
 
-    patch(OrderDesk, "fill", forgetful)
+    patch(FillBook, "take", forgetful)
 
 
 def gate_before_commit(patch: Patch) -> None:

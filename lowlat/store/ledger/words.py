@@ -1,11 +1,9 @@
 """How ids and names of the records read in the ledger: as the venue and people write them."""
 
 from lowlat.core.layout import ReportRecord
-from lowlat.execution.trade_ids import trade_digest, trade_text_of
+from lowlat.execution.trade_ids import NO_TRADE, trade_digest, trade_text_of
 
 __all__ = ["hex_id", "module_of", "token_of", "trade_name", "trade_of"]
-
-_NO_TRADE = bytes(16)
 
 
 def hex_id(raw: bytes) -> str:
@@ -25,7 +23,7 @@ def module_of(raw: bytes) -> str:
 
 def trade_of(report: ReportRecord) -> str:
     """Return the venue's trade id; its digest when it was too long for a report, "" without one."""
-    if report.trade_id == _NO_TRADE:
+    if report.trade_id == NO_TRADE:
         return ""
     text = report.trade_text.rstrip(b"\0").decode("utf-8", "replace")
     return text or "blake2b:" + report.trade_id.hex()

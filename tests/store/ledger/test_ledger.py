@@ -158,7 +158,7 @@ def test_shares_that_the_venue_takes_or_gives_close_and_open_lots(desk, tmp_path
     order = desk.order()
     accounts = desk.engine.desk.accounts
     change = accounts.correct_position(0, 1, order.token_id, 40 * DOLLAR)
-    desk.engine.desk.say(
+    desk.engine.desk.reports.say(
         ReportKind.RECONCILED,
         desk.clock.now_ns,
         instrument=0,
@@ -181,20 +181,20 @@ def test_each_difference_is_kept_with_both_numbers_and_what_was_done(
     count_before = count(database, schema.DIFFERENCES)
     ours = desk.cash().cash_e6
     desk.engine.desk.accounts.correct_cash(ours - 3, 0)
-    desk.engine.desk.say(ReportKind.RECONCILED, 0, amounts=(0, -3, 0))
+    desk.engine.desk.reports.say(ReportKind.RECONCILED, 0, amounts=(0, -3, 0))
     instrument, generation = 0, desk.position(0).generation
     change = desk.engine.desk.accounts.correct_position(
         instrument, generation, desk.position(0).token_id, 4 * DOLLAR
     )
-    desk.engine.desk.say(
+    desk.engine.desk.reports.say(
         ReportKind.RECONCILED,
         0,
         instrument=instrument,
         generation=generation,
         amounts=(change, 0, 0),
     )
-    desk.engine.desk.say(ReportKind.RECONCILED, 0, text=b"canceled 0x1234")
-    desk.engine.desk.say(ReportKind.RECONCILED, 0, text=b"unlisted 77")
+    desk.engine.desk.reports.say(ReportKind.RECONCILED, 0, text=b"canceled 0x1234")
+    desk.engine.desk.reports.say(ReportKind.RECONCILED, 0, text=b"unlisted 77")
     book.turn()
     found = rows(database, schema.DIFFERENCES)[count_before:]
     believed = "the venue's balance was taken over"
