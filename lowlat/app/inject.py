@@ -5,44 +5,44 @@ one at a time; ends with a Journey that holds every record that the opportunity 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lowlat.app.armed import armed_generation
 from lowlat.app.injector import INJECT
+from lowlat.app.risk_check import asking
+from lowlat.app.wish import Offer, Wish, offers, slug_of
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.errors import ConfigError, SegmentError
+from lowlat.core.errors import ConfigError
 from lowlat.core.layout import (
-    BOOK_ROW,
     DECISION,
-    MARKET_ROW,
     ORDER_ROW,
     SIGNAL,
     Action,
-    BookFlag,
     DecisionRecord,
-    Known,
     MarketRow,
-    MarketStatus,
     OrderRow,
     OrderState,
+    SignalRecord,
     Urgency,
     Writer,
     record_id,
 )
-from lowlat.core.resolution import assess
 from lowlat.core.signal import Identity, Signal, Stamps, encode_signal
-from lowlat.core.units import NO_PRICE_E4, ONE_E4
-from lowlat.risk.limits import LimitsParams
+from lowlat.risk.examine import Opinion
 from lowlat.shm.attach import Attached, attach
 from lowlat.shm.attachment import Attachment
 
-__all__ = ["Journey", "Wish", "choose_market", "inject"]
+if TYPE_CHECKING:
+    from lowlat.app.generations import Generation
+
+__all__ = ["Journey", "choose", "inject"]
 
 _LIFE_NS: Final = 2_000_000_000
 _POLL_S: Final = 0.005
-_UNHEALTHY: Final = 0xFFFF & ~int(BookFlag.TRUNCATED)
+_ASKED_MAX: Final = 64
+"""Markets that risk is asked about: enough that one is free of what stops the tightest."""
 _FINAL: Final = (
     int(OrderState.MATCHED),
     int(OrderState.UNMATCHED),
@@ -50,18 +50,6 @@ _FINAL: Final = (
     int(OrderState.CANCELED),
     int(OrderState.EXPIRED),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What to buy: the best offer of an outcome, or at another price."""
-
-    market: str = ""
-    """Part of a slug or a row number; '' chooses the tightest market that risk does not doubt."""
-    outcome: int = 0
-    """0 YES, 1 NO."""
-    size_e6: int = 10_000_000
-    price_e4: int = NO_PRICE_E4
 
 
 @dataclass(slots=True)
@@ -90,74 +78,50 @@ def inject(instance: str, wish: Wish, wait_s: float) -> Journey:
     mode = generation.config.mode
     if mode not in {"sim", "paper"}:
         raise ConfigError(f"mode is {mode!r}: nothing synthetic is sent with real money")
-    row, price_e4 = choose_market(attached, wish, generation.config.limits)
+    row, price_e4 = _choose(attached, wish, generation)
     decisions = attached.streams["decisions"].reader
     with Attachment(instance, INJECT) as attachment:
         writer = attachment.open_stream_writer(INJECT)
         name = record_id(int(Writer.INJECT), writer.epoch, writer.cursor)
         now_ns = monotonic_ns()
-        signal = _signal(row, wish, price_e4, now_ns, name)
-        token = row.no_token_id if wish.outcome else row.yes_token_id
-        identity = Identity(2 * row.market + wish.outcome, row.generation, row.condition_id, token)
-        record = encode_signal(signal, name, identity, Stamps(), now_ns, 1)
-        SIGNAL.pack(writer.buffer, record)
+        SIGNAL.pack(writer.buffer, _record(row, wish, price_e4, name, now_ns))
         writer.publish(SIGNAL.kind)
-        journey = Journey(name, _slug(row), wish.outcome, price_e4, wish.size_e6, now_ns)
+        journey = Journey(name, slug_of(row), wish.outcome, price_e4, wish.size_e6, now_ns)
         _follow(attached, decisions, journey, now_ns + int(wait_s * 1e9))
     return journey
 
 
-def choose_market(attached: Attached, wish: Wish, limits: LimitsParams) -> tuple[MarketRow, int]:
-    """Return the market and the price to pay. Raises SegmentError when there is none.
+def choose(
+    found: Sequence[Offer], opinions_of: Callable[[MarketRow, int], Iterable[Opinion]]
+) -> Offer:
+    """Return the first offer that risk would let through, else the first of all.
 
-    A market nobody named is none of those that risk refuses or halves for how they may resolve,
-    and one that locks money for long only when there is no other: what a person wants to see is
-    the path.
+    What a person wants to see is the path. When risk lets nothing through (halted, say), its
+    answer on the first one says why.
     """
-    found: list[tuple[bool, int, int, MarketRow]] = []
-    wall_ns = time.time_ns()
-    rows, versions = attached.tables["markets"].snapshot()
-    for index in (versions > 0).nonzero()[0].tolist():
-        row = MARKET_ROW.unpack(memoryview(rows[index].tobytes()))
-        if wish.market and wish.market != str(row.market) and wish.market not in _slug(row):
-            continue
-        if not wish.market and assess(row, wall_ns).score > limits.resolution_score_full:
-            continue
-        touch = _touch(attached, row, wish.outcome)
-        if touch is not None:
-            bid_e4, ask_e4 = touch
-            locks = not 0 < row.end_ns <= wall_ns + limits.long_horizon_ns
-            found.append((locks, ask_e4 - bid_e4, ask_e4, row))
-    if not found:
-        which = f"no market like {wish.market!r}" if wish.market else "no market"
-        raise SegmentError(
-            f"{which} of {attached.instance!r} is tradeable now with a fresh, healthy book"
+    for offer in found[:_ASKED_MAX]:
+        if all(each.size_e6 and not each.missing for each in opinions_of(*offer)):
+            return offer
+    return found[0]
+
+
+def _choose(attached: Attached, wish: Wish, generation: "Generation") -> Offer:
+    """Return the market and the price to pay. Raises SegmentError when there is none."""
+    found = offers(attached, wish, generation.config.limits)
+    if wish.market:
+        return found[0]
+    with asking(attached.instance, generation) as asked:
+        return choose(
+            found,
+            lambda row, price_e4: asked.opinions(_record(row, wish, price_e4, 0, monotonic_ns()))[
+                0
+            ],
         )
-    *_, ask_e4, row = min(found, key=lambda each: (*each[:2], each[3].market))
-    return row, ask_e4 if wish.price_e4 == NO_PRICE_E4 else wish.price_e4
 
 
-def _touch(attached: Attached, row: MarketRow, outcome: int) -> tuple[int, int] | None:
-    """Return bid and ask of an outcome, None when the market cannot be traded now."""
-    tradeable = row.known & Known.TRADEABLE == Known.TRADEABLE
-    if not tradeable or row.status != MarketStatus.ACTIVE:
-        return None
-    reader: Any = attached.tables["book"].reader
-    if reader.read(row.market) <= 0:
-        return None
-    book = BOOK_ROW.unpack(reader.buffer)
-    if book.book_flags & _UNHEALTHY or book.generation != row.generation:
-        return None
-    if not book.bid_count or not book.ask_count:
-        return None
-    bid_e4, ask_e4 = book.bid_price_e4[0], book.ask_price_e4[0]
-    # NO is the same ladder from the other side.
-    return (ONE_E4 - ask_e4, ONE_E4 - bid_e4) if outcome else (bid_e4, ask_e4)
-
-
-def _signal(row: MarketRow, wish: Wish, price_e4: int, now_ns: int, name: int) -> Signal:
+def _record(row: MarketRow, wish: Wish, price_e4: int, name: int, now_ns: int) -> SignalRecord:
     token = row.no_token_id if wish.outcome else row.yes_token_id
-    return Signal(
+    signal = Signal(
         INJECT,
         "0x" + row.condition_id.hex(),
         str(int.from_bytes(token, "big")),
@@ -172,6 +136,8 @@ def _signal(row: MarketRow, wish: Wish, price_e4: int, now_ns: int, name: int) -
         expires_ns=now_ns + _LIFE_NS,
         cause=name,
     )
+    identity = Identity(2 * row.market + wish.outcome, row.generation, row.condition_id, token)
+    return encode_signal(signal, name, identity, Stamps(), now_ns, 1)
 
 
 def _follow(attached: Attached, decisions: Any, journey: Journey, end_ns: int) -> None:
@@ -209,7 +175,3 @@ def _has_ended(attached: Attached, journey: Journey) -> bool:
     if len(mine):
         journey.order = ORDER_ROW.unpack(memoryview(mine[0].tobytes()))
     return journey.arrived
-
-
-def _slug(row: MarketRow) -> str:
-    return row.slug.rstrip(b"\0").decode("utf-8", "replace")

@@ -6,14 +6,15 @@ an order could leave by. What only the running engine knows is not asked: the or
 the cash of new orders within the window, duplicates, and other signals of the same turn.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from lowlat.app.armed import armed_generation
 from lowlat.app.halts import read_halts
-from lowlat.app.inject import Wish
+from lowlat.app.wish import Wish
 from lowlat.core.clock import RealClock
 from lowlat.core.errors import SegmentError
 from lowlat.core.layout import (
@@ -41,7 +42,10 @@ from lowlat.shm.attachment import Attachment
 from lowlat.shm.private import PrivateStream, PrivateTable
 from lowlat.wiring.reload import limits_on_rungs, modules_at_work
 
-__all__ = ["Answer", "risk_check"]
+if TYPE_CHECKING:
+    from lowlat.app.generations import Generation
+
+__all__ = ["Answer", "Asked", "asking", "risk_check"]
 
 _PROCESS: Final = "riskcheck"
 _SLOTS: Final = 64
@@ -70,40 +74,62 @@ class _Null:
     set = max = record = add
 
 
+class Asked:
+    """A risk engine of one's own over the running one's tables. Made by ``asking``."""
+
+    def __init__(
+        self, engine: RiskEngine, instance: str, signals: PrivateStream, decisions: PrivateStream
+    ) -> None:
+        self._engine = engine
+        self._instance = instance
+        self._signals = signals
+        self._decided = decisions.reader()
+
+    def opinions(self, record: SignalRecord) -> tuple[list[Opinion], list[Use]]:
+        """Return what each check says of a signal by itself, and the limits it counts against."""
+        fresh = _cases(record)
+        state = self._engine.state
+        state.now_ns = RealClock().monotonic_ns()
+        state.halt_code = int(Rule.HALTED) if read_halts(self._instance) else 0
+        return examine(state, fresh), uses(state, fresh())
+
+    def decide(self, record: SignalRecord) -> DecisionRecord:
+        """Return the engine's own decision. It counts what it would send as sent."""
+        SIGNAL.pack(self._signals.writer.buffer, record)
+        self._signals.writer.publish(SIGNAL.kind)
+        self._engine.turn(RealClock().monotonic_ns())
+        while self._decided.poll() != DECISION.kind:
+            pass
+        return DECISION.unpack(self._decided.buffer)
+
+
+@contextmanager
+def asking(instance: str, generation: "Generation", *, judged: bool = True) -> Iterator[Asked]:
+    """Open what risk knows now, until the block ends. Not judged: Kelly has no say."""
+    limits = limits_on_rungs(generation.config)
+    if not judged:
+        limits = msgspec.structs.replace(limits, kelly_ppm=0)
+    signals, decisions = PrivateStream("signals"), PrivateStream("decisions", slots=_SLOTS)
+    with Attachment(instance, _PROCESS) as memory:
+        engine = _engine(memory, limits, generation.number, signals, decisions, RealClock())
+        engine.start()
+        engine.state.scores.set_at_work(modules_at_work(generation.config))
+        yield Asked(engine, instance, signals, decisions)
+
+
 def risk_check(
     instance: str, wish: Wish, action: Action, module: str, value_usd: float | None
 ) -> Answer:
     """Decide on an order as risk would now. Raises SegmentError when there is no such market."""
-    attached = attach(instance)
-    generation = armed_generation(attached)
+    generation = armed_generation(attach(instance))
     row = _market(instance, wish.market)
-    limits = limits_on_rungs(generation.config)
     judged = value_usd is not None
-    if not judged:
-        limits = msgspec.structs.replace(limits, kelly_ppm=0)
-    clock = RealClock()
-    signals, decisions = PrivateStream("signals"), PrivateStream("decisions", slots=_SLOTS)
-    decided = decisions.reader()
-    with Attachment(instance, _PROCESS) as memory:
-        engine = _engine(memory, limits, generation.number, signals, decisions, clock)
-        engine.start()
-        engine.state.scores.set_at_work(modules_at_work(generation.config))
-        now_ns = clock.monotonic_ns()
+    with asking(instance, generation, judged=judged) as asked:
         usd = value_usd if value_usd is not None else wish.size_e6 / E6
-        record = _signal(row, wish, action, module, usd, now_ns)
-        fresh = _cases(record)
-        engine.state.now_ns = now_ns
-        engine.state.halt_code = int(Rule.HALTED) if read_halts(instance) else 0
-        opinions = examine(engine.state, fresh)
-        used = uses(engine.state, fresh())
-        # The decision itself last: it counts what it would send as sent.
-        SIGNAL.pack(signals.writer.buffer, record)
-        signals.writer.publish(SIGNAL.kind)
-        engine.turn(now_ns)
-    while decided.poll() != DECISION.kind:
-        pass
-    decision = DECISION.unpack(decided.buffer)
-    resolution = assess(row, clock.wall_ns())
+        record = _signal(row, wish, action, module, usd, RealClock().monotonic_ns())
+        opinions, used = asked.opinions(record)
+        decision = asked.decide(record)
+    resolution = assess(row, RealClock().wall_ns())
     return Answer(row, decision, opinions, used, resolution, generation.number, judged)
 
 

@@ -17,7 +17,7 @@ _E4 = 10_000
 @app.command(epilog="Examples: lowlat inject | lowlat inject btc-updown --no --shares 20 --json")
 def inject(
     market: Annotated[
-        str, typer.Argument(help="Part of a market's name; default: the tightest.")
+        str, typer.Argument(help="Part of a market's name; default: the tightest that risk allows.")
     ] = "",
     instance: Instance = "demo",
     *,
@@ -34,8 +34,8 @@ def inject(
     It trades simulated money, counts as module "inject" everywhere, and is refused in live. Exit
     0: the venue gave its final word. 1: stopped on the way; says where and by which rule.
     """
-    from lowlat.app.inject import Wish
     from lowlat.app.inject import inject as send
+    from lowlat.app.wish import Wish
     from lowlat.core.units import NO_PRICE_E4
 
     price_e4 = NO_PRICE_E4 if price is None else round(price * _E4)

@@ -44,8 +44,8 @@ def check(
 
     Exit 0: it would be sent, whole or cut. 1: refused. Nothing is sent either way.
     """
-    from lowlat.app.inject import Wish
     from lowlat.app.risk_check import risk_check
+    from lowlat.app.wish import Wish
     from lowlat.core.layout import Action
 
     sides = {"yes": 0, "no": 1}

@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 
 from lowlat.app.config import EngineConfig
 from lowlat.app.generations import write_generation
-from lowlat.app.inject import Wish, inject
+from lowlat.app.inject import choose, inject
 from lowlat.app.injector import Injector
 from lowlat.app.names import GENERATION
+from lowlat.app.wish import Offer, Wish
 from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError, SegmentError
-from lowlat.core.layout import SIGNAL, STREAMS, Action, Urgency, Writer
+from lowlat.core.layout import SIGNAL, STREAMS, Action, Rule, Urgency, Writer
 from lowlat.core.ports import EMPTY, OVERRUN
 from lowlat.core.signal import Identity, Signal, Stamps, encode_signal
+from lowlat.risk.examine import Opinion
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.segments import create_segments
 
@@ -139,3 +141,24 @@ def test_without_a_tradeable_market_nothing_is_sent(running):
     write_generation(running, 1, decode_config(text, EngineConfig), 1)
     with pytest.raises(SegmentError, match="no market like 'btc'"):
         inject(running, Wish("btc"), 0.1)
+
+
+FINE = Opinion("market", Rule.APPROVED, 0, 0, 10)
+
+
+@pytest.mark.parametrize(
+    "objection",
+    [
+        Opinion("market", Rule.START_PRICE_UNKNOWN, 1, 0, 0),
+        Opinion("depth", Rule.APPROVED, 0, 0, 10, missing="market"),
+    ],
+)
+def test_nobody_named_a_market_so_it_is_the_first_that_risk_lets_through(objection):
+    found = [Offer(market, 4_600) for market in ("refused", "cut", "fine")]
+    said = {
+        "refused": [FINE, objection],
+        "cut": [FINE, Opinion("depth", Rule.DEPTH, 9, 10, 9)],
+        "fine": [FINE],
+    }
+    assert choose(found, lambda market, _: said[market]).row == "cut"
+    assert choose(found[:1], lambda market, _: said[market]).row == "refused", "says why"

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from instance_kit import Instance, blank
 
-from lowlat.app.inject import Wish, choose_market
+from lowlat.app.wish import Wish, offers
 from lowlat.core.errors import SegmentError
 from lowlat.core.layout import MARKET_ROW, SettleRule
 from lowlat.core.resolution import assess
@@ -32,13 +32,13 @@ def test_nobody_named_one_so_it_is_none_that_risk_doubts(instance):
         made.book(0, 4_600, 4_700)
         attached = attach(instance)
         with pytest.raises(SegmentError, match="no market of"):
-            choose_market(attached, Wish(), LIMITS)
+            offers(attached, Wish(), LIMITS)
         made.market(1, "wide-and-clear", **fed)
         made.book(1, 4_500, 4_800)
         made.market(2, "tight-clear-and-far", **fed | {"end_ns": time.time_ns() + 10**18})
         made.book(2, 4_600, 4_650)
-        row, price_e4 = choose_market(attached, Wish(), LIMITS)
-        assert (row.market, price_e4) == (1, 4_800)
+        found = offers(attached, Wish(), LIMITS)
+        assert [(row.market, price_e4) for row, price_e4 in found] == [(1, 4_800), (2, 4_650)]
         # Who names one gets it: what risk says of it is then the answer.
-        row, price_e4 = choose_market(attached, Wish("doubtful"), LIMITS)
+        ((row, price_e4),) = offers(attached, Wish("doubtful"), LIMITS)
         assert (row.market, price_e4) == (0, 4_700)
