@@ -96,7 +96,7 @@ class Rehearsal:
         self._orders = metrics.cell("rehearsal.orders")
         self._missed = metrics.cell("rehearsal.missed")
         self._clock = RealClock()
-        memory = PrivateMemory(slots=_SLOTS, rows=_ROWS)
+        memory = PrivateMemory(slots_max=_SLOTS, rows_max=_ROWS)
         private = Metrics(PrivateStats())
         self._market = _Market(memory, self._clock)
         self._transport = _Answered(line)

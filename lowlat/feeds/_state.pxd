@@ -56,6 +56,7 @@ cdef bint is_token(
 
 
 cdef class TokenIndex:
+    cdef dict _kept
     cdef Py_ssize_t _count
     cdef Entry *_entries
     cdef uint64_t _mask

@@ -7,7 +7,6 @@ compiled path (_plain.pyx) and the Python way read and write the same ones.
 """
 
 cimport cython
-from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
@@ -130,27 +129,26 @@ cdef bint is_token(
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class TokenIndex:
     """Markets by token, in one compact table.
 
     An entry is 24 bytes: the hash of the token, whose lowest bit is its outcome, and what
-    a frame of it touches first, so that both can be loaded while the frame is still scanned. Each
-    entry owns a reference to its market.
+    a frame of it touches first, so that both can be loaded while the frame is still scanned.
+
+    A market knows its feed, and the feed this table: entries borrow what ``_kept`` owns, where the
+    garbage collector sees it. Whoever is in that circle is cleared before the table, so what an
+    entry points to is there as long as it is.
     """
 
     def __cinit__(self):
+        self._kept = {}
         self._entries = <Entry *>calloc(FIRST_ENTRIES, sizeof(Entry))
         if self._entries == NULL:
             raise MemoryError
         self._mask = FIRST_ENTRIES - 1
 
     def __dealloc__(self):
-        cdef uint64_t at
-        if self._entries == NULL:
-            return
-        for at in range(self._mask + 1):
-            if self._entries[at].mark:
-                Py_DECREF(<object>self._entries[at].state)
         free(self._entries)
 
     def __len__(self):
@@ -175,8 +173,8 @@ cdef class TokenIndex:
                 self._forget(found[0], found[1])
         while 2 * (self._count + 2) > <Py_ssize_t>self._mask + 1:
             self._grow()
+        self._kept[state] = 2
         for outcome in range(2):
-            Py_INCREF(state)
             self._insert(
                 _mark(state.key[outcome]) & ~<uint64_t>1 | outcome, <void *>state,
                 <void *>state.book,
@@ -194,7 +192,9 @@ cdef class TokenIndex:
             _mark(state.key[outcome]) & ~<uint64_t>1 | outcome, <void *>state
         ):
             self._count -= 1
-            Py_DECREF(state)
+            self._kept[state] -= 1
+            if not self._kept[state]:
+                del self._kept[state]
         return 0
 
     cdef int _grow(self) except -1:

@@ -1,11 +1,19 @@
 """The same streams and tables in private memory, for worlds, rehearsal, tests and benches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from lowlat.core.layout import STREAMS, TABLES
 from lowlat.shm import _core
 
-__all__ = ["PrivateMemory", "PrivateStats", "PrivateStream", "PrivateTable"]
+__all__ = ["PrivateMemory", "PrivateStats", "PrivateStream", "PrivateTable", "Writers"]
+
+
+class Writers(NamedTuple):
+    """Classes that write, of one build of the compiled core."""
+
+    stream: type[_core.StreamWriter] = _core.StreamWriter
+    table: type[_core.TableWriter] = _core.TableWriter
 
 
 class PrivateStream:
@@ -92,49 +100,87 @@ class PrivateTable:
 
 
 class PrivateMemory:
-    """One instance's streams and tables, each made when it is first opened."""
+    """One instance's streams and tables, each made when it is first opened.
 
-    def __init__(self, *, slots: int | None = None, rows: int | None = None) -> None:
-        """``slots`` and ``rows``: at most so many a stream and a table (default: the layout's)."""
-        self._slots = slots
-        self._rows = rows
+    Opened as an Attachment is: each writer's life has the next epoch, a gate goes on behind what
+    it released.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: Mapping[str, int] | None = None,
+        rows: Mapping[str, int] | None = None,
+        slots_max: int | None = None,
+        rows_max: int | None = None,
+        writers: Writers | None = None,
+    ) -> None:
+        """``slots`` and ``rows``: of a stream and a table by name, ``*_max``: at most so many.
+
+        What is named nowhere is as large as the layout says. ``writers``: of another build.
+        """
+        self._slots = slots or {}
+        self._rows = rows or {}
+        self._slots_max = slots_max
+        self._rows_max = rows_max
+        self._writers = writers or Writers()
         self._streams: dict[str, PrivateStream] = {}
         self._tables: dict[str, PrivateTable] = {}
+        self._epochs: dict[str, int] = {}
 
-    def _stream(self, name: str) -> PrivateStream:
+    @property
+    def lives(self) -> int:
+        """Processes that wrote here so far."""
+        return max(self._epochs.values(), default=0)
+
+    def stream(self, name: str) -> PrivateStream:
+        """Return a stream, made when it is new."""
         found = self._streams.get(name)
         if found is None:
             stream = STREAMS[name]
-            slots = min(stream.slots, self._slots or stream.slots)
-            found = PrivateStream(name, slots=slots, gates=stream.gates)
-            self._streams[name] = found
+            slots = self._slots.get(name, stream.slots)
+            found = self._streams[name] = PrivateStream(
+                name,
+                slots=min(slots, self._slots_max or slots),
+                gates=stream.gates,
+                make_writer=self._writers.stream,
+            )
         return found
 
-    def _table(self, name: str) -> PrivateTable:
+    def table(self, name: str) -> PrivateTable:
+        """Return a table, made when it is new."""
         found = self._tables.get(name)
         if found is None:
-            rows = TABLES[name].rows
-            found = PrivateTable(name, rows=min(rows, self._rows or rows))
-            self._tables[name] = found
+            rows = self._rows.get(name, TABLES[name].rows)
+            found = self._tables[name] = PrivateTable(
+                name, rows=min(rows, self._rows_max or rows), make_writer=self._writers.table
+            )
         return found
 
     def open_stream_writer(self, name: str) -> _core.StreamWriter:
-        """Own a stream."""
-        return self._stream(name).writer
+        """Own a stream and go on where the last writer stopped."""
+        return self.stream(name).reopen(self._enter(name))
 
     def open_stream_reader(
         self, name: str, *, position: int | None = None, gate: str | None = None
     ) -> _core.StreamReader:
-        """Read a stream."""
-        return self._stream(name).reader(position, gate=gate or "")
+        """Read from position or the next record on; a gate goes on behind what it released."""
+        stream = self.stream(name)
+        if gate is None:
+            return stream.reader(position)
+        return stream.reader(stream.released(gate) or 1, gate=gate)
 
     def open_table_writer(self, name: str) -> _core.TableWriter:
-        """Own a table."""
-        return self._table(name).writer
+        """Own a table; its rows stay."""
+        return self.table(name).reopen(self._enter(name))
 
     def open_table_reader(self, name: str) -> _core.TableReader:
         """Read a table."""
-        return self._table(name).reader()
+        return self.table(name).reader()
+
+    def _enter(self, name: str) -> int:
+        epoch = self._epochs[name] = self._epochs.get(name, 0) + 1
+        return epoch
 
 
 class PrivateStats:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowlat.core.layout import STREAMS, Venue
-from lowlat.core.ports import Clock, Salts, Transport
+from lowlat.core.ports import Clock, Salts, StreamReader, StreamWriter, Transport
 from lowlat.feeds.ports import Dial, Fetch, Note
 from lowlat.wiring.ports import Keys, Memory, Meters, Settings
 from lowlat.wiring.reload import limits_on_rungs, modules_at_work
@@ -33,6 +33,7 @@ __all__ = [
     "Site",
     "binance_stage",
     "executor_stage",
+    "look_back",
     "metadata_stage",
     "polymarket_stage",
     "prices_stage",
@@ -159,6 +160,19 @@ def prices_stage(
     )
 
 
+def look_back(
+    memory: Memory, name: str, writer: StreamWriter, records_max: int | None = None
+) -> StreamReader:
+    """Open a reader over the last records of a stream whose writer begins a new life.
+
+    All that the ring holds but the oldest: the life before may have died while it wrote over that
+    one, and a reader that begins at a torn record goes on at the newest.
+    """
+    whole = writer.slot_count - 1
+    back = whole if records_max is None else min(records_max, whole)
+    return memory.open_stream_reader(name, position=max(1, writer.cursor - back))
+
+
 def signals_stage(
     site: Site, modules: "Sequence[tuple[Module, Mode]]"
 ) -> "tuple[SignalsEngine, InterestBoard]":
@@ -242,12 +256,8 @@ def risk_stage(
             cell=meters.cell,
             recorder=meters.recorder,
             decisions_reserve=decisions.slot_count // 2,
-            decided=memory.open_stream_reader(
-                "decisions", position=max(1, decisions.cursor - _DECISIONS_BACK)
-            ),
-            intended=memory.open_stream_reader(
-                "intents", position=max(1, intents.cursor - STREAMS["intents"].slots)
-            ),
+            decided=look_back(memory, "decisions", decisions, _DECISIONS_BACK),
+            intended=look_back(memory, "intents", intents),
         ),
         limits_on_rungs(site.config),
         modules=modules_at_work(site.config),
@@ -296,9 +306,7 @@ def executor_stage(
         salts=salts,
         meters=site.meters.executor(),
         note=site.note,
-        told=memory.open_stream_reader(
-            "reports", position=max(1, reports.cursor - reports.slot_count)
-        ),
+        told=look_back(memory, "reports", reports),
     )
     signer = OrderSigner(
         signs or bytes.fromhex(keys.private_key.removeprefix("0x")),

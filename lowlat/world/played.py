@@ -6,18 +6,18 @@ from typing import Final
 
 from lowlat.core._ends import HaltEnd
 from lowlat.core.layout import STREAMS
-from lowlat.core.ports import StreamReader, StreamWriter, TableReader, TableWriter
+from lowlat.core.ports import StreamReader
 from lowlat.execution.meters import CELL_NAMES, RECORDER_NAMES, ExecutorMeters
 from lowlat.feeds.params import POLYBOLT
 from lowlat.feeds.ports import Connection, Dial, Fetch, FetchDone, Listener
 from lowlat.shm import _core
-from lowlat.shm.private import PrivateStream, PrivateTable
+from lowlat.shm.private import PrivateMemory
 from lowlat.venues.polymarket.eip712 import parse_address
 from lowlat.wiring.capture import NO_API_KEY, CaptureHeader
 from lowlat.wiring.ports import Ends, Settings
 from lowlat.world._playback import Playback, PlayedClock, PlayedHalt, PlayedLink, PlayedSend
 
-__all__ = ["PlayedEnds", "PlayedKey", "PlayedKeys", "PlayedMemory", "PlayedMeters"]
+__all__ = ["PlayedEnds", "PlayedKey", "PlayedKeys", "PlayedMeters", "ledger_gates"]
 
 _SIGNATURE_BYTES: Final = 65
 _LEDGER_GATE: Final = "ledger"
@@ -122,60 +122,13 @@ class PlayedKey:
         return bytes(_SIGNATURE_BYTES)
 
 
-class PlayedMemory:
-    """Streams and tables of the sizes that they had, all of them fresh."""
-
-    def __init__(self, header: CaptureHeader) -> None:
-        self._header = header
-        self._streams: dict[str, PrivateStream] = {}
-        self._tables: dict[str, PrivateTable] = {}
-        self._epochs: dict[str, int] = {}
-
-    def ledger(self) -> list[StreamReader]:
-        """Open the recorder's gates: somebody has to move them."""
-        return [
-            self.open_stream_reader(name, gate=_LEDGER_GATE)
-            for name, stream in STREAMS.items()
-            if _LEDGER_GATE in stream.gates
-        ]
-
-    def open_stream_writer(self, name: str) -> StreamWriter:
-        """Own a stream."""
-        return self._stream(name).reopen(self._enter(name))
-
-    def open_stream_reader(
-        self, name: str, *, position: int | None = None, gate: str | None = None
-    ) -> StreamReader:
-        """Read from position or the next record on; a gate goes on behind what it released."""
-        stream = self._stream(name)
-        if gate is None:
-            return stream.reader(position)
-        return stream.reader(stream.released(gate) or 1, gate=gate)
-
-    def open_table_writer(self, name: str) -> TableWriter:
-        """Own a table."""
-        return self._table(name).reopen(self._enter(name))
-
-    def open_table_reader(self, name: str) -> TableReader:
-        """Read a table."""
-        return self._table(name).reader()
-
-    def _stream(self, name: str) -> PrivateStream:
-        found = self._streams.get(name)
-        if found is None:
-            slots, gates = self._header.slots.get(name), STREAMS[name].gates
-            found = self._streams[name] = PrivateStream(name, slots=slots, gates=gates)
-        return found
-
-    def _table(self, name: str) -> PrivateTable:
-        found = self._tables.get(name)
-        if found is None:
-            found = self._tables[name] = PrivateTable(name, rows=self._header.rows.get(name))
-        return found
-
-    def _enter(self, name: str) -> int:
-        epoch = self._epochs[name] = self._epochs.get(name, 0) + 1
-        return epoch
+def ledger_gates(memory: PrivateMemory) -> list[StreamReader]:
+    """Open the recorder's gates: somebody has to move them."""
+    return [
+        memory.open_stream_reader(name, gate=_LEDGER_GATE)
+        for name, stream in STREAMS.items()
+        if _LEDGER_GATE in stream.gates
+    ]
 
 
 class PlayedMeters:

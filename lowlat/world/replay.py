@@ -18,6 +18,7 @@ from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import RECORDS, SIGNAL, abi_hash
 from lowlat.core.recovered import Recovered
 from lowlat.core.signal import decode_signal
+from lowlat.shm.private import PrivateMemory
 from lowlat.wiring.capture import (
     FORMAT,
     WHOLE,
@@ -29,7 +30,7 @@ from lowlat.wiring.capture_tags import Tag
 from lowlat.wiring.ports import Settings
 from lowlat.wiring.process import ProcessEngines
 from lowlat.world._playback import Astray, Ended, Playback
-from lowlat.world.played import PlayedEnds, PlayedKey, PlayedKeys, PlayedMemory, PlayedMeters
+from lowlat.world.played import PlayedEnds, PlayedKey, PlayedKeys, PlayedMeters, ledger_gates
 from lowlat.world.verdict import Difference, Moment, Verdict, describe_record, unlike
 
 __all__ = ["CaptureError", "Replay", "read_header"]
@@ -83,9 +84,9 @@ class Replay:
         self.header = read_header(data)
         self._settings_of = settings_of
         self._playback = Playback(data)
-        self._memory = PlayedMemory(self.header)
+        self._memory = PrivateMemory(slots=self.header.slots, rows=self.header.rows)
         self._tails = open_tails(self._memory)
-        self._ledger = self._memory.ledger()
+        self._ledger = ledger_gates(self._memory)
         self._made: list[list[_Out]] = [[] for _ in _STREAMS]
         self._sums = [(0, 0)] * len(_STREAMS)
         self._lapped = [0] * len(_STREAMS)

@@ -3,6 +3,7 @@
 import gc
 import json
 import sys
+import weakref
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -318,13 +319,22 @@ def test_index_keeps_its_markets_alive_and_lets_go_of_them():
     before = sys.getrefcount(state)
     index.add(state)
     index.add(state)
-    assert sys.getrefcount(state) == before + 2
+    assert sys.getrefcount(state) == before + 1
     index.remove(state)
     index.remove(state)
     assert sys.getrefcount(state) == before
     index.add(state)
     del index
     assert sys.getrefcount(state) == before
+
+
+def test_index_that_its_markets_know_is_collected_with_them():
+    index, shard = TokenIndex(), Alone()
+    shard.index, gone = index, weakref.ref(shard)
+    index.add(MarketState(0, MarketBook(0, 1), shard, "0x", ("11", "12")))
+    del index, shard
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("tokens", [("", "1"), ("1", "x"), ("01", "2"), ("1", "9" * 79), ("1",)])
