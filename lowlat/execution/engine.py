@@ -381,6 +381,7 @@ class ExecutorEngine:
             self.halt("intents overrun", now_ns)
             return
         if self._intents.epoch != self.path.epoch:
+            self.groups.forsake(now_ns)
             self._epoch_seen(now_ns)
         if kind != _INTENT:
             return

@@ -13,8 +13,8 @@ of the group moved or a deadline passed, so that hearing things twice or late ch
     FLAT      no leg was filled
 
 A leg that got more than asked (a dollar-sized BUY at better prices) keeps the surplus. An order
-whose outcome is unknown counts as filled for risk and as unfilled here. Source: design 9,
-feeds.md 6.9.
+whose outcome is unknown counts as filled for risk and as unfilled here. A group of which one leg
+is post-only begins with that one alone (``passive``). Source: design 9, feeds.md 6.9.
 """
 
 from collections import deque
@@ -45,6 +45,7 @@ from lowlat.execution.legs import (
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.orders import Order
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.passive import PassiveLegs, is_passive
 from lowlat.execution.sender import Cleared, OrderSender, Refused
 from lowlat.venues.polymarket.amounts import CENT_E6
 
@@ -85,6 +86,7 @@ class GroupDesk:
         self._table = table
         self._params = params
         self._drop = drop
+        self._passive = PassiveLegs(desk, sender, lookups, markets, params, drop)
         self.pending: dict[int, tuple[int, dict[int, IntentRecord]]] = {}
         self._free_rows = deque(range(table.rows))
         self._retired: deque[Group] = deque()
@@ -94,6 +96,7 @@ class GroupDesk:
     def reload(self, params: ExecutorParams) -> None:
         """Go on with these from here on; what is under way keeps its deadlines."""
         self._params = params
+        self._passive.reload(params)
 
     # --------------------------------------------------------------------------- opening
     def take(self, intent: IntentRecord, now_ns: int) -> None:
@@ -111,7 +114,9 @@ class GroupDesk:
             self._open([legs[leg] for leg in sorted(legs)], now_ns)
 
     def _open(self, intents: list[IntentRecord], now_ns: int) -> None:
-        cleared = [self._sender.check(intent, now_ns) for intent in intents]
+        passive = is_passive(intents)
+        refused = self._passive.refuses(intents) if passive else None
+        cleared = [refused or self._sender.check(intent, now_ns) for intent in intents]
         legs = [each for each in cleared if not isinstance(each, Refused)]
         if len(legs) < len(intents):
             for intent, each in zip(intents, cleared, strict=True):
@@ -128,10 +133,14 @@ class GroupDesk:
                 self._drop(intent, Refused(rule, free_e6, need_e6), now_ns)
             return
         group = self._new_group(intents, row, reserve_e6, now_ns)
-        self._desk.accounts.reserve(reserve_e6)
+        if passive:
+            self._passive.admit(group, legs)
+        self._desk.accounts.reserve(group.reserve_e6)
         self._desk.accounts.write_cash()
         self._say(group, GroupState.OPEN, now_ns)
-        if self._params.group_batch and len(legs) > 1:
+        if passive:
+            self._passive.begin(group, legs, now_ns)
+        elif self._params.group_batch and len(legs) > 1:
             self._send_batch(group, legs, now_ns)
         else:
             group.unsent = sorted(legs, key=self._depth_e6)
@@ -221,9 +230,18 @@ class GroupDesk:
                 self._advance(group, now_ns)
         return worked
 
+    def forsake(self, now_ns: int) -> None:
+        """Take in that a new life of risk began: legs that did not leave yet never will."""
+        self._passive.forsake(self.active, now_ns)
+
     def _advance(self, group: Group, now_ns: int) -> None:
         """Do what the group's fills ask for. Idempotent."""
         group.wake_ns = 0
+        if not self._passive.step(group, now_ns):
+            self._move_on(group, now_ns)
+        self._passive.wake(group)
+
+    def _move_on(self, group: Group, now_ns: int) -> None:
         if group.unsent and not group.waiting():
             self._send_next(group, now_ns)
         if group.waiting():
@@ -296,11 +314,13 @@ class GroupDesk:
             self._retire(group)
 
     def _imbalanced(self, group: Group, now_ns: int) -> None:
-        if group.state not in (GroupState.OPEN, GroupState.UNWINDING):
-            if group.state == GroupState.NAKED and not group.moved():
-                if group.settled():
-                    self._retire(group)
-                return
+        begun = group.state == GroupState.NAKED and not group.moved()
+        if begun and group.unwind_deadline_ns:
+            # Its unwinding is over: whoever looks at the row sees what is left.
+            if group.settled():
+                self._retire(group)
+            return
+        if not begun and group.state not in (GroupState.OPEN, GroupState.UNWINDING):
             # A fill FAILED (or came late): naked exposure, at once, with new deadlines.
             self.active[group.id] = group
             self._relock(group)
@@ -479,6 +499,7 @@ class GroupDesk:
             self._retired.append(group)
             return
         self.active[group.id] = group
+        self._passive.adopt(group)
         self._desk.accounts.reserve(group.reserve_e6)
         group.wake_ns = now_ns
         for order in members:

@@ -521,7 +521,9 @@ class RiskEngine:
             )
             order_type = _GTC
             flags |= 0 if case.urgency else _POST_ONLY
-            self._resting.add(case, intent)
+            if not group:
+                # A leg is the executor's to take back: nobody would ever ask about it here.
+                self._resting.add(case, intent)
         expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
         unwind_e6 = -(-case.unwind_unit_e6 * size_e6 // E6) if group else 0
         published = self._intents.write(
