@@ -34,6 +34,8 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
     **{name: ("recorder",) for name in STREAMS if FRAME in STREAMS[name].records},
 }
 """Roles by stream; observers (top, telemetry) may read along everywhere."""
+_GATES: Final[Mapping[str, str]] = {"ledger": "recorder"}
+"""Roles whose gate has another name than theirs."""
 
 
 class Flow(NamedTuple):
@@ -42,8 +44,8 @@ class Flow(NamedTuple):
     stream: str
     source: str
     to: tuple[str, ...]
-    gated: bool
-    """Its writer waits rather than overwrite what a reader has not seen."""
+    waits_for: tuple[str, ...]
+    """Those of them whose gate its writer never laps: it waits rather than overwrite."""
 
 
 def flows_of(topology: Mapping[str, ProcessConfig]) -> list[Flow]:
@@ -54,8 +56,9 @@ def flows_of(topology: Mapping[str, ProcessConfig]) -> list[Flow]:
         source = process_of(topology, _role(stream.writer))
         readers = dict.fromkeys(process_of(topology, role) for role in roles)
         to = tuple(reader for reader in readers if reader != source)
+        gated = {process_of(topology, _GATES.get(gate, gate)) for gate in stream.gates}
         if to:
-            found.append(Flow(name, source, to, bool(stream.gates)))
+            found.append(Flow(name, source, to, tuple(each for each in to if each in gated)))
     order = list(STREAMS)
     return sorted(found, key=lambda flow: order.index(flow.stream))
 

@@ -94,9 +94,11 @@ def draw(found: "Mapping[str, ProcessConfig]") -> list[str]:
         lines.append("")
     lines.append("who tells whom (== waits for its reader, -- never waits)")
     for flow in flows_of(found):
-        arrow = "==" if flow.gated else "--"
-        to = ", ".join(flow.to)
-        lines.append(f"  {flow.source:<{width}} {arrow}{flow.stream:{arrow[0]}<14}> {to}")
+        free = tuple(each for each in flow.to if each not in flow.waits_for)
+        for line, to in (("=", flow.waits_for), ("-", free)):
+            if to:
+                arrow = f"{line * 2}{flow.stream:{line}<14}>"
+                lines.append(f"  {flow.source:<{width}} {arrow} {', '.join(to)}")
     return lines
 
 

@@ -57,8 +57,10 @@ def test_object_has_processes_flows_and_the_order_of_starting(lowlat, sixteen_co
     }
     flows = {flow["stream"]: flow for flow in found["flows"]}
     assert flows["intents"] == {
-        "stream": "intents", "source": "risk", "to": ["executor"], "gated": True,
+        "stream": "intents", "source": "risk", "to": ["executor"], "waits_for": ["executor"],
     }  # fmt: skip
+    assert flows["reports"]["waits_for"] == ["risk", "recorder"]
+    assert flows["market"]["waits_for"] == []
     assert flows.keys() == READERS.keys()
     assert found["misfit"] is None
 
