@@ -59,7 +59,7 @@ def _line(limit: "ArmedLimit") -> str:
     return (
         f"  {limit.key:<42}{_value(limit.key, limit.value):>16}"
         f"  used {_value(key, used):>14} of {_value(key, bound):>14}  {100 * share:5.1f} %"
-        f"{'  <- nearly full' if share >= _FULL else ''}"
+        f"{'  <- full' if share >= 1 else '  <- nearly full' if share >= _FULL else ''}"
     )
 
 

@@ -57,12 +57,16 @@ def why(
         print(
             f"  {rule:<22}{number:>10,}  {share:5.1f} %  {result['words'].get(rule, '')}".rstrip()
         )
+        if rule == "group_incomplete":
+            for cause, legs in result["group_causes"].items():
+                print(f"    because of {cause:<21}{legs:>7,}")
     print("\nClosest misses (refused, nearest to their limit)")
     for miss in result["misses"]:
         print(
             f"  {miss['module']:<10} {miss['market']:.40}  {miss['action']} at {miss['price']}  "
             f"worth ${miss['expected_value']:.4f}\n"
             f"    {miss['rule']}: {miss['why']} ({100 * miss['off_by']:.1f} % off)"
+            + (f", and {miss['farther']:,} farther off" if miss["farther"] else "")
         )
     if not result["misses"]:
         print("  none: no refusal has a distance to its limit")
@@ -213,34 +217,70 @@ def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[st
     from collections import Counter
 
     from lowlat.app.activity import rule_name
-    from lowlat.cli._rules import FACTS, explain, nearness
-    from lowlat.cli._words import price
-    from lowlat.core.layout import Action, Rule
+    from lowlat.cli._rules import FACTS
+    from lowlat.core.layout import Rule
 
     rules = Counter(
         rule_name(Rule.CUT if each.approved and each.rule else each.rule) for each in decisions
     )
-    near = [(off, each) for each in decisions if (off := nearness(each)) is not None]
-    near.sort(key=lambda pair: pair[0])
     return {
         "instance_source": evidence.source,
         "count": len(decisions),
         "rules": dict(rules.most_common()),
+        "group_causes": _group_causes(evidence, decisions),
         "words": {rule_name(number): words for number, words in FACTS.items()},
-        "misses": [
-            {
-                "module": _module(each),
-                "market": evidence.market_name(each.instrument),
-                "outcome": "YES" if not each.instrument & 1 else "NO",
-                "action": Action(each.action).name,
-                "price": price(each.limit_price_e4),
-                "expected_value": each.expected_value,
-                "rule": rule_name(each.rule),
-                "limit": each.limit,
-                "was": each.was,
-                "why": explain(each),
-                "off_by": off,
-            }
-            for off, each in near[:_MISSES]
-        ],
+        "misses": _misses(evidence, decisions),
     }
+
+
+def _group_causes(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[str, int]:
+    """Return which rule refused the leg that took all others of its group along, by legs taken."""
+    from collections import Counter, defaultdict
+
+    from lowlat.app.activity import rule_name
+    from lowlat.core.layout import Rule
+
+    causes: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+    for each in evidence.decisions:
+        if each.group and not each.approved and each.rule != Rule.GROUP_INCOMPLETE:
+            causes[each.group].append((each.checked_ns, rule_name(each.rule)))
+    found: Counter[str] = Counter()
+    for each in decisions:
+        if each.rule == Rule.GROUP_INCOMPLETE:
+            at_ns = each.checked_ns
+            # A group's number may come again after a reboot: its own leg is the nearest in time.
+            near = min(causes[each.group], key=lambda cause: abs(cause[0] - at_ns), default=None)
+            found[near[1] if near else "a leg that never came"] += 1
+    return dict(found.most_common())
+
+
+def _misses(evidence: "Evidence", decisions: list["DecisionRecord"]) -> list[dict[str, Any]]:
+    """Return the refusals nearest to their limit, each module, market and rule once."""
+    from lowlat.app.activity import rule_name
+    from lowlat.cli._rules import explain, nearness
+    from lowlat.cli._words import price
+    from lowlat.core.layout import Action
+
+    near = [(off, each) for each in decisions if (off := nearness(each)) is not None]
+    near.sort(key=lambda pair: pair[0])
+    nearest: dict[tuple[bytes, int, int], dict[str, Any]] = {}
+    for off, each in near:
+        key = (each.module, each.instrument, each.rule)
+        if key in nearest:
+            nearest[key]["farther"] += 1
+            continue
+        nearest[key] = {
+            "module": _module(each),
+            "market": evidence.market_name(each.instrument),
+            "outcome": "YES" if not each.instrument & 1 else "NO",
+            "action": Action(each.action).name,
+            "price": price(each.limit_price_e4),
+            "expected_value": each.expected_value,
+            "rule": rule_name(each.rule),
+            "limit": each.limit,
+            "was": each.was,
+            "why": explain(each),
+            "off_by": off,
+            "farther": 0,
+        }
+    return list(nearest.values())[:_MISSES]

@@ -1,6 +1,7 @@
 """Exit codes, messages and help of the commands, without an engine."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -206,6 +207,38 @@ def test_why_counts_rules_and_orders_misses_by_distance(lowlat, instance, journa
     assert far["rule"] == "notional"
     assert "3 decisions" in lowlat("why", "latency", "--instance", instance).stdout
     assert "0 decisions" in lowlat("why", "arbitrage", "--instance", instance).stdout
+
+
+def test_why_names_the_leg_that_stopped_a_group_and_each_miss_once(lowlat, home, instance, journal):
+    """Group 8 came twice, before and after a reboot: each leg goes with the cause of its time."""
+    log = RecordLog(str(home / "state" / "lowlat" / instance), DECISIONS, 1 << 20)
+    incomplete = {"rule": Rule.GROUP_INCOMPLETE, "limit": 3, "was": 1, "group": 8}
+    locked = {"rule": Rule.LONG_LOCKED, "limit": 100, "group": 8, "instrument": 4}
+    base = blank(DECISION)._replace(module=b"arbitrage", limit_price_e4=3_700)
+    for at, changes in enumerate(
+        (
+            incomplete | {"checked_ns": 1_000},
+            locked | {"was": 130, "checked_ns": 1_001},
+            locked | {"was": 110, "checked_ns": 5_002, "group": 9},
+            {"rule": Rule.NO_EDGE, "checked_ns": 9_000_002, "group": 8},
+            incomplete | {"checked_ns": 9_000_000},
+            incomplete | {"checked_ns": 9_000_001},
+            incomplete | {"checked_ns": 9_000_003, "group": 10},
+        ),
+        100,
+    ):
+        log.add(DECISION.codec.pack(*base._replace(id=at, signal=at, **changes)))
+    log.close()
+    result = json.loads(lowlat("why", "arbitrage", "--instance", instance, "--json").stdout)
+    assert result["group_causes"] == {
+        "no_edge": 2, "long_locked": 1, "a leg that never came": 1
+    }  # fmt: skip
+    assert [(each["rule"], each["was"], each["farther"]) for each in result["misses"]] == [
+        ("long_locked", 110, 1)
+    ]
+    words = lowlat("why", "arbitrage", "--instance", instance).stdout
+    assert re.search(r"because of long_locked +1$", words, re.MULTILINE)
+    assert "(10.0 % off), and 1 farther off" in words
 
 
 def test_trace_shows_each_stage_and_the_decision_behind_it(lowlat, instance, journal):
