@@ -108,7 +108,7 @@ def choose(
 def _choose(attached: Attached, wish: Wish, generation: "Generation") -> Offer:
     """Return the market and the price to pay. Raises SegmentError when there is none."""
     found = offers(attached, wish, generation.config.limits)
-    if wish.market:
+    if len(found) == 1:
         return found[0]
     with asking(attached.instance, generation) as asked:
         return choose(
