@@ -1,7 +1,7 @@
 """The capture of an engine process: begun before its engines are made, handed to the recorder.
 
-See ``wiring.capture``. Only a process on fresh shared memory is captured: what an earlier life left
-there is in no capture.
+See ``wiring.capture``. A life that follows a crash finds what the last one left in shared memory:
+its capture begins with a picture of that.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from lowlat.app.config import Credentials, EngineConfig
 from lowlat.app.ends import RealEnds
 from lowlat.core._ends import HaltEnd
 from lowlat.core.clock import monotonic_ns, wall_ns
-from lowlat.core.layout import STREAMS, TABLES
+from lowlat.core.layout import FRAME, STREAMS, TABLES
 from lowlat.core.ports import Engine
 from lowlat.shm.attachment import Attachment
+from lowlat.shm.picture import picture_attached
 from lowlat.wiring.blocks import BlockStream
 from lowlat.wiring.capture import (
     Capture,
@@ -40,7 +41,9 @@ __all__ = ["Captured", "begin_capture"]
 _LOG: Final = logging.getLogger(__name__)
 _FINISH_NS: Final = 1_000_000_000
 _LOOK_S: Final = 0.001
-_OTHERS: Final = frozenset({"inject", "capture"})
+_OTHERS: Final = frozenset(
+    {"inject", *(name for name in STREAMS if FRAME in STREAMS[name].records)}
+)
 """Streams that no captured engine writes."""
 
 
@@ -90,15 +93,15 @@ def begin_capture(
     ends: RealEnds,
     keys: Credentials,
     recovered: "Recovered | None",
-) -> Captured | None:
-    """Begin a capture; None on the shared memory of an earlier life."""
-    names = [f"stream.{name}" for name in STREAMS if name not in _OTHERS]
-    names += [f"table.{name}" for name in TABLES]
+) -> Captured:
+    """Begin a capture, with a picture of what an earlier life left in shared memory."""
+    streams = [name for name in STREAMS if name not in _OTHERS]
+    names = [f"stream.{name}" for name in streams] + [f"table.{name}" for name in TABLES]
     segments = {name: attachment.segment(name) for name in names}
-    used = [name for name, segment in segments.items() if segment.epoch]
-    if used:
-        _LOG.info("no capture: shared memory is of an earlier life, e.g. %s", used[0])
-        return None
+    camera = picture_attached(attachment, streams, TABLES)
+    found = camera.data()
+    if found:
+        _LOG.info("capture begins with a picture of an earlier life bytes=%d", len(found))
     counts = {name: segment.header.record_count for name, segment in segments.items()}
     header = header_of(
         {name: counts[f"table.{name}"] for name in TABLES},
@@ -111,11 +114,13 @@ def begin_capture(
         started_ns=monotonic_ns(),
         wall_ns=wall_ns(),
         config=msgspec.to_builtins(without_tapes(config)),
-        slots={name: counts[f"stream.{name}"] for name in STREAMS if name not in _OTHERS},
+        slots={name: counts[f"stream.{name}"] for name in streams},
+        streams=camera.streams,
+        tables=camera.tables,
         halt=meters.gauge("halt").value,
         watches=True,
     )
-    capture = Capture(attachment, header, keys)
+    capture = Capture(attachment, header, keys, found)
     blocks = BlockStream(
         capture.log,
         attachment.open_stream_writer("capture"),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from lowlat.core.layout import STREAMS, TABLES
 from lowlat.shm import _core
+from lowlat.shm.picture import Camera, Place, StreamPicture, TablePicture, row_bytes_of
 
 __all__ = ["PrivateMemory", "PrivateStats", "PrivateStream", "PrivateTable", "Writers"]
 
@@ -54,6 +55,30 @@ class PrivateStream:
         """All of it: slots, cursor, gates."""
         return self._memory
 
+    def photograph(self, camera: Camera, name: str, epoch: int) -> None:
+        """Add it to a picture; ``epoch``: of its last writer."""
+        at, slot_bytes, slots = self._shape
+        gates = {gate: self.released(gate) for gate in self._gate_at}
+        place = Place(self._memory, at, slot_bytes, slots)
+        camera.stream(name, place, self.cursor, epoch, gates)
+
+    def restore(self, picture: StreamPicture, slots: memoryview) -> None:
+        """Become what was pictured; ``reopen`` it behind that."""
+        self._memory[: len(slots)] = slots
+        _core.store_release(self._memory, self._cursor_at, picture.cursor)
+        for gate, position in picture.gates.items():
+            _core.store_release(self._memory, self._gate_at[gate], position)
+
+    @property
+    def cursor(self) -> int:
+        """Position of the next record; 0 before there was a writer."""
+        return _core.load_acquire(self._memory, self._cursor_at)
+
+    @property
+    def slots(self) -> int:
+        """Number of slots."""
+        return self._shape[2]
+
     def released(self, gate: str) -> int:
         """Return the position behind the last record that a gate released (0 = never attached)."""
         return _core.load_acquire(self._memory, self._gate_at[gate])
@@ -88,6 +113,19 @@ class PrivateTable:
         """Take the table over as a restarted writer would; its rows stay."""
         self.writer = self._make_writer(self._memory, *self._shape, epoch, self._kind)
         return self.writer
+
+    def photograph(self, camera: Camera, name: str, epoch: int) -> None:
+        """Add it to a picture; ``epoch``: of its last writer."""
+        camera.table(name, Place(self._memory, *self._shape), epoch)
+
+    def restore(self, picture: TablePicture, rows: memoryview) -> None:
+        """Become what was pictured; ``reopen`` it behind that."""
+        row_bytes = row_bytes_of(self._shape[1])
+        done = 0
+        for first, count in picture.runs:
+            size = count * row_bytes
+            self._memory[first * row_bytes :][:size] = rows[done : done + size]
+            done += size
 
     @property
     def memory(self) -> memoryview:
@@ -128,10 +166,34 @@ class PrivateMemory:
         self._tables: dict[str, PrivateTable] = {}
         self._epochs: dict[str, int] = {}
 
-    @property
-    def lives(self) -> int:
-        """Processes that wrote here so far."""
-        return max(self._epochs.values(), default=0)
+    def picture(self) -> Camera:
+        """Return what processes that are dead now left here."""
+        camera = Camera()
+        for name, epoch in self._epochs.items():
+            kept = self._streams if name in self._streams else self._tables
+            kept[name].photograph(camera, name, epoch)
+        return camera
+
+    def restore(
+        self,
+        streams: Mapping[str, StreamPicture],
+        tables: Mapping[str, TablePicture],
+        data: bytes,
+    ) -> None:
+        """Become what was pictured. Raises KeyError, TypeError or ValueError for damage."""
+        expected = sum(stream.size_bytes for stream in streams.values())
+        expected += sum(table.size_bytes for table in tables.values())
+        if expected != len(data):
+            raise ValueError(f"a picture of {len(data)} bytes, described are {expected}")
+        left = memoryview(data)
+        for name, stream in streams.items():
+            self.stream(name).restore(stream, left[: stream.size_bytes])
+            self._epochs[name] = stream.epoch
+            left = left[stream.size_bytes :]
+        for name, table in tables.items():
+            self.table(name).restore(table, left[: table.size_bytes])
+            self._epochs[name] = table.epoch
+            left = left[table.size_bytes :]
 
     def stream(self, name: str) -> PrivateStream:
         """Return a stream, made when it is new."""
@@ -168,7 +230,10 @@ class PrivateMemory:
         stream = self.stream(name)
         if gate is None:
             return stream.reader(position)
-        return stream.reader(stream.released(gate) or 1, gate=gate)
+        # As an Attachment does: a gate that cannot be right begins at the oldest record.
+        cursor, left = max(1, stream.cursor), stream.released(gate)
+        oldest = max(1, cursor - stream.slots)
+        return stream.reader(left if oldest <= left <= cursor + 1 else oldest, gate=gate)
 
     def open_table_writer(self, name: str) -> _core.TableWriter:
         """Own a table; its rows stay."""

@@ -28,6 +28,7 @@ from lowlat.core.layout import (
 from lowlat.core.ports import Clock, Engine, Salts, Transport
 from lowlat.core.signal import Signal
 from lowlat.feeds.ports import Connection, Dial, Fetch, FetchDone, Listener, Note
+from lowlat.shm.picture import StreamPicture, TablePicture
 from lowlat.wiring._capture import (
     CapturedClock,
     CapturedHalt,
@@ -58,7 +59,7 @@ __all__ = [
     "tailed_streams",
 ]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 BACKLOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """What waits for the recorder; more, and the capture ends instead of the engine."""
 WHOLE: Final = frozenset({SIGNAL.kind, INTENT.kind, DECISION.kind, REPORT.kind})
@@ -101,8 +102,9 @@ class CaptureHeader(msgspec.Struct, frozen=True):
     """Sizes of tables."""
     slots: dict[str, int] = {}
     """Sizes of streams that are not as usual."""
-    earlier: int = 0
-    """Lives that left something in this memory."""
+    streams: dict[str, StreamPicture] = {}
+    tables: dict[str, TablePicture] = {}
+    """What an earlier life left there; its bytes follow the header when there is anything."""
     halt: int = 0
     watches: bool = False
     """Halt cells elsewhere are looked at."""
@@ -131,12 +133,17 @@ def open_tails(memory: Memory) -> Tails:
 class Capture:
     """Written down from before the engines of a process are made until they are closed."""
 
-    def __init__(self, memory: Memory, header: CaptureHeader, keys: Keys) -> None:
-        """Begin: ``memory`` as the engines will find it."""
-        self.log = InputLog(BACKLOG_BYTES_MAX, keys.api_key.encode(), NO_API_KEY.encode())
+    def __init__(
+        self, memory: Memory, header: CaptureHeader, keys: Keys, found: bytes = b""
+    ) -> None:
+        """Begin: ``memory`` as the engines will find it, ``found`` what is in it already."""
+        room = BACKLOG_BYTES_MAX + len(found)
+        self.log = InputLog(room, keys.api_key.encode(), NO_API_KEY.encode())
         self._tails = open_tails(memory)
         self.log.add(Tag.HEADER)
         self.log.blob(msgspec.json.encode(header))
+        if found:
+            self.log.blob(found)
 
     # ------------------------------------------------------------------ what engines are given
     def ends(self, ends: Connections) -> "CapturedEnds":

@@ -5,6 +5,7 @@ from typing import Final
 
 from lowlat.core.ports import StreamReader, StreamWriter, TableReader, TableWriter
 from lowlat.shm import _core_faulty
+from lowlat.shm.picture import Camera
 from lowlat.shm.private import PrivateMemory, PrivateStream, Writers
 from lowlat.world.fuse import Fuse, FusedReader, FusedStream, FusedTable
 
@@ -40,10 +41,9 @@ class Memory:
         """Sizes of streams that are not as usual."""
         return _SLOTS
 
-    @property
-    def lives(self) -> int:
-        """Processes that wrote here so far."""
-        return self._private.lives
+    def picture(self) -> Camera:
+        """Return what dead processes left here."""
+        return self._private.picture()
 
     def stream(self, name: str) -> PrivateStream:
         """Return a stream."""

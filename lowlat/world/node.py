@@ -170,6 +170,7 @@ class Node:
         if around.captures is None:
             return None
         around.captures.append(bytearray())
+        camera = self.memory.picture()
         header = header_of(
             around.settings.rows,
             recovered=recovered,
@@ -182,10 +183,11 @@ class Node:
             wall_ns=around.clock.wall_ns(),
             config=msgspec.to_builtins(around.settings),
             slots=self.memory.slots,
-            earlier=self.memory.lives,
+            streams=camera.streams,
+            tables=camera.tables,
             halt=halt,
         )
-        return Capture(self.memory, header, around.account)
+        return Capture(self.memory, header, around.account, camera.data())
 
     def keep_capture(self) -> None:
         """Hand over what was captured of this life so far."""

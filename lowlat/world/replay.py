@@ -68,11 +68,6 @@ def read_header(data: bytes) -> CaptureHeader:
             f"capture has format {header.format} and records {header.abi}, this build "
             f"{FORMAT} and {own}: replay it with the build that wrote it"
         )
-    if header.earlier:
-        raise CaptureError(
-            f"capture of process {header.process} began on shared memory of {header.earlier} "
-            "earlier lives, of which it has no picture: replay the first life"
-        )
     return header
 
 
@@ -84,7 +79,7 @@ class Replay:
         self.header = read_header(data)
         self._settings_of = settings_of
         self._playback = Playback(data)
-        self._memory = PrivateMemory(slots=self.header.slots, rows=self.header.rows)
+        self._memory = self._remember()
         self._tails = open_tails(self._memory)
         self._ledger = ledger_gates(self._memory)
         self._made: list[list[_Out]] = [[] for _ in _STREAMS]
@@ -124,10 +119,24 @@ class Replay:
         return self._verdict()
 
     # ------------------------------------------------------------------ engines
-    def _make(self) -> None:
+    def _remember(self) -> PrivateMemory:
+        """Return memory as the engines found it."""
         header, playback = self.header, self._playback
         playback.next()
         playback.next()
+        memory = PrivateMemory(slots=header.slots, rows=header.rows)
+        try:
+            if header.streams or header.tables:
+                memory.restore(header.streams, header.tables, playback.next()[1])
+        except (Ended, KeyError, TypeError, ValueError) as error:
+            raise CaptureError(
+                f"capture of process {header.process} began on used memory, and its picture of "
+                f"that is damaged: {error}"
+            ) from None
+        return memory
+
+    def _make(self) -> None:
+        header, playback = self.header, self._playback
         self._ends = PlayedEnds(playback)
         meters = PlayedMeters()
         meters.gauge("halt").set(header.halt)
@@ -181,6 +190,9 @@ class Replay:
         if playback.requests:
             self._compare_requests()
         if tag in _LOOKED:
+            if not playback.tag and not self._finished:
+                # It died in this very turn: what came of it was not read back any more.
+                raise Ended
             self._compare()
 
     # ------------------------------------------------------------------ what happened
