@@ -60,13 +60,13 @@ class ClobApi:
         cancels: Cancels,
         heartbeats: Heartbeats,
         rewards: Rewards,
+        history: History,
     ) -> None:
         self._credentials = credentials
         self._config = exchange.config
         self._limits = IpLimits() if exchange.config.ip_limits else None
         reads, own = PublicReads(exchange), OwnReads(exchange, credentials)
-        history, notices = History(exchange), Notices(exchange)
-        income = RewardReads(exchange, rewards)
+        notices, income = Notices(exchange), RewardReads(exchange, rewards)
         self._own = own
         self._entry: dict[Route, Callable[[Request, int, Respond], None]] = {
             ("POST", "/order"): entry.post_order,
@@ -100,6 +100,7 @@ class ClobApi:
             **_own_routes(own, notices),
             **_own_income_routes(income),
             ("POST", "/v1/heartbeats"): heartbeats.beat,
+            ("POST", "/heartbeats"): lambda key, _, now_ns: heartbeats.old_beat(key, now_ns),
         }
 
     def handle(self, request: Request, now_ns: int, respond: Respond) -> None:

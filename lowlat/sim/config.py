@@ -302,6 +302,9 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A socket of the spot exchange ends after so long."""
     taker_delay_ms: int = 150
     market_taker_decimals: int = 4
+    status_prefix: bool = True
+    """REST says ORDER_STATUS_LIVE, as the present specification; False: LIVE, as it did before and
+    as NautilusTrader still wants it. Source: polymarket.md 5.4."""
     gtd_min_s: int = 180
     gtd_early_s: int = 60
     clock_window_s: int = 60

@@ -1,4 +1,7 @@
-"""Rows of the indexer's answers, new and old. Pure. Source: polymarket.md 11.2."""
+"""Rows of the indexer's answers. Pure.
+
+Source: polymarket.md 11.2; field by field the models of polymarket-client 0.14.0.
+"""
 
 from typing import Any, Final
 
@@ -12,11 +15,10 @@ __all__ = [
     "activity",
     "holders",
     "income",
-    "leader",
-    "old_activity",
-    "old_position",
-    "old_trade",
+    "percent",
     "position",
+    "profile",
+    "pseudonym",
     "trade",
 ]
 
@@ -29,6 +31,8 @@ class Position:
 
     __slots__ = ("market", "mergeable", "outcome", "price_e4", "size_e6", "stake", "wallet")
 
+    STATUSES: Final = ("", "OPEN", "REDEEMABLE", "REDEEMABLE_LOST", "MERGEABLE", "CLOSED")
+
     def __init__(self, wallet: str, market: Market, outcome: int, size_e6: int) -> None:
         self.wallet = wallet
         self.market = market
@@ -40,10 +44,18 @@ class Position:
 
     @property
     def status(self) -> str:
-        """Return OPEN, REDEEMABLE, REDEEMABLE_LOST or MERGEABLE."""
-        if self.market.winner is not None:
-            return "REDEEMABLE" if self.market.winner == self.outcome else "REDEEMABLE_LOST"
-        return "MERGEABLE" if self.mergeable else "OPEN"
+        """Return OPEN, REDEEMABLE (lost ones too) or CLOSED."""
+        if not self.size_e6:
+            return "CLOSED"
+        return "OPEN" if self.market.winner is None else "REDEEMABLE"
+
+    def is_a(self, wanted: str) -> bool:
+        """Say whether it is listed under a status; two of them are narrower than what it says."""
+        if wanted == "REDEEMABLE_LOST":
+            return self.status == "REDEEMABLE" and self.market.winner != self.outcome
+        if wanted == "MERGEABLE":
+            return self.status == "OPEN" and self.mergeable
+        return self.status == wanted
 
     @property
     def value_e6(self) -> int:
@@ -56,10 +68,29 @@ class Position:
         return 0 if self.stake is None else self.stake.cost_e6
 
     @property
+    def realized_e6(self) -> int:
+        """Return what it has brought so far."""
+        return 0 if self.stake is None else self.stake.realized_e6
+
+    @property
+    def gained_e6(self) -> int:
+        """Return what is left of it is worth above its cost."""
+        return self.value_e6 - self.cost_e6
+
+    @property
+    def bought_e6(self) -> int:
+        """Return all shares ever bought."""
+        return self.size_e6 if self.stake is None else self.stake.bought_e6
+
+    @property
     def average(self) -> float:
-        """Return the average price paid."""
-        size_e6 = 0 if self.stake is None else self.stake.size_e6
-        return self.cost_e6 / size_e6 if size_e6 else 0.0
+        """Return the average price paid, of a closed position over all that was bought."""
+        stake = self.stake
+        if stake is None or not stake.bought_e6:
+            return 0.0
+        if stake.size_e6:
+            return stake.cost_e6 / stake.size_e6
+        return stake.spent_e6 / stake.bought_e6
 
 
 def trade(deed: Deed) -> dict[str, Any]:
@@ -67,7 +98,6 @@ def trade(deed: Deed) -> dict[str, Any]:
     market, outcome = deed.market, deed.outcome
     known = outcome >= 0
     return {
-        "proxy_wallet": deed.wallet,
         "token_id": market.tokens[outcome] if known else "",
         "condition_id": market.condition_id,
         "side": deed.side,
@@ -80,8 +110,8 @@ def trade(deed: Deed) -> dict[str, Any]:
         "event_slug": market.event.slug,
         "outcome": market.outcomes[outcome] if known else "",
         "outcome_index": outcome if known else NO_OUTCOME,
-        "name": "",
-        "pseudonym": _pseudonym(deed.wallet),
+        "icon": "",
+        **profile(deed.wallet),
     }
 
 
@@ -115,8 +145,6 @@ def income(paid: Income, market: Market) -> Deed:
 def position(row: Position) -> dict[str, Any]:
     """Return a row of /v2/positions."""
     market, outcome, stake = row.market, row.outcome, row.stake
-    realized_e6 = 0 if stake is None else stake.realized_e6
-    gained_e6 = row.value_e6 - row.cost_e6
     return {
         "proxy_wallet": row.wallet,
         "token_id": market.tokens[outcome],
@@ -128,120 +156,74 @@ def position(row: Position) -> dict[str, Any]:
         "total_cost_usdc": format_fixed(row.cost_e6, 6),
         "current_price": format_fixed(row.price_e4, 4),
         "current_value": format_fixed(row.value_e6, 6),
-        "total_size": format_fixed(row.size_e6 if stake is None else stake.bought_e6, 6),
-        "realized_pnl": realized_e6 / 1e6,
-        "unrealized_pnl": gained_e6 / 1e6,
-        "total_pnl": (realized_e6 + gained_e6) / 1e6,
+        "total_size": format_fixed(row.bought_e6, 6),
+        "realized_pnl": row.realized_e6 / 1e6,
+        "unrealized_pnl": row.gained_e6 / 1e6,
+        "total_pnl": (row.realized_e6 + row.gained_e6) / 1e6,
+        "percent_pnl": percent(row.gained_e6, row.cost_e6),
+        "percent_realized_pnl": percent(row.realized_e6, row.cost_e6),
         "status": row.status,
-        "redeemable": market.closed,
+        "redeemable": row.is_a("REDEEMABLE"),
         "mergeable": row.mergeable,
+        "archived": False,
+        "verified": False,
         "negative_risk": market.rules.neg_risk,
         "outcome": market.outcomes[outcome],
         "outcome_index": outcome,
+        "opposite_outcome": market.outcomes[1 - outcome],
         "opposite_token_id": market.tokens[1 - outcome],
         "title": market.question,
         "slug": market.slug,
+        "icon": "",
+        "event_id": market.event.id,
         "event_slug": market.event.slug,
-        "end_date": iso(market.end_ns),
+        "name": "",
+        "profile_image": "",
+        "end_date": iso(market.end_ns)[:10] if market.end_ns else "",
         "first_entry_at": 0 if stake is None else stake.first_ns // NS,
         "last_event_at": 0 if stake is None else stake.last_ns // NS,
     }
 
 
-def holders(token: str, outcome: int, held: list[tuple[int, str]]) -> dict[str, Any]:
+def holders(token: str, held: list[Position], *, with_profit: bool) -> dict[str, Any]:
     """Return a row of /v2/holders: who holds a token, most first."""
-    return {
-        "token_id": token,
-        "holders": [
-            {
-                "proxy_wallet": wallet,
-                "token_id": token,
-                "amount": format_fixed(size_e6, 6),
-                "outcome_index": outcome,
-                "name": "",
-                "pseudonym": _pseudonym(wallet),
-                "verified": False,
-            }
-            for size_e6, wallet in held
-        ],
-    }
+    return {"token_id": token, "holders": [_holder(row, with_profit=with_profit) for row in held]}
 
 
-def leader(rank: int, wallet: str, profit_e6: int, volume_e6: int, name: str) -> dict[str, Any]:
-    """Return a row of /v2/leaderboard."""
-    return {
-        "rank": rank,
-        "user_id": wallet,
-        "user_name": name if name.startswith("whale") else _pseudonym(wallet),
-        "pnl": profit_e6 / 1e6,
-        "volume": volume_e6 / 1e6,
+def _holder(row: Position, *, with_profit: bool) -> dict[str, Any]:
+    value = {
+        "token_id": row.market.tokens[row.outcome],
+        "amount": format_fixed(row.size_e6, 6),
+        "outcome_index": row.outcome,
+        "display_username_public": True,
         "verified": False,
+        **profile(row.wallet),
     }
+    if with_profit:
+        full = position(row)
+        names = ("avg_price", "entry_cost_usdc", "current_price", "current_value")
+        profits = ("realized_pnl", "unrealized_pnl", "total_pnl")
+        value |= {name: full[name] for name in (*names, *profits)}
+    return value
 
 
-# ------------------------------------------------------------------------------- old paths
-def old_trade(deed: Deed) -> dict[str, Any]:
-    """Return a row of /trades."""
-    row = trade(deed)
+def percent(part_e6: int, whole_e6: int) -> float:
+    """Return a share in percent, 0 of nothing."""
+    return 100 * part_e6 / whole_e6 if whole_e6 else 0.0
+
+
+def profile(wallet: str) -> dict[str, Any]:
+    """Return who a wallet is: nobody has a name, everybody a pseudonym."""
     return {
-        "proxyWallet": row["proxy_wallet"],
-        "asset": row["token_id"],
-        "conditionId": row["condition_id"],
-        "side": row["side"],
-        "size": deed.size_e6 / 1e6,
-        "price": deed.price_e4 / ONE_E4,
-        "timestamp": row["timestamp"],
-        "transactionHash": row["transaction_hash"],
-        "title": row["title"],
-        "slug": row["slug"],
-        "eventSlug": row["event_slug"],
-        "outcome": row["outcome"],
-        "outcomeIndex": row["outcome_index"],
+        "proxy_wallet": wallet,
         "name": "",
-        "pseudonym": row["pseudonym"],
+        "pseudonym": pseudonym(wallet),
         "bio": "",
-        "icon": "",
-        "profileImage": "",
+        "profile_image": "",
+        "profile_image_optimized": "",
     }
 
 
-def old_activity(deed: Deed) -> dict[str, Any]:
-    """Return a row of /activity."""
-    return old_trade(deed) | {"type": deed.kind, "usdcSize": deed.cash_e6 / 1e6}
-
-
-def old_position(row: Position) -> dict[str, Any]:
-    """Return a row of /positions."""
-    market, outcome = row.market, row.outcome
-    gained_e6 = row.value_e6 - row.cost_e6
-    realized_e6 = 0 if row.stake is None else row.stake.realized_e6
-    return {
-        "proxyWallet": row.wallet,
-        "asset": market.tokens[outcome],
-        "conditionId": market.condition_id,
-        "size": row.size_e6 / 1e6,
-        "avgPrice": row.average,
-        "initialValue": row.cost_e6 / 1e6,
-        "currentValue": row.value_e6 / 1e6,
-        "cashPnl": gained_e6 / 1e6,
-        "percentPnl": 100 * gained_e6 / row.cost_e6 if row.cost_e6 else 0,
-        "totalBought": (row.size_e6 if row.stake is None else row.stake.bought_e6) / 1e6,
-        "realizedPnl": realized_e6 / 1e6,
-        "curPrice": row.price_e4 / ONE_E4,
-        "redeemable": market.closed,
-        "mergeable": row.mergeable,
-        "title": market.question,
-        "slug": market.slug,
-        "eventSlug": market.event.slug,
-        "eventId": market.event.id,
-        "outcome": market.outcomes[outcome],
-        "outcomeIndex": outcome,
-        "oppositeAsset": market.tokens[1 - outcome],
-        "oppositeOutcome": market.outcomes[1 - outcome],
-        "endDate": iso(market.end_ns)[:10],
-        "negativeRisk": market.rules.neg_risk,
-    }
-
-
-def _pseudonym(wallet: str) -> str:
+def pseudonym(wallet: str) -> str:
+    """Return the name the service gives who has none."""
     return f"Quiet-Trader-{wallet[2:8]}"

@@ -29,6 +29,7 @@ __all__ = [
     "tick_event",
     "trade_event",
     "trade_row",
+    "trade_status",
 ]
 
 MS: Final = 1_000_000
@@ -281,41 +282,52 @@ def order_event(
 
 
 def trade_event(trade: Trade, owner: str, now_ns: int) -> dict[str, Any]:
-    """Return a user trade event as one party sees it. Source: 9."""
-    row = _trade(trade, owner)
+    """Return a user trade event as one party sees it. Source: 9.
+
+    The match time comes under both names: the specification has one, recordings the other, and
+    clients insist on either.
+    """
+    match_text = str(trade.match_ns // NS)
     return {
-        **row,
+        **_trade(trade, owner),
         "type": "TRADE",
         "status": trade.status,
-        "matchtime": str(trade.match_ns // NS),
+        "matchtime": match_text,
+        "match_time": match_text,
         "trade_owner": trade.taker.owner,
         "timestamp": str(now_ns // MS),
         "event_type": "trade",
     }
 
 
-def trade_row(trade: Trade, owner: str) -> dict[str, Any]:
-    """Return a row of GET /data/trades. Source: 5.5."""
+def trade_row(trade: Trade, owner: str, *, prefixed: bool) -> dict[str, Any]:
+    """Return a row of GET /data/trades; ``prefixed`` as SimConfig.status_prefix. Source: 5.5."""
     return {
         **_trade(trade, owner),
         "type": "TRADE",
         # "" on the socket; the official client wants a number here.
         "fee_rate_bps": "0",
-        "status": f"TRADE_STATUS_{trade.status}",
+        "status": trade_status(trade, prefixed=prefixed),
         "match_time": str(trade.match_ns // NS),
         "match_time_nano": str(trade.match_ns),
         "err_msg": "",
     }
 
 
-def open_order(order: Order, market: Market) -> dict[str, Any]:
-    """Return a row of GET /data/orders. Source: 5.4."""
-    status = {"LIVE": "LIVE", "MATCHED": "MATCHED", "DELAYED": "LIVE"}.get(order.state, "CANCELED")
+def trade_status(trade: Trade, *, prefixed: bool) -> str:
+    """Return a trade's status as REST says it."""
+    return f"TRADE_STATUS_{trade.status}" if prefixed else trade.status
+
+
+def open_order(order: Order, market: Market, *, prefixed: bool) -> dict[str, Any]:
+    """Return a row of GET /data/orders; ``prefixed`` as SimConfig.status_prefix. Source: 5.4."""
+    known = {"LIVE": "LIVE", "MATCHED": "MATCHED", "DELAYED": "LIVE", "INVALID": "INVALID"}
+    status = known.get(order.state, "CANCELED")
     if order.canceled == "CANCELED_MARKET_RESOLVED":
         status = order.canceled
     return {
         "id": order.id,
-        "status": f"ORDER_STATUS_{status}" if order.state != "INVALID" else "ORDER_STATUS_INVALID",
+        "status": f"ORDER_STATUS_{status}" if prefixed else status,
         "owner": order.owner,
         "maker_address": checksum_address(order.account),
         "market": market.condition_id,

@@ -21,6 +21,7 @@ from lowlat.sim.gamma_query import (
     select,
 )
 from lowlat.sim.gamma_rows import event_json, market_json, tags_of
+from lowlat.sim.gamma_series import profile, recurrence_of, related, series_json, series_of
 from lowlat.sim.limits import GAMMA_LIMITS, IpLimits
 from lowlat.sim.wire import Request, Respond, Response, failure, success
 
@@ -29,6 +30,7 @@ __all__ = ["Gamma"]
 EVENTS_MAX: Final = 500
 MARKETS_MAX: Final = 100
 SEARCH_MAX: Final = 50
+SERIES_MAX: Final = 50
 Shape = Callable[[Any], dict[str, Any]]
 
 
@@ -51,19 +53,23 @@ class Gamma:
             respond(failure(405, "method not allowed"))
         else:
             try:
-                respond(self._answer(request))
+                respond(self._answer(request, now_ns))
             except BadQuery as error:
                 respond(failure(422, str(error)))
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request, now_ns: int) -> Response:
         kind, *rest = request.path.strip("/").split("/")
         routes: dict[str, Callable[[Request, list[str]], Response]] = {
             "events": self._events_answer,
             "markets": self._markets_answer,
+            "series": self._series,
             "tags": lambda _, rest: self._tags(rest),
             "public-search": lambda request, _: self._search(request),
+            "public-profile": lambda request, _: self._profile(request, now_ns),
             # Nothing is played or said here.
-            **dict.fromkeys(("sports", "teams", "comments"), lambda *_: success([])),
+            "sports": lambda _, rest: success({"marketTypes": []} if rest else []),
+            "teams": lambda *_: success([]),
+            "comments": lambda _, rest: success({"comments": []} if rest == ["keyset"] else []),
         }
         route = routes.get(kind)
         return failure(404, "not found") if route is None else route(request, rest)
@@ -124,13 +130,54 @@ class Gamma:
             known[which] = len(rows[which])
         return self._named.get((kind, by, value))
 
+    def _series(self, request: Request, rest: list[str]) -> Response:
+        """Serve the series there are, or one by its id, each with its open events."""
+        rows = [
+            {
+                **series_json(slug),
+                "events": [event_json(each) for each in events if not each.markets[0].closed],
+            }
+            for slug, events in sorted(series_of(self._events).items())
+        ]
+        if rest:
+            found = [row for row in rows if row["id"] == rest[0]]
+            return success(found[0]) if found else failure(404, "series not found")
+        slugs, recurrence = request.query.get("slug", []), request.arg("recurrence")
+        kept = [
+            row
+            for row in rows
+            if (not slugs or row["slug"] in slugs)
+            and (not recurrence or recurrence_of(row["slug"]) == recurrence)
+        ]
+        page = read_page(request, SERIES_MAX, len(kept))
+        return success(kept[page.start : page.start + page.limit])
+
     def _tags(self, rest: list[str]) -> Response:
-        tags = {tag["slug"]: tag for event in self._events for tag in tags_of(event)}
+        """Serve all tags, or one, or those it is related to: they are on the same events."""
+        events = [tags_of(event) for event in self._events]
+        tags = {tag["slug"]: tag for each in events for tag in each}
         if not rest:
             return success(sorted(tags.values(), key=lambda tag: tag["slug"]))
-        by, value = ("slug", rest[1]) if rest[0] == "slug" and len(rest) > 1 else ("id", rest[0])
-        found = [tag for tag in tags.values() if tag[by] == value]
-        return success(found[0]) if found else failure(404, "tag not found")
+        by, names = ("slug", rest[1:]) if rest[0] == "slug" else ("id", rest)
+        tag = next((tag for tag in tags.values() if names and tag[by] == names[0]), None)
+        if tag is None:
+            return failure(404, "tag not found")
+        if len(names) == 1:
+            return success(tag)
+        others = {
+            other["slug"]: other for each in events if tag in each for other in each if other != tag
+        }
+        if names[1:] == ["related-tags"]:
+            return success(related(tag, list(others.values())))
+        if names[1:] == ["related-tags", "tags"]:
+            return success(list(others.values()))
+        return failure(404, "not found")
+
+    def _profile(self, request: Request, now_ns: int) -> Response:
+        account = self._exchange.accounts.by_wallet.get(request.arg("address").lower())
+        if account is None:
+            return failure(404, "profile not found")
+        return success(profile(account, now_ns))
 
     def _search(self, request: Request) -> Response:
         words = request.arg("q").lower().split()

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from lowlat.sim.catalog import Event, Market
 from lowlat.sim.gamma_rows import tags_of
+from lowlat.sim.gamma_series import recurrence_of, series_id
 from lowlat.sim.wire import Request
 
 __all__ = [
@@ -102,6 +103,9 @@ def event_filter(request: Request) -> list[Test]:
     tests += _texts(request, "id", lambda event: event.id)
     tests += _texts(request, "slug", lambda event: event.slug)
     tests += _texts(request, "series_slug", lambda event: event.series)
+    tests += _texts(request, "series_id", lambda event: event.series and series_id(event.series))
+    tests += _texts(request, "recurrence", lambda event: recurrence_of(event.series))
+    tests += [lambda _: False for name in ("live", "ended", "featured") if _is_true(request, name)]
     tests += _tags(request, lambda event: event)
     tests += _times(request, lambda event: event)
     tests += _bounds(request, "volume", lambda event: sum(m.volume_e6 for m in event.markets) / 1e6)
@@ -121,11 +125,18 @@ def market_filter(request: Request) -> list[Test]:
     tests += _texts(request, "condition_ids", lambda market: market.condition_id)
     tests += _texts(request, "question_ids", lambda market: market.question_id)
     tests += _texts(request, "version", lambda market: market.version)
+    tests += _texts(request, "sports_market_types", lambda _: "")
+    tests += _texts(request, "game_id", lambda _: "")
+    tests += _texts(request, "uma_resolution_status", lambda m: "resolved" if m.closed else "")
     tests += _tags(request, lambda market: market.event)
     tests += _times(request, lambda market: market)
     tests += _bounds(request, "volume_num", lambda market: market.volume_e6 / 1e6)
     tests += _bounds(request, "liquidity_num", lambda _: 0.0)
-    tokens = set(request.query.get("clob_token_ids", []))
+    tokens = {
+        token
+        for name in ("clob_token_ids", "position_ids")
+        for token in request.query.get(name, [])
+    }
     if tokens:
         tests.append(lambda market: not tokens.isdisjoint(market.tokens))
     return tests
@@ -159,6 +170,10 @@ def _volume(row: Event | Market) -> float:
     return row.volume_e6 / 1e6
 
 
+def _is_true(request: Request, name: str) -> bool:
+    return request.arg(name).lower() == "true"
+
+
 def _closed(request: Request, is_closed: Test) -> Test:
     wanted = request.arg("closed", "false").lower() == "true"
     return lambda row: is_closed(row) == wanted
@@ -179,6 +194,9 @@ def _tags(request: Request, event_of: Callable[[Any], Event]) -> list[Test]:
                     tag[key] in wanted for tag in tags_of(event_of(row))
                 )
             )
+    unwanted = set(request.query.get("exclude_tag_id", []))
+    if unwanted:
+        tests.append(lambda row: all(tag["id"] not in unwanted for tag in tags_of(event_of(row))))
     return tests
 
 

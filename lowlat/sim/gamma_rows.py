@@ -11,6 +11,7 @@ import orjson
 from lowlat.core.units import E8, ONE_E4, format_fixed
 from lowlat.sim.catalog import COINS, Event, Market, iso, span_text
 from lowlat.sim.contracts import PUSD
+from lowlat.sim.gamma_series import series_json
 
 __all__ = ["event_json", "market_json", "tags_of"]
 
@@ -80,6 +81,10 @@ def market_json(market: Market, *, nested: bool = False) -> dict[str, Any]:
         "feeType": rules.category.lower() if rules.fee_rate_e4 else None,
         "umaResolutionStatus": "resolved" if market.closed else "",
     }
+    if market.version == "v2":
+        value["positionIds"] = value["clobTokenIds"]
+    if market.closed:
+        value["closedTime"] = value["endDate"]
     if rules.reward_daily_e6:
         value["clobRewards"] = [
             {
@@ -131,6 +136,8 @@ def _event_head(event: Event, *, closed: bool) -> dict[str, Any]:
         "negRiskAugmented": False,
         "seriesSlug": event.series,
     }
+    if event.series:
+        head["series"] = [series_json(event.series)]
     if event.rules.neg_risk:
         head["negRiskMarketID"] = event.neg_risk_id
     first = event.markets[0]

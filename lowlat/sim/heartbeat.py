@@ -49,6 +49,14 @@ class Heartbeats:
             self._watch(key.key, now_ns)
         return success({"heartbeat_id": fresh})
 
+    def old_beat(self, key: ApiKey, now_ns: int) -> Response:
+        """POST /heartbeats: the legacy path, no ids; it arms and refreshes the same timer."""
+        armed = self._armed.get(key.key)
+        self._armed[key.key] = ("" if armed is None else armed[0], now_ns)
+        if armed is None:
+            self._watch(key.key, now_ns)
+        return success({"status": "ok"})
+
     def _watch(self, key: str, now_ns: int) -> None:
         due_ns = now_ns + self._exchange.config.heartbeat_check_ms * MS
         self._timers.at(due_ns, lambda at_ns: self._check(key, at_ns))

@@ -15,7 +15,7 @@ from lowlat.sim.trades import Trade
 from lowlat.sim.verify import checksum_address
 from lowlat.sim.wire import Request, Response, failure, success
 
-__all__ = ["History"]
+__all__ = ["INTERVALS_S", "History"]
 
 NS: Final = 1_000_000_000
 POINTS_MAX: Final = 20_000
@@ -50,6 +50,10 @@ class History(Listener):
         if points and points[-1][0] == second:
             points.pop()
         points.append((second, last))
+
+    def points(self, market: Market) -> list[tuple[int, int]]:
+        """Return (second, price of YES) of a market's past, oldest first."""
+        return list(self._points.get(market.index, ()))
 
     def prices(self, request: Request, now_ns: int) -> Response:
         """GET /prices-history: the last price of each interval of ``fidelity`` minutes."""

@@ -18,10 +18,12 @@ from lowlat.sim.listener import Listener
 from lowlat.sim.timers import Timers
 from lowlat.sim.trades import Trade
 
-__all__ = ["Deed", "Indexer", "Stake", "last_price_e4"]
+__all__ = ["Deed", "Indexer", "Point", "Record", "Stake", "Win", "last_price_e4"]
 
 MS: Final = 1_000_000
+HOUR_NS: Final = 3_600 * 1_000_000_000
 KEPT: Final = 50_000
+WINS_KEPT: Final = 10_000
 
 
 class Deed(NamedTuple):
@@ -45,12 +47,21 @@ class Deed(NamedTuple):
 class Stake:
     """What a wallet paid for what it holds of one token, and what it has earned with it."""
 
-    __slots__ = ("bought_e6", "cost_e6", "first_ns", "last_ns", "realized_e6", "size_e6")
+    __slots__ = (
+        "bought_e6",
+        "cost_e6",
+        "first_ns",
+        "last_ns",
+        "realized_e6",
+        "size_e6",
+        "spent_e6",
+    )
 
     def __init__(self, now_ns: int) -> None:
         self.size_e6 = 0
         self.cost_e6 = 0
         self.bought_e6 = 0
+        self.spent_e6 = 0
         self.realized_e6 = 0
         self.first_ns = self.last_ns = now_ns
 
@@ -59,6 +70,7 @@ class Stake:
         self.size_e6 += size_e6
         self.cost_e6 += cash_e6
         self.bought_e6 += size_e6
+        self.spent_e6 += cash_e6
         self.last_ns = now_ns
 
     def sell(self, size_e6: int, cash_e6: int, now_ns: int) -> None:
@@ -69,6 +81,54 @@ class Stake:
         self.cost_e6 -= share_e6
         self.realized_e6 += cash_e6 - share_e6
         self.last_ns = now_ns
+
+
+class Point(NamedTuple):
+    """What a wallet had done by the end of an hour, or by now."""
+
+    at_ns: int
+    trades: int
+    shares_e6: int
+    cash_e6: int
+    realized_e6: int
+
+
+class Record:
+    """All that a wallet has done: totals, one point an hour."""
+
+    __slots__ = ("cash_e6", "first_ns", "markets", "points", "realized_e6", "shares_e6", "trades")
+
+    def __init__(self, now_ns: int) -> None:
+        self.first_ns = now_ns
+        self.trades = 0
+        self.shares_e6 = 0
+        self.cash_e6 = 0
+        self.realized_e6 = 0
+        self.markets: set[int] = set()
+        self.points: list[Point] = []
+
+    def note(self, now_ns: int) -> None:
+        """Put the totals into this hour's point."""
+        point = Point(now_ns, self.trades, self.shares_e6, self.cash_e6, self.realized_e6)
+        if self.points and self.points[-1].at_ns // HOUR_NS == now_ns // HOUR_NS:
+            self.points[-1] = point
+        else:
+            self.points.append(point)
+
+    def realized_before_e6(self, at_ns: int) -> int:
+        """Return what had been realized by a time, to the hour."""
+        return next((p.realized_e6 for p in reversed(self.points) if p.at_ns < at_ns), 0)
+
+
+class Win(NamedTuple):
+    """A position that its market's end paid more for than it cost."""
+
+    wallet: str
+    market: Market
+    outcome: int
+    cost_e6: int
+    paid_e6: int
+    at_ns: int
 
 
 class Indexer(Listener):
@@ -82,7 +142,11 @@ class Indexer(Listener):
         self._made = 0
         self.deeds: deque[Deed] = deque(maxlen=KEPT)
         self.stakes: dict[str, dict[int, Stake]] = {}
-        self.volume_e6: dict[str, int] = {}
+        self.records: dict[str, Record] = {}
+        """By wallet, lower case."""
+        self.wins: deque[Win] = deque(maxlen=WINS_KEPT)
+        self.taken_e6: dict[int, int] = {}
+        """Shares that takers took, by market."""
         exchange.listeners.append(self)
 
     def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
@@ -122,12 +186,14 @@ class Indexer(Listener):
         )
         self._show_late([deed], now_ns)
 
-    def profit_e6(self, wallet: str) -> int:
+    def profit_e6(self, wallet: str, category: str = "") -> int:
         """Return what a wallet has realized and what its stakes gained at the last prices."""
         total_e6 = 0
         for instrument, stake in self.stakes.get(wallet, {}).items():
-            price_e4 = last_price_e4(self._markets[instrument // 2], instrument % 2)
-            total_e6 += stake.realized_e6 + stake.size_e6 * price_e4 // ONE_E4 - stake.cost_e6
+            market = self._markets[instrument // 2]
+            if not category or market.rules.category.lower() == category:
+                price_e4 = last_price_e4(market, instrument % 2)
+                total_e6 += stake.realized_e6 + stake.size_e6 * price_e4 // ONE_E4 - stake.cost_e6
         return total_e6
 
     # ----------------------------------------------------------------------------- pieces
@@ -142,27 +208,45 @@ class Indexer(Listener):
     def _show(self, deeds: list[Deed]) -> None:
         for deed in deeds:
             self.deeds.append(deed)
-            stakes = self.stakes.setdefault(deed.wallet.lower(), {})
+            wallet = deed.wallet.lower()
+            stakes = self.stakes.setdefault(wallet, {})
+            record = self.records.get(wallet)
+            if record is None:
+                record = self.records[wallet] = Record(deed.at_ns)
             if deed.kind == "TRADE":
-                self._count_trade(stakes, deed)
+                self._count_trade(stakes, record, deed)
             elif deed.kind == "REDEEM":
-                self._count_redeemed(stakes, deed)
+                self._count_redeemed(stakes, record, deed)
+            record.note(deed.at_ns)
 
-    def _count_trade(self, stakes: dict[int, Stake], deed: Deed) -> None:
-        wallet = deed.wallet.lower()
-        self.volume_e6[wallet] = self.volume_e6.get(wallet, 0) + deed.cash_e6
+    def _count_trade(self, stakes: dict[int, Stake], record: Record, deed: Deed) -> None:
+        record.trades += 1
+        record.shares_e6 += deed.size_e6
+        record.cash_e6 += deed.cash_e6
+        record.markets.add(deed.market.index)
+        if deed.is_taker:
+            taken_e6 = self.taken_e6.get(deed.market.index, 0)
+            self.taken_e6[deed.market.index] = taken_e6 + deed.size_e6
         instrument = 2 * deed.market.index + deed.outcome
         stake = stakes.get(instrument)
         if stake is None:
             stake = stakes[instrument] = Stake(deed.at_ns)
+        before_e6 = stake.realized_e6
         (stake.sell if deed.side == "SELL" else stake.buy)(deed.size_e6, deed.cash_e6, deed.at_ns)
+        record.realized_e6 += stake.realized_e6 - before_e6
 
-    def _count_redeemed(self, stakes: dict[int, Stake], deed: Deed) -> None:
+    def _count_redeemed(self, stakes: dict[int, Stake], record: Record, deed: Deed) -> None:
         for outcome in (0, 1):
             stake = stakes.get(2 * deed.market.index + outcome)
-            if stake is not None:
-                paid_e6 = stake.size_e6 if outcome == deed.market.winner else 0
-                stake.sell(stake.size_e6, paid_e6, deed.at_ns)
+            if stake is None or not stake.size_e6:
+                continue
+            paid_e6 = stake.size_e6 if outcome == deed.market.winner else 0
+            cost_e6 = stake.cost_e6
+            record.realized_e6 += paid_e6 - cost_e6
+            stake.sell(stake.size_e6, paid_e6, deed.at_ns)
+            if paid_e6 > cost_e6:
+                wallet = deed.wallet.lower()
+                self.wins.append(Win(wallet, deed.market, outcome, cost_e6, paid_e6, deed.at_ns))
 
 
 def last_price_e4(market: Market, outcome: int) -> int:

@@ -12,7 +12,7 @@ from lowlat.sim.accounts import Account
 from lowlat.sim.contracts import CTF, EXCHANGES, POSITION_MANAGER, PUSD
 from lowlat.sim.credentials import ApiKey, Credentials
 from lowlat.sim.exchange import Exchange
-from lowlat.sim.ladder import BUY
+from lowlat.sim.ladder import BUY, Order
 from lowlat.sim.pages import page
 from lowlat.sim.trades import Trade
 from lowlat.sim.verify import checksum_address
@@ -30,13 +30,14 @@ class OwnReads:
     def __init__(self, exchange: Exchange, credentials: Credentials) -> None:
         self._exchange = exchange
         self._credentials = credentials
+        self._prefixed = exchange.config.status_prefix
 
     def order(self, key: ApiKey, order_id: str) -> Response:
         """GET /data/order/{id}: any status, 404 when it never existed."""
         order = self._exchange.orders.get(order_id)
         if order is None or order.owner != key.key:
             return failure(404, "order not found")
-        return success(events.open_order(order, self._exchange.markets[order.market]))
+        return success(self._row(order))
 
     def orders(self, key: ApiKey, request: Request) -> Response:
         """GET /data/orders: open ones, or one of any status by id."""
@@ -54,9 +55,11 @@ class OwnReads:
             if (not condition or exchange.markets[order.market].condition_id == condition)
             and (not token or exchange.markets[order.market].tokens[order.outcome] == token)
         ]
-        return page(
-            request, kept, lambda order: events.open_order(order, exchange.markets[order.market])
-        )
+        return page(request, kept, self._row)
+
+    def _row(self, order: Order) -> dict[str, Any]:
+        market = self._exchange.markets[order.market]
+        return events.open_order(order, market, prefixed=self._prefixed)
 
     def trades(self, key: ApiKey, request: Request) -> Response:
         """GET /data/trades, newest last."""
@@ -66,7 +69,10 @@ class OwnReads:
         maker = request.arg("maker_address").lower()
         if maker:
             kept = [trade for trade in kept if maker in trade.wallets()]
-        return page(request, kept, lambda trade: events.trade_row(trade, key.key))
+        prefixed = self._prefixed
+        return page(
+            request, kept, lambda trade: events.trade_row(trade, key.key, prefixed=prefixed)
+        )
 
     def builder_trades(self, request: Request) -> Response:
         """GET /builder/trades: fills of orders that carry a builder code."""
@@ -74,7 +80,9 @@ class OwnReads:
         if len(code) != 66 or code == ZERO32:
             return failure(400, "Invalid builder code")
         kept = _filter(self._exchange.trades_by_builder.get(code, []), request)
-        return kept if isinstance(kept, Response) else page(request, kept, _builder_row)
+        if isinstance(kept, Response):
+            return kept
+        return page(request, kept, lambda trade: _builder_row(trade, prefixed=self._prefixed))
 
     def balance_allowance(self, key: ApiKey, request: Request, *, update: bool) -> Response:
         """GET /balance-allowance[/update]: the venue's cached view of a wallet, in base units."""
@@ -128,7 +136,7 @@ def _filter(trades: list[Trade], request: Request) -> list[Trade] | Response:
     return [trade for trade in trades if all(test(trade) for test in tests)]
 
 
-def _builder_row(trade: Trade) -> dict[str, Any]:
+def _builder_row(trade: Trade, *, prefixed: bool) -> dict[str, Any]:
     market, taker = trade.market, trade.taker
     return {
         "id": trade.id,
@@ -141,7 +149,7 @@ def _builder_row(trade: Trade) -> dict[str, Any]:
         "size": format_fixed(trade.size_e6, 6),
         "sizeUsdc": format_fixed(trade.size_e6 * trade.price_e4 // ONE_E4, 6),
         "price": format_fixed(trade.price_e4, 4),
-        "status": f"TRADE_STATUS_{trade.status}",
+        "status": events.trade_status(trade, prefixed=prefixed),
         "outcome": market.outcomes[taker.outcome],
         "outcomeIndex": taker.outcome,
         "owner": taker.owner,

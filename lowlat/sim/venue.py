@@ -27,6 +27,7 @@ from lowlat.sim.feed_session import Session
 from lowlat.sim.flow import Flow
 from lowlat.sim.gamma import Gamma
 from lowlat.sim.heartbeat import Heartbeats
+from lowlat.sim.history import History
 from lowlat.sim.indexer import Indexer
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.news import News
@@ -73,11 +74,11 @@ class Venue:
         cancels = Cancels(self.exchange, self.credentials, self.faults, self.volumes)
         self.heartbeats = Heartbeats(self.exchange, self.timers, _rng(config, "heartbeats"))
         self.rewards = Rewards(self.exchange, self.timers, _rng(config, "rewards"), now_ns)
+        history = History(self.exchange)
         self.clob = ClobApi(
-            self.exchange, self.credentials, entry, cancels, self.heartbeats, self.rewards
+            self.exchange, self.credentials, entry, cancels, self.heartbeats, self.rewards, history
         )
         self.indexer = Indexer(config, self.exchange, self.timers, _rng(config, "indexer"))
-        self.data = DataApi(config, self.exchange, self.indexer, self.rewards)
         self.chain = Chain(self.exchange, self.credentials, self.timers)
         self.relayer = Relayer(
             self.exchange, self.chain, self.credentials, self.timers, _rng(config, "relayer")
@@ -132,7 +133,9 @@ class Venue:
                 _rng(config, "tape"),
             )
         )
-        self.gamma = Gamma(config, self.exchange, self.universe.events)
+        events = self.universe.events
+        self.gamma = Gamma(config, self.exchange, events)
+        self.data = DataApi(config, self.exchange, self.indexer, self.rewards, history, events)
         self.catalogue = Catalogue(
             config, self.exchange, self.universe, self.timers, _rng(config, "catalogue")
         )

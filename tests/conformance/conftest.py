@@ -35,6 +35,7 @@ QUIET = {
     "neg_risk_events": 24,
     "v2_markets": 12,
     "flow": {"events_per_s": 0, "edges": []},
+    "index_lag_ms": [0, 0],
     "mined_ms": [20, 40],
     "confirmed_ms": [20, 40],
     "relayer_ms": [0, 0],
@@ -134,6 +135,12 @@ def sim():
 def serving():
     """The way to start a venue of one's own, and the way to stop it."""
     return serve, stop
+
+
+@pytest.fixture(scope="session")
+def sim_at():
+    """Make a door to a venue from its addresses."""
+    return Sim
 
 
 @pytest.fixture(scope="session")
