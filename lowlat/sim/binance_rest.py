@@ -6,8 +6,11 @@ Source: feeds.md 1.2-1.4, 1.6.
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
+
 from lowlat.core.units import E8
 from lowlat.sim.binance_book import Book, Levels, e8
+from lowlat.sim.binance_info import exchange_info
 from lowlat.sim.faults import Faults
 from lowlat.sim.klines import INTERVALS_S, kline_rows
 from lowlat.sim.spot import SpotPath
@@ -24,8 +27,21 @@ REFUSED_MAX: Final = 10
 """So many requests after a 429 end in a ban."""
 DAY_S: Final = 86_400
 DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1000, 50), (5000, 250))
-INVALID_SYMBOL: Final = failure(400, "", code=-1121, msg="Invalid symbol.")
-BAD_PARAMETER: Final = failure(400, "", code=-1100, msg="Illegal characters found in a parameter.")
+LIMITS: Final = (
+    ("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX),
+    ("RAW_REQUESTS", "MINUTE", 5, 300_000),
+)
+
+
+def _refused(
+    status: int, code: int, text: str, headers: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    """Answer an error in the exchange's shape."""
+    return Response(status, orjson.dumps({"code": code, "msg": text}), headers)
+
+
+INVALID_SYMBOL: Final = _refused(400, -1121, "Invalid symbol.")
+BAD_PARAMETER: Final = _refused(400, -1100, "Illegal characters found in a parameter.")
 Recorded = dict[str, tuple[int, dict[int, int], dict[int, int]]]
 
 
@@ -55,6 +71,8 @@ class BinanceRest:
             "/api/v3/klines": self._klines,
             "/api/v3/uiKlines": self._klines,
             "/api/v3/trades": lambda request, _: (self._trades(request), 25),
+            "/api/v3/historicalTrades": lambda request, _: (self._trades(request), 25),
+            "/api/v3/aggTrades": lambda request, _: (self._aggregates(request), 4),
             "/api/v3/ticker/price": lambda request, _: (self._each(request, _price), 2),
             "/api/v3/ticker/bookTicker": lambda request, _: (self._each(request, _book), 2),
             "/api/v3/ticker/24hr": lambda request, now: (
@@ -72,7 +90,7 @@ class BinanceRest:
             return
         route = self._routes.get(request.path) if request.method == "GET" else None
         if route is None:
-            respond(failure(404, "not found"))
+            respond(failure(404, "Not Found"))
             return
         value, weight = route(request, now_ns)
         used = self._spend(request.address, weight, now_ns)
@@ -138,22 +156,23 @@ class BinanceRest:
             return INVALID_SYMBOL, 2
         span_s = INTERVALS_S.get(request.arg("interval"))
         limit, start_ms = request.arg("limit", "500"), request.arg("startTime", "")
+        end_ms = request.arg("endTime", str(now_ns // MS))
         if span_s is None:
-            return failure(400, "", code=-1120, msg="Invalid interval."), 2
-        if not _is_number(limit) or not (start_ms == "" or _is_number(start_ms)):
+            return _refused(400, -1120, "Invalid interval."), 2
+        if not (_is_number(limit) and _is_number(end_ms) and _is_number(start_ms or "0")):
             return BAD_PARAMETER, 2
         count = min(int(limit), 1000)
+        last_s = min(int(end_ms) // 1000, now_ns // NS)
         # Without a start the newest are meant.
-        newest_s = (now_ns // NS // span_s - count + 1) * span_s
-        since_s = -(-int(start_ms) // 1000) if start_ms else newest_s
+        since_s = -(-int(start_ms) // 1000) if start_ms else (last_s // span_s - count + 1) * span_s
+        count = min(count, max(0, last_s // span_s - -(-since_s // span_s) + 1))
         return kline_rows(self._spots[coin], span_s, since_s, count, now_ns), 2
 
     def _trades(self, request: Request) -> Any:
-        book, limit = self._books.get(request.arg("symbol")), request.arg("limit", "500")
-        if book is None:
-            return INVALID_SYMBOL
-        if not _is_number(limit):
-            return BAD_PARAMETER
+        """Answer the last trades, or those from an id on."""
+        found = self._found(request, "fromId")
+        if isinstance(found, Response):
+            return found
         return [
             {
                 "id": trade_id,
@@ -164,8 +183,46 @@ class BinanceRest:
                 "isBuyerMaker": buyer_makes,
                 "isBestMatch": True,
             }
-            for trade_id, at_ns, price, size, buyer_makes in list(book.trades)[-int(limit) :]
+            for trade_id, at_ns, price, size, buyer_makes in found
         ]
+
+    def _aggregates(self, request: Request) -> Any:
+        """Answer the same trades under their short names: each taker meets one level here."""
+        found = self._found(request, "fromId")
+        if isinstance(found, Response):
+            return found
+        return [
+            {
+                "a": trade_id,
+                "p": e8(price),
+                "q": e8(size),
+                "f": trade_id,
+                "l": trade_id,
+                "T": at_ns // MS,
+                "m": buyer_makes,
+                "M": True,
+            }
+            for trade_id, at_ns, price, size, buyer_makes in found
+        ]
+
+    def _found(
+        self, request: Request, first: str
+    ) -> Response | list[tuple[int, int, int, int, bool]]:
+        """Return the trades that a request is about, oldest first."""
+        book, limit = self._books.get(request.arg("symbol")), request.arg("limit", "500")
+        if book is None:
+            return INVALID_SYMBOL
+        from_id, start_ms = request.arg(first, "0"), request.arg("startTime", "0")
+        end_ms = request.arg("endTime", "9" * 15)
+        if not all(map(_is_number, (limit, from_id, start_ms, end_ms))):
+            return BAD_PARAMETER
+        count = max(1, min(int(limit), 1000))
+        kept = [
+            trade
+            for trade in book.trades
+            if trade[0] >= int(from_id) and int(start_ms) <= trade[1] // MS <= int(end_ms)
+        ]
+        return kept[:count] if int(from_id) or int(start_ms) else kept[-count:]
 
     def _average(self, request: Request, now_ns: int) -> Any:
         coin = self._coins.get(request.arg("symbol"))
@@ -184,7 +241,7 @@ class BinanceRest:
             return INVALID_SYMBOL if book is None else shape(book)
         if not several:
             return [shape(book) for book in self._books.values()]
-        names = [name.strip('" ') for name in several.strip("[] ").split(",")]
+        names = _names(several)
         if not set(names) <= set(self._books):
             return INVALID_SYMBOL
         return [shape(self._books[name]) for name in names]
@@ -223,59 +280,17 @@ class BinanceRest:
         }
 
     def _info(self, request: Request, now_ns: int) -> Any:
-        wanted = request.arg("symbol")
-        if wanted and wanted not in self._books:
+        symbol, several = request.arg("symbol"), request.arg("symbols")
+        wanted = _names(several) if several else [symbol] if symbol else list(self._coins)
+        if not set(wanted) <= set(self._coins):
             return INVALID_SYMBOL
-        return {
-            "timezone": "UTC",
-            "serverTime": self._faults.wall_ns(now_ns) // MS,
-            "rateLimits": [
-                {
-                    "rateLimitType": "REQUEST_WEIGHT",
-                    "interval": "MINUTE",
-                    "intervalNum": 1,
-                    "limit": WEIGHT_MAX,
-                }
-            ],
-            "exchangeFilters": [],
-            "symbols": [
-                _symbol_info(symbol, coin)
-                for symbol, coin in self._coins.items()
-                if wanted in {"", symbol}
-            ],
-        }
+        coins = {name: self._coins[name] for name in wanted}
+        return exchange_info(coins, self._faults.wall_ns(now_ns) // MS, LIMITS)
 
 
-def _symbol_info(symbol: str, coin: str) -> dict[str, Any]:
-    return {
-        "symbol": symbol,
-        "status": "TRADING",
-        "baseAsset": coin,
-        "baseAssetPrecision": 8,
-        "quoteAsset": "USDT",
-        "quotePrecision": 8,
-        "quoteAssetPrecision": 8,
-        "orderTypes": ["LIMIT", "MARKET"],
-        "icebergAllowed": True,
-        "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": False,
-        "permissions": [],
-        "permissionSets": [["SPOT"]],
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": "0.01000000",
-                "maxPrice": "1000000.00000000",
-                "tickSize": "0.01000000",
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": "0.00001000",
-                "maxQty": "9000.00000000",
-                "stepSize": "0.00001000",
-            },
-        ],
-    }
+def _names(text: str) -> list[str]:
+    """Read a list of symbols as they come in a query: ["BTCUSDT","ETHUSDT"]."""
+    return [name.strip('" ') for name in text.strip("[] ").split(",")]
 
 
 def _price(book: Book) -> dict[str, Any]:
@@ -296,7 +311,7 @@ def _book(book: Book) -> dict[str, Any]:
 def _limited(status: int, wait_ns: int) -> Response:
     seconds = str(-(-wait_ns // NS))
     message = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
-    return failure(status, "", (("Retry-After", seconds),), code=-1003, msg=message)
+    return _refused(status, -1003, message, (("Retry-After", seconds),))
 
 
 def _is_number(text: str) -> bool:

@@ -12,7 +12,21 @@ from lowlat.sim.spot import SpotPath
 __all__ = ["INTERVALS_S", "kline_events", "kline_rows"]
 
 NS: Final = 1_000_000_000
-INTERVALS_S: Final = {"1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+INTERVALS_S: Final = {
+    "1s": 1,
+    "1m": 60,
+    "3m": 180,
+    "5m": 300,
+    "15m": 900,
+    "30m": 1_800,
+    "1h": 3_600,
+    "2h": 7_200,
+    "4h": 14_400,
+    "6h": 21_600,
+    "8h": 28_800,
+    "12h": 43_200,
+    "1d": 86_400,
+}
 _EVERY_S: Final = 2
 
 

@@ -113,10 +113,13 @@ def best_e4(market: Market, outcome: int) -> tuple[int | None, int | None]:
 
 
 def _compact_rewards(market: Market) -> dict[str, Any] | None:
-    """Return the reward terms of the compact object, None without rewards. Source: 1.2."""
+    """Return the reward terms of the compact object. Source: 1.2.
+
+    Without rewards it is empty, as the vendor's specification shows it, and null on protocol v2.
+    """
     rules = market.rules
     if not rules.reward_daily_e6:
-        return None
+        return {} if market.version == "v1" else None
     return {
         "mi": rules.reward_min_size_e6 // 1_000_000,
         "ma": rules.reward_spread_e4 / CENT_E4,

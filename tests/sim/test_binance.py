@@ -169,7 +169,7 @@ def test_deep_books_weigh_more(limit, weight):
 
 
 def test_heavy_use_is_told_to_wait_then_banned_one_address_at_a_time():
-    venue = venue_of()
+    venue = venue_of(flow=QUIET["flow"] | {"spot_hz": 1})
 
     def ask(address="1.2.3.4"):
         return rest(venue, "/api/v3/depth", address, symbol="BTCUSDT", limit=5000)
@@ -202,7 +202,42 @@ def test_skewed_clock_shows_in_the_exchanges_time():
 )
 def test_bad_question_has_the_venues_code(path, query, code):
     answer = rest(venue_of(), path, **query)
-    assert (answer.status, json.loads(answer.body)["code"]) == (400, code)
+    body = json.loads(answer.body)
+    assert (answer.status, body["code"], body.keys()) == (400, code, {"code", "msg"})
+
+
+def test_symbols_are_told_with_every_field_of_the_documentation():
+    info = json.loads(rest(venue_of(), "/api/v3/exchangeInfo", symbols='["BTCUSDT"]').body)
+    [row] = info["symbols"]
+    assert {"ocoAllowed", "otoAllowed", "amendAllowed", "defaultSelfTradePreventionMode"} <= {*row}
+    assert [each["filterType"] for each in row["filters"]] == [
+        "PRICE_FILTER",
+        "LOT_SIZE",
+        "NOTIONAL",
+    ]
+
+
+def test_aggregate_trades_are_the_trades_under_short_names():
+    venue = venue_of()
+    for _ in range(50):
+        venue.step(venue.now_ns + 100 * MS)
+    trades = json.loads(rest(venue, "/api/v3/trades", symbol="BTCUSDT", limit="5").body)
+    short = json.loads(rest(venue, "/api/v3/aggTrades", symbol="BTCUSDT", limit="5").body)
+    assert len(trades) == 5
+    assert [(row["a"], row["p"], row["T"]) for row in short] == [
+        (row["id"], row["price"], row["time"]) for row in trades
+    ]
+    since = {"symbol": "BTCUSDT", "fromId": str(trades[2]["id"])}
+    later = json.loads(rest(venue, "/api/v3/historicalTrades", **since).body)
+    assert later[0] == trades[2]
+
+
+def test_candles_end_where_they_are_asked_to():
+    venue = venue_of()
+    end_ms = venue.now_ns // MS - 600_000
+    query = {"symbol": "BTCUSDT", "interval": "1m", "limit": "3", "endTime": str(end_ms)}
+    rows = json.loads(rest(venue, "/api/v3/klines", **query).body)
+    assert [row[0] for row in rows] == [end_ms // 60_000 * 60_000 - 60_000 * n for n in (2, 1, 0)]
 
 
 def test_binary_handshake_wants_a_key():

@@ -184,6 +184,17 @@ def test_silent_heartbeat_cancels_everything(pair, plain, quiet_venue):
     assert alice.call("GET", "/data/orders").json["data"] == []
 
 
+def test_the_old_heartbeat_without_ids_arms_the_same_timer(pair, plain, quiet_venue):
+    alice, _ = pair
+    alice.limit(plain.tokens[0], "BUY", 5_000, 10)
+    for _ in range(4):
+        assert alice.call("POST", "/heartbeats").json == {"status": "ok"}
+        quiet_venue.step(quiet_venue.now_ns + 9 * S)
+    assert len(alice.call("GET", "/data/orders").json["data"]) == 1
+    quiet_venue.step(quiet_venue.now_ns + 15 * S)
+    assert alice.call("GET", "/data/orders").json["data"] == []
+
+
 def test_gtd_leaves_a_minute_early(pair, plain, quiet_venue):
     alice, _ = pair
     expiration = str(quiet_venue.now_ns // 10**9 + 180)

@@ -161,3 +161,16 @@ def test_region_is_told_and_a_blocked_one_gets_no_orders_in():
         changed.clob_request(Request("DELETE", "/cancel-all", {}, {}, b""), answers.append)
         assert [each.status for each in answers] == ([403, 403, 401] if blocked else [401] * 3)
         assert (b"restricted in your region" in answers[0].body) == blocked
+
+
+def test_statuses_of_rest_have_a_prefix_or_none(venue_of, trader_of):
+    for prefixed in (True, False):
+        venue = venue_of(status_prefix=prefixed)
+        alice, bob = trader_of(venue, 0), trader_of(venue, 1)
+        market = next(m for m in venue.exchange.markets if m.kind == "binary")
+        alice.limit(market.tokens[0], "BUY", 6000, 50)
+        bob.limit(market.tokens[1], "BUY", 4000, 20)
+        [order] = alice.call("GET", "/data/orders").json["data"]
+        [trade] = bob.call("GET", "/data/trades").json["data"]
+        wanted = ("ORDER_STATUS_LIVE", "TRADE_STATUS_MATCHED") if prefixed else ("LIVE", "MATCHED")
+        assert (order["status"], trade["status"]) == wanted

@@ -79,6 +79,15 @@ def test_trade_goes_matched_mined_confirmed_to_both_parties(pair, plain, quiet_v
     assert orders == [("PLACEMENT", "LIVE", "0"), ("UPDATE", "MATCHED", "50")]
 
 
+def test_match_time_has_both_names_on_the_socket(pair, plain, quiet_venue):
+    alice, bob = pair
+    frames = bob.listen()
+    alice.limit(plain.tokens[0], "BUY", 6000, 50)
+    bob.limit(plain.tokens[1], "BUY", 4000, 50)
+    [trade] = [f for f in frames if f["event_type"] == "trade"]
+    assert trade["match_time"] == trade["matchtime"] == str(quiet_venue.now_ns // 10**9)
+
+
 def test_failed_settlement_gives_everything_back(pair, plain, quiet_venue):
     alice, bob = pair
     cash = alice.cash_e6(), bob.cash_e6()
