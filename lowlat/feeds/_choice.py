@@ -18,6 +18,9 @@ __all__ = ["Choice", "Steps"]
 Steps = tuple[tuple[int, int], ...]
 """(from wall ns, priority), ascending in time: what a market is worth from when on."""
 
+_Entry = tuple[int, int, str, int]
+"""Two numbers to sort by, the unit, and its version when it was put there."""
+
 _PPM: Final = 1_000_000
 _ADMITTED_A_REVIEW: Final = 64
 _EVICTED_A_REVIEW: Final = 16
@@ -68,9 +71,10 @@ class Choice:
         self._units: dict[str, _Unit] = {}
         self._key_of: dict[str, str] = {}
         """Unit of each market that is not one by itself."""
-        self._waiting: list[tuple[int, int, str, int]] = []
-        self._seated: list[tuple[int, int, str, int]] = []
-        self._alarms: list[tuple[int, str, int]] = []
+        self._waiting: list[_Entry] = []
+        self._seated: list[_Entry] = []
+        self._alarms: list[_Entry] = []
+        self._waiting_most = self._seated_most = self._alarms_most = _HEAP_SLACK
         self._versions = 0
         self._busy = False
 
@@ -144,19 +148,25 @@ class Choice:
             heapq.heappush(self._waiting, (-unit.priority, -score, unit.key, unit.version))
         later = min((at for at, _ in unit.steps if at > wall_ns), default=None)
         if later is not None:
-            heapq.heappush(self._alarms, (later, unit.key, unit.version))
+            heapq.heappush(self._alarms, (later, 0, unit.key, unit.version))
         self._tidy()
 
     def _tidy(self) -> None:
-        """Drop void entries once they are the most."""
-        most = 2 * len(self._units) + _HEAP_SLACK
-        for heap in (self._waiting, self._seated):
-            if len(heap) > most:
-                heap[:] = [each for each in heap if self._is_valid(each[2], each[3])]
-                heapq.heapify(heap)
-        if len(self._alarms) > most:
-            self._alarms = [each for each in self._alarms if self._is_valid(each[1], each[2])]
-            heapq.heapify(self._alarms)
+        """Drop void entries, of each heap by its own size.
+
+        Many that wait are no reason to keep what is left of all those that had a place.
+        """
+        self._waiting_most = self._sift(self._waiting, self._waiting_most)
+        self._seated_most = self._sift(self._seated, self._seated_most)
+        self._alarms_most = self._sift(self._alarms, self._alarms_most)
+
+    def _sift(self, heap: list[_Entry], most: int) -> int:
+        """Go through a heap that reached a length; return the one at which to do so again."""
+        if len(heap) <= most:
+            return most
+        heap[:] = [each for each in heap if self._is_valid(each[2], each[3])]
+        heapq.heapify(heap)
+        return len(heap) + len(heap) // 8 + _HEAP_SLACK
 
     def _is_valid(self, key: str, version: int) -> bool:
         unit = self._units.get(key)
@@ -168,7 +178,7 @@ class Choice:
         self._ring(wall_ns)
         admitted: list[str] = []
         evicted: list[str] = []
-        aside: list[tuple[int, int, str, int]] = []
+        aside: list[_Entry] = []
         while len(admitted) < _ADMITTED_A_REVIEW and len(evicted) < _EVICTED_A_REVIEW:
             best = self._first(self._waiting)
             if best is None or best.priority < self._priority_min:
@@ -195,11 +205,11 @@ class Choice:
         """Rank anew what is worth something else from now on."""
         alarms = self._alarms
         while alarms and alarms[0][0] <= wall_ns:
-            _, key, version = heapq.heappop(alarms)
+            _, _, key, version = heapq.heappop(alarms)
             if self._is_valid(key, version):
                 self._rank(self._units[key], wall_ns)
 
-    def _first(self, heap: list[tuple[int, int, str, int]]) -> _Unit | None:
+    def _first(self, heap: list[_Entry]) -> _Unit | None:
         while heap:
             if self._is_valid(heap[0][2], heap[0][3]):
                 return self._units[heap[0][2]]
@@ -211,7 +221,7 @@ class Choice:
         missing = len(self.inside) + need - self._places
         if missing <= 0:
             return True
-        popped: list[tuple[int, int, str, int]] = []
+        popped: list[_Entry] = []
         victims: list[_Unit] = []
         while missing > 0 and len(popped) < need + _EVICTED_A_REVIEW:
             worst = self._first(self._seated)

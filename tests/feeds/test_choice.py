@@ -134,6 +134,22 @@ STEPS = st.one_of(
 )
 
 
+def test_what_comes_and_goes_leaves_nothing_behind_beside_many_that_wait():
+    choice = made(100)
+    for each in range(6_000):
+        offer(choice, f"lasting-{each}", score=each)
+    for each in range(5_000):
+        name = f"window-{each}"
+        steps = ((ALWAYS, 0), (each * S, 9))
+        offer(choice, name, wall_ns=each * S - S, steps=steps)
+        choice.review(each * S, each * S)
+        assert name in choice.inside
+        choice.withdraw(name, each * S)
+        choice.review(each * S, each * S)
+    assert len(choice._seated) + len(choice._alarms) < 3_000
+    assert len(choice._waiting) < 8_000
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=80))
 def test_whatever_happens_places_are_few_fair_and_never_taken_from_what_is_held(history):
