@@ -6,6 +6,8 @@ together while the marginal set still earns its margin; equal shares a leg, thin
 
 Nested strikes and dates (``nested``) are sets of two: YES of the wider, NO of the narrower.
 
+With ``passive`` one leg of an exclusive event may rest as a bid (``passive_sets``).
+
 YES + NO of one market share a ladder, so "both for less than 1" is a crossed book: a data-quality
 count. It is acted on only when the feed says that a REST re-read shows it too (BookFlag.CONFIRMED).
 Selling sets is the same trade as buying the complements: a NO ask is 1 minus the YES bid and the
@@ -23,7 +25,6 @@ import msgspec
 
 from lowlat.book._sets import SetWalk, walk_sets
 from lowlat.book._view import BookView
-from lowlat.core.errors import ConfigError
 from lowlat.core.interest import Interest
 from lowlat.core.layout import (
     Action,
@@ -37,8 +38,11 @@ from lowlat.core.layout import (
 from lowlat.core.signal import Signal
 from lowlat.core.units import E4, E6, ONE_E4
 from lowlat.signals._arbitrage import Chain, Event, Leg
+from lowlat.signals.arbitrage_params import ArbitrageParams
 from lowlat.signals.module import Module
 from lowlat.signals.nested import place_of
+from lowlat.signals.passive_sets import find_bid, legs_of, next_events
+from lowlat.signals.set_costs import cost_table, unwind_cost_e6
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 from lowlat.venues.polymarket.windows import COIN_NAMES
 
@@ -49,39 +53,8 @@ _BUY: Final = int(Action.BUY)
 _NO_EVENT: Final = bytes(32)
 _ODD: Final = int(BookFlag.CROSSED | BookFlag.LOCKED | BookFlag.DIVERGED)
 _CONFIRMED: Final = int(BookFlag.CONFIRMED)
-_PRICES: Final = ONE_E4 + 1
 _Touches: TypeAlias = list[tuple[int, int]]
 """Price and size of each leg's best ask."""
-
-
-class ArbitrageParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a set must earn and how much may be bought."""
-
-    margin_e6: int = 3_000
-    """Least profit a marginal set, after fees, before leg risk (0.3 cent)."""
-    miss_ppm: int = 100_000
-    """Chance that a leg is missed; its unwind must be earned by every set. Source: feeds.md 6.1."""
-    sets_cash_e6_max: int = 200 * E6
-    legs_max: int = 15
-    """Orders that fit in one batch. Source: polymarket.md 5."""
-    impact_share_max: float = 1.0 / 3.0
-    impact_max_ppm: int = 10_000
-    cooldown_ms: int = 250
-    """Per event and outcome, after a signal."""
-    latency_budget_us: int = 20_000
-    priority: int = 50
-    """For places in the universe, 1 to 1000."""
-    single_markets: bool = True
-    """Also watch YES + NO of each market."""
-
-    def validate(self) -> None:
-        """Raise ConfigError for values that make no sense."""
-        if self.margin_e6 < 0:
-            raise ConfigError(f"margin_e6 was {self.margin_e6}, expected 0 or more")
-        if not 2 <= self.legs_max <= 15:
-            raise ConfigError(f"legs_max was {self.legs_max}, expected 2 to 15")
-        if not 0 <= self.miss_ppm <= E6:
-            raise ConfigError(f"miss_ppm was {self.miss_ppm}, expected 0 to 1000000")
 
 
 class Arbitrage(Module):
@@ -101,6 +74,9 @@ class Arbitrage(Module):
         self._again: deque[tuple[int, Callable[[int], None]]] = deque()
         """Sets that were wished, and when to look at what was left of them: their books may be
         quiet by then, and risk may have let through less than was there."""
+        self._bids_due: deque[Event] = deque()
+        """Events that are still to be looked at for a leg to bid for, in this round."""
+        self._bid_next_ns: dict[bytes, int] = {}
 
     @classmethod
     def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
@@ -111,6 +87,13 @@ class Arbitrage(Module):
         pays = sets * told["payout_e4"] / E4
         cost, fees = told["cost_e6"] / E6, told["fees_e6"] / E6
         least = "at least " if told.get("nested") else ""
+        here = f"{told['depth_e6'] / E6:g} were offered there"
+        if "rests_e4" in told:
+            undo, miss = told["undo_e6"] / E6, told["miss_ppm"] / E6
+            here = (
+                f"leg 1 rests at {told['rests_e4'] / E4:g}, the others are taken when it is "
+                f"filled; undoing it costs {undo:.4f} a share, at {miss:.0%} of the fills"
+            )
         return [
             (
                 f"{sets:g} sets of {signal.legs} legs pay {least}{pays:.4f} and cost {cost:.4f} "
@@ -118,7 +101,7 @@ class Arbitrage(Module):
             ),
             (
                 f"this is leg {signal.leg + 1}: {sets:g} shares up to "
-                f"{signal.limit_price_e4 / E4:g}, {told['depth_e6'] / E6:g} were offered there"
+                f"{signal.limit_price_e4 / E4:g}, {here}"
             ),
         ]
 
@@ -147,7 +130,7 @@ class Arbitrage(Module):
         schedule = (row.fee_rate_e6, row.fee_exponent)
         costs = self._costs.get(schedule)
         if costs is None:
-            costs = self._costs[schedule] = _cost_table(*schedule)
+            costs = self._costs[schedule] = cost_table(*schedule)
         leg = self._legs[row.market] = Leg(row, costs, self.params.margin_e6, self)
         if before is not None:
             leg.next_ns = before.next_ns
@@ -164,6 +147,7 @@ class Arbitrage(Module):
             event.remove(leg)
             if not event.legs:
                 del self._events[leg.row.event_id]
+                self._bid_next_ns.pop(leg.row.event_id, None)
         if leg is not None and leg.chain is not None:
             leg.chain.remove(leg)
             place = place_of(leg.row)
@@ -176,10 +160,14 @@ class Arbitrage(Module):
         return self._legs[market]
 
     def on_turn(self, now_ns: int) -> None:
-        """Look again at the sets whose cooldown is over."""
+        """Look again at the sets whose cooldown is over, and for a leg to bid for."""
         again = self._again
         while again and again[0][0] <= now_ns:
             again.popleft()[1](now_ns)
+        if self.params.passive:
+            for event in next_events(self._bids_due, lambda: list(self._events.values())):
+                if event.complete and len(event.legs) <= self.params.legs_max:
+                    self._bid(event, now_ns)
 
     # ------------------------------------------------------------------------------- acting
     def crossed(self, leg: Leg, book: BookView, now_ns: int) -> None:
@@ -203,6 +191,36 @@ class Arbitrage(Module):
             due_ns = event.next_ns[outcome] = now_ns + self.params.cooldown_ms * _MS_NS
             seen = _touches(views, [outcome] * len(views))
             self._again.append((due_ns, partial(self._event_again, event, outcome, seen)))
+
+    def _bid(self, event: Event, now_ns: int) -> None:
+        """Bid for one leg of the event, where that is worth its risk."""
+        params, key = self.params, event.legs[0].row.event_id
+        if now_ns < self._bid_next_ns.get(key, 0):
+            return
+        views = self._fit_views(event.legs)
+        outcomes = (int(Outcome.YES), int(Outcome.NO)) if views else ()
+        for outcome in outcomes:
+            bid = find_bid(
+                event,
+                views,
+                outcome,
+                margin_e6=params.margin_e6,
+                miss_ppm=params.passive_miss_ppm,
+                cash_e6_max=params.sets_cash_e6_max,
+            )
+            if bid is None:
+                continue
+            by_index = self.ctx.instruments.by_index
+            found = [by_index[2 * leg.market + outcome] for leg in event.legs]
+            tokens = [(each.market_id, each.token_id) for each in found]
+            ends_ns = now_ns + params.passive_ms * _MS_NS
+            group = self.ctx.next_group()
+            told = (self.name, params.passive_miss_ppm, group, ends_ns)
+            if self.ctx.emit_group(legs_of(bid, event, tokens, *told)):
+                self.ctx.count("bids")
+                # The executor has given it up by then, or the account holds it.
+                self._bid_next_ns[key] = ends_ns + params.cooldown_ms * _MS_NS
+                return
 
     def _event_again(self, event: Event, outcome: int, seen: _Touches, now_ns: int) -> None:
         outcomes = [outcome] * len(event.legs)
@@ -258,7 +276,7 @@ class Arbitrage(Module):
     ) -> bool:
         """Size the set and emit its legs; False when nothing worth sending is there."""
         unwind_e6 = max(
-            _unwind_e6(leg, view, outcome)
+            unwind_cost_e6(leg, view, outcome)
             for leg, view, outcome in zip(legs, views, outcomes, strict=True)
         )
         leg_risk_e6 = unwind_e6 * self.params.miss_ppm // E6
@@ -381,22 +399,3 @@ def _exclusive(row: MarketRow) -> bool:
         and row.event_id != _NO_EVENT
         and row.event_market_count >= 2
     )
-
-
-def _cost_table(rate_e6: int, exponent: int) -> "array[int]":
-    """Return what one share costs with its taker fee, 1e-6 dollar, for every price."""
-    table = array("q", bytes(8 * _PRICES))
-    scale = E4 ** (2 * exponent)
-    for price_e4 in range(_PRICES):
-        spread = (price_e4 * (ONE_E4 - price_e4)) ** exponent
-        table[price_e4] = price_e4 * 100 - (-rate_e6 * spread // scale)
-    return table
-
-
-def _unwind_e6(leg: Leg, view: BookView, outcome: int) -> int:
-    """Return what undoing one share costs: the spread, and the fee twice. Source: feeds.md 6.1."""
-    ask_e4 = view.best_ask_e4(outcome)
-    bid_e4 = max(0, view.best_bid_e4(outcome))
-    if ask_e4 <= 0:
-        return E6
-    return max(0, ask_e4 - bid_e4) * 100 + 2 * (leg.costs[ask_e4] - ask_e4 * 100)
