@@ -43,10 +43,15 @@ class Plan(NamedTuple):
     """Of each day."""
     days: int = 1
     modules: tuple[str, ...] = MODULES
+    scenario: str = ""
+    """Of the simulator, when it is not the row's own name."""
+    own: dict[str, dict[str, Any]] = {}  # noqa: RUF012  a default of a NamedTuple, never changed
+    """Parameters that differ from the shipped ones: what is off by default."""
 
 
 TAKERS: Final = ("arbitrage", "bonds", "latency")
 """A maker's own bids would stand in the way of what is planted."""
+PASSIVE: Final = {"arbitrage": {"passive": True}}
 PLANS: Final = {
     "null": Plan(20, 90),
     "neg-risk": Plan(2, 60, 1, TAKERS),
@@ -55,6 +60,8 @@ PLANS: Final = {
     "latency": Plan(2, 60, 1, TAKERS),
     "makers": Plan(2, 120),
     "bonds": Plan(2, 60, 14, ("bonds", "rebates")),
+    "passive": Plan(4, 60, 1, ("arbitrage",), own=PASSIVE),
+    "null-passive": Plan(20, 90, 1, ("arbitrage",), "null", PASSIVE),
 }
 
 
@@ -70,6 +77,7 @@ class Seed(msgspec.Struct):
 
 def run_seed(scenario: str, seed: int, plan: Plan, modules: dict[str, dict[str, Any]]) -> Seed:
     """Let one seed of a scenario live as long as planned."""
+    scenario = plan.scenario or scenario
     coins = tuple(read_scenario(scenario).get("coins", ("BTC",)))
     params = WorldParams(
         scenario=scenario,
@@ -206,7 +214,11 @@ def main() -> int:
             known = kept.setdefault(scenario, {})
             plan = PLANS[scenario]
             seeds = range(1, (given.seeds or plan.seeds) + 1)
-            chosen = {name: settings[name] for name in plan.modules if name in settings}
+            chosen = {
+                name: plan.own.get(name, {}) | settings[name]
+                for name in plan.modules
+                if name in settings
+            }
             jobs = [(scenario, each, plan, chosen) for each in seeds if str(each) not in known]
             for seed in pool.map(_job, jobs):
                 known[str(seed.seed)] = msgspec.to_builtins(seed)
@@ -235,7 +247,7 @@ def _print(given: argparse.Namespace, kept: dict[str, Any], modules: tuple[str, 
     winners = [
         f"{row['module']} wins in the null market: t = {row['t']:.1f}"
         for row in rows
-        if row["scenario"] == "null" and row["t"] > T_95
+        if row["scenario"].startswith("null") and row["t"] > T_95
     ]
     if given.json:
         print(json.dumps({"rows": rows, "edges": edges, "problems": broken + winners}))

@@ -48,6 +48,7 @@ EDGE_KINDS: Final = (
     "news",
     "bond",
     "whale",
+    "passive_set",
 )
 
 

@@ -9,7 +9,9 @@ its known value: what somebody expects to gain, net of fees, who takes all of it
 * ``bond``: a nearly certain outcome is offered below its chance;
 * ``latency``: the exchange jumps and the makers of a coin do not look for a while;
 * ``news``: a hidden chance jumps and its makers do not look for a while;
-* ``whale``: a whale buys through a book, and the chance follows it later.
+* ``whale``: a whale buys through a book, and the chance follows it later;
+* ``passive_set``: one outcome of an event is wanted so badly that who bids for it completes a set
+  with the others (``passive_edges``).
 
 Legs are quoted with depth on both sides, so that half of a set can be sold back at a bounded loss.
 """
@@ -31,7 +33,7 @@ from lowlat.sim.rules import fee_e6
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.universe import Universe
 
-__all__ = ["Ground", "Planted", "given_away", "plant"]
+__all__ = ["PLANTERS", "Ground", "Planted", "Planter", "given_away", "leg_of", "offer"]
 
 PRICE_MIN_TICKS: Final = 5
 BOND_MIN: Final = 0.9
@@ -65,11 +67,10 @@ class Planted(NamedTuple):
     """The chance of YES that its value rests on, at a time."""
     finish: Callable[[int], None] | None = None
     """What else happens when its life is over, before the makers quote again."""
-
-
-def plant(ground: Ground, config: EdgeConfig, now_ns: int) -> Planted | None:
-    """Plant one edge of a kind; None when no market for it is free."""
-    return _PLANTERS[config.kind](ground, config, now_ns)
+    halfway: Callable[[int], None] | None = None
+    """What happens in the middle of its life."""
+    rests_in: int = -1
+    """Index of the market in which it is there for somebody whose order rests."""
 
 
 def _gain(ground: Ground, config: EdgeConfig) -> int:
@@ -103,9 +104,9 @@ def _sets(ground: Ground, config: EdgeConfig, now_ns: int, *, sell: bool) -> Pla
     fees_e6 = sum(fee_e6(rate_e4, price, size_e6) for price in prices)
     gross_e4 = sum(prices) - ONE_E4 if sell else ONE_E4 - sum(prices)
     for market, price_e4 in zip(event.markets, prices, strict=True):
-        _offer(ground, market, price_e4, size_e6, now_ns, bid=sell)
+        offer(ground, market, price_e4, size_e6, now_ns, bid=sell)
     legs = [
-        _leg(market, YES, "SELL" if sell else "BUY", price, size_e6)
+        leg_of(market, YES, "SELL" if sell else "BUY", price, size_e6)
         for market, price in zip(event.markets, prices, strict=True)
     ]
     value_e6 = gross_e4 * size_e6 // ONE_E4 - fees_e6
@@ -164,11 +165,11 @@ def _strikes(ground: Ground, config: EdgeConfig, now_ns: int) -> Planted | None:
     if not margin <= ask_e4 < bid_e4 <= ONE_E4 - margin:
         return None
     size_e6 = _size_e6(ground, config)
-    _offer(ground, low, ask_e4, size_e6, now_ns, bid=False)
-    _offer(ground, high, bid_e4, size_e6, now_ns, bid=True)
+    offer(ground, low, ask_e4, size_e6, now_ns, bid=False)
+    offer(ground, high, bid_e4, size_e6, now_ns, bid=True)
     legs = [
-        _leg(low, YES, "BUY", ask_e4, size_e6),
-        _leg(high, NO, "BUY", ONE_E4 - bid_e4, size_e6),
+        leg_of(low, YES, "BUY", ask_e4, size_e6),
+        leg_of(high, NO, "BUY", ONE_E4 - bid_e4, size_e6),
     ]
     # A part is certain; a price that ends between the strikes pays both legs.
     low_e4, high_e4 = (
@@ -205,9 +206,9 @@ def _bond(ground: Ground, config: EdgeConfig, now_ns: int) -> Planted | None:
     if price_e4 < PRICE_MIN_TICKS * tick:
         return None
     yes_e4 = price_e4 if outcome == YES else ONE_E4 - price_e4
-    _offer(ground, market, yes_e4, size_e6, now_ns, bid=outcome == NO)
+    offer(ground, market, yes_e4, size_e6, now_ns, bid=outcome == NO)
     value_e6 = _worth_e6(worth_e4, price_e4, rate_e4, size_e6)
-    legs = [_leg(market, outcome, "BUY", price_e4, size_e6)]
+    legs = [leg_of(market, outcome, "BUY", price_e4, size_e6)]
     sides = {market.index: outcome == NO}
     return Planted(market.slug, [market], value_e6, legs, sides, _hidden(ground))
 
@@ -287,7 +288,7 @@ def _by_price(ground: Ground) -> Callable[[Market, int], float]:
     return lambda market, now_ns: fair_chance(market, ground.spots[market.coin], now_ns)
 
 
-def _offer(
+def offer(
     ground: Ground, market: Market, yes_e4: int, size_e6: int, now_ns: int, *, bid: bool
 ) -> None:
     """Quote one market so that its planted side stands at a price with a size."""
@@ -333,7 +334,7 @@ def _afford(
         room_e6 -= cost_e6
         spent_e6[market.index] = spent_e6.get(market.index, 0) + cost_e6
         value_e6 += each.gain_e6 * size_e6 // each.size_e6
-        legs.append(_leg(market, each.outcome, "BUY", each.price_e4, size_e6))
+        legs.append(leg_of(market, each.outcome, "BUY", each.price_e4, size_e6))
     return value_e6, legs
 
 
@@ -356,7 +357,7 @@ def given_away(market: Market, chance: float) -> tuple[int, list[dict[str, Any]]
     Level by level, whoever takes it; empty in a market whose makers know that chance.
     """
     found = _given(market, chance)
-    legs = [_leg(market, each.outcome, "BUY", each.price_e4, each.size_e6) for each in found]
+    legs = [leg_of(market, each.outcome, "BUY", each.price_e4, each.size_e6) for each in found]
     return sum(each.gain_e6 for each in found), legs
 
 
@@ -380,7 +381,8 @@ def _worth_e6(worth_e4: float, price_e4: int, rate_e4: int, size_e6: int) -> int
     return int((worth_e4 - price_e4) * size_e6 / ONE_E4) - fee_e6(rate_e4, price_e4, size_e6)
 
 
-def _leg(market: Market, outcome: int, side: str, price_e4: int, size_e6: int) -> dict[str, Any]:
+def leg_of(market: Market, outcome: int, side: str, price_e4: int, size_e6: int) -> dict[str, Any]:
+    """Return one order that takes part of an edge, to be checked by hand."""
     return {
         "market": market.slug,
         "token": market.tokens[outcome],
@@ -390,7 +392,8 @@ def _leg(market: Market, outcome: int, side: str, price_e4: int, size_e6: int) -
     }
 
 
-_PLANTERS: Final[dict[str, Callable[[Ground, EdgeConfig, int], Planted | None]]] = {
+Planter = Callable[[Ground, EdgeConfig, int], Planted | None]
+PLANTERS: Final[dict[str, Planter]] = {
     "neg_risk": lambda ground, config, now: _sets(ground, config, now, sell=False),
     "neg_risk_sell": lambda ground, config, now: _sets(ground, config, now, sell=True),
     "strikes": _strikes,
@@ -399,3 +402,4 @@ _PLANTERS: Final[dict[str, Callable[[Ground, EdgeConfig, int], Planted | None]]]
     "news": _news,
     "whale": _whale,
 }
+"""Plant one edge of a kind; None when no market for it is free."""

@@ -12,9 +12,10 @@ from lowlat.core.errors import ConfigError
 from lowlat.core.units import E6, ONE_E4
 from lowlat.sim.catalog import Market
 from lowlat.sim.config import EdgeConfig, FlowConfig
-from lowlat.sim.edge_kinds import Ground, Planted, plant
+from lowlat.sim.edge_kinds import PLANTERS, Ground, Planted
 from lowlat.sim.ladder import BUY, YES
 from lowlat.sim.listener import Listener
+from lowlat.sim.passive_edges import plant_passive_set
 from lowlat.sim.timers import Timers
 from lowlat.sim.trades import Trade
 
@@ -35,9 +36,11 @@ ON_DEMAND: Final = {
         EdgeConfig("latency", gain_e4=(10, 30), life_ms=(600, 1500)),
         EdgeConfig("news", gain_e4=(300, 1500), life_ms=(2000, 6000)),
         EdgeConfig("whale", gain_e4=(300, 1000), life_ms=(5000, 15_000)),
+        EdgeConfig("passive_set", gain_e4=(600, 1200), life_ms=(3000, 6000)),
     )
 }
 """What is planted by word of mouth when the config says nothing about a kind."""
+_PLANTERS: Final = PLANTERS | {"passive_set": plant_passive_set}
 
 
 class EdgeRecord:
@@ -119,7 +122,7 @@ class EdgePlanter(Listener):
         return None if record is None else record.as_json()
 
     def _plant(self, config: EdgeConfig, now_ns: int, *, vanish: bool) -> EdgeRecord | None:
-        planted = plant(self._ground, config, now_ns)
+        planted = _PLANTERS[config.kind](self._ground, config, now_ns)
         if planted is None:
             return None
         ends_ns = now_ns + self._ground.rng.randint(*config.life_ms) * MS
@@ -136,6 +139,8 @@ class EdgePlanter(Listener):
         for market in planted.markets:
             self._ground.flow.held.add(market.index)
             self._living[market.index] = record
+        if planted.halfway is not None:
+            self._timers.at((now_ns + ends_ns) // 2, planted.halfway)
         self._timers.at(ends_ns, lambda at_ns: self._end(record, at_ns))
         return record
 
@@ -163,10 +168,15 @@ class EdgePlanter(Listener):
     def on_trades(self, market: Market, trades: list[Trade], now_ns: int) -> None:
         """See a leg hit by somebody who is not flow; a vanishing leg leaves at once."""
         record = self._living.get(market.index)
-        if record is None or not trades[0].taker.owner:
+        if record is None:
+            return
+        takes = bool(trades[0].taker.owner)
+        if not takes and record.planted.rests_in != market.index:
+            return
+        gain_e6 = (self._gain_e6 if takes else self._rested_e6)(record, market, trades, now_ns)
+        if not takes and not gain_e6:
             return
         total = self.totals[record.kind]
-        gain_e6 = self._gain_e6(record, market, trades, now_ns)
         record.captured_e6 += gain_e6
         total["captured_e6"] += gain_e6
         if record.hit:
@@ -185,6 +195,19 @@ class EdgePlanter(Listener):
             better_e4 = worth_e4 - trade.price_e4
             sign = 1 if trade.taker.side == BUY else -1
             gain_e6 += round(sign * better_e4 * trade.size_e6 / ONE_E4) - trade.fee_e6
+        return gain_e6
+
+    def _rested_e6(
+        self, record: EdgeRecord, market: Market, trades: list[Trade], now_ns: int
+    ) -> int:
+        """Return what orders of somebody who is not flow gained by being filled."""
+        chance_e4 = record.planted.truth(market, now_ns) * ONE_E4
+        gain_e6 = 0
+        for fill in (each for trade in trades for each in trade.fills):
+            if fill.order.owner:
+                sign = 1 if fill.order.is_bid else -1
+                better_e4 = sign * (chance_e4 - fill.order.yes_price_e4)
+                gain_e6 += round(better_e4 * fill.size_e6 / ONE_E4)
         return gain_e6
 
     def _vanish(self, record: EdgeRecord, hit: Market, now_ns: int) -> None:

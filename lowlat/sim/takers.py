@@ -67,6 +67,12 @@ class Takers:
         """Let a whale buy a large size of one outcome through the book; return who it was."""
         return self._walk(market, outcome, self._rng.randint(*self._config.whale_shares), now_ns)
 
+    def sell(self, market: Market, size_e6: int, now_ns: int) -> None:
+        """Let somebody give up YES at whatever is bid for it: the other outcome is bought."""
+        price_e4 = ONE_E4 - market.tick_e4
+        order = quote(market, self._noise.wallet, NO, BUY, price_e4, size_e6, self._rng)
+        self._exchange.take(order, market, now_ns)
+
     def whale_who_knows(self, market: Market, now_ns: int) -> list[Market]:
         """Let a whale come of whom its last price earns nothing; return the markets it moved."""
         shares = self._rng.randint(*self._config.whale_shares)
