@@ -12,6 +12,7 @@ from lowlat.core.layout import (
     BookFlag,
     Exchange,
     GroupState,
+    IntentFlag,
     Known,
     MarketStatus,
     OrderState,
@@ -960,3 +961,47 @@ def test_decision_and_slot_of_a_lone_signal_wait_for_settle_and_no_longer():
     assert rig.turn() == 0
     assert rig.rules == [("APPROVED", 1)] * 2
     assert gate.released == released + 2
+
+
+# ------------------------------------------------------------------ one leg rests
+def three_legs(rig, **changes):
+    for market in range(3):
+        rig.market(market, event_id=b"\x07" * 32, neg_risk=1, event_market_count=3)
+    legs = ((0, 10, 3900, 0), (2, 10, 4000, 2), (4, 10, 4000, 2))
+    for at, (instrument, size, limit, urgency) in enumerate(legs):
+        more = {"group": 900, "leg": at, "legs": 3, "urgency": urgency}
+        rig.signal(instrument, size, limit, **more | changes)
+    rig.turn()
+
+
+def test_a_leg_may_rest_beside_legs_that_take_and_all_of_them_count():
+    rig = Rig()
+    three_legs(rig)
+    rests, *others = rig.intended
+    assert rests.order_type == OrderType.GTC
+    assert rests.intent_flags & IntentFlag.POST_ONLY
+    assert {each.order_type for each in others} == {OrderType.FOK}
+    assert not any(each.intent_flags & IntentFlag.POST_ONLY for each in others)
+    assert all(each.unwind_reserve_e6 > 0 for each in rig.intended)
+    # Each leg counts as filled from the first moment, whether it has left or waits.
+    assert rig.engine.state.exposure.total_e6 >= 10 * (390_000 + 400_000 + 400_000)
+
+
+def test_a_leg_that_rests_is_not_taken_back_as_a_single_bid_is():
+    rig = Rig()
+    three_legs(rig)
+    before = len(rig.intended)
+    rig.signal(0, 0, 3900, urgency=0)
+    rig.turn()
+    assert len(rig.intended) == before
+
+
+def test_a_leg_that_would_take_is_no_leg_that_rests():
+    rig = Rig()
+    for market in range(2):
+        rig.market(market)
+    rig.signal(0, 10, 4000, group=900, leg=0, legs=2, urgency=0)
+    rig.signal(2, 10, 4000, group=900, leg=1, legs=2)
+    rig.turn()
+    assert rig.rules[-2:] == [("PRICE_BAND", 0), ("GROUP_INCOMPLETE", 0)]
+    assert rig.intended == []
