@@ -296,14 +296,13 @@ def offer(
     flow.held.add(market.index)
     step = -tick if bid else tick
     away_e4 = flow.half_spread_e4(market) + tick
-    flow.quote_all(market, (yes_e4 + (-away_e4 if bid else away_e4)) / ONE_E4, now_ns)
-    flow.pull(market, now_ns, bids=not bid)
+    away = (yes_e4 + (-away_e4 if bid else away_e4)) / ONE_E4
     levels = [
         (bid, yes_e4, size_e6),
         (not bid, yes_e4 - step, size_e6),
         (not bid, yes_e4 - 2 * step, 3 * size_e6),
     ]
-    flow.add_quotes(market, levels, now_ns)
+    flow.offer(market, away, levels, now_ns, bids=bid)
 
 
 def _afford(

@@ -142,6 +142,38 @@ class Flow(Listener):
 
     def quote(self, market: Market, makers: list[Account], fair: float, now_ns: int) -> None:
         """Move the ladders of some makers in one change; levels that stay keep their place."""
+        gone, fresh = self._moves(market, makers, fair)
+        self._replace(market, gone, fresh, now_ns)
+
+    def offer(
+        self,
+        market: Market,
+        fair: float,
+        levels: list[tuple[bool, int, int]],
+        now_ns: int,
+        *,
+        bids: bool,
+    ) -> None:
+        """Quote one side around a value, nothing but ``levels`` on the other: all in one change.
+
+        Levels (is_bid, YES price, size) rest in the name of the first maker.
+        """
+        gone, fresh = self._moves(market, self._makers, fair)
+        leaving = {order.id for order in gone}
+        gone += [
+            order
+            for maker in self._makers
+            for order in self._quotes.get((market.index, maker.wallet), [])
+            if order.is_bid != bids and order.id not in leaving
+        ]
+        fresh = [order for order in fresh if order.is_bid == bids]
+        fresh += [ladder_order(market, self._makers[0], level, self._rng) for level in levels]
+        self._replace(market, gone, fresh, now_ns)
+
+    def _moves(
+        self, market: Market, makers: list[Account], fair: float
+    ) -> tuple[list[Order], list[Order]]:
+        """Return what leaves and what comes when some makers quote around a value."""
         gone: list[Order] = []
         fresh: list[Order] = []
         for maker in makers:
@@ -156,7 +188,7 @@ class Flow(Listener):
             )
             fresh += [ladder_order(market, maker, level, self._rng) for level in wanted.values()]
             self._quoted[key] = fair
-        self._replace(market, gone, fresh, now_ns)
+        return gone, fresh
 
     def half_spread_e4(self, market: Market) -> int:
         """Return how far from the fair value the nearest quotes of a market stand."""

@@ -54,8 +54,8 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     windows_s: tuple[int, ...] = (300,)
     makers: int = 2
     levels: int = 3
-    spot_hz: int = 3
-    events_per_s: float = 10.0
+    spot_hz: int = 2
+    events_per_s: float = 6.0
     """Quotes that move and noise takers: what costs most and breaks least."""
     edges_per_minute: float = 90.0
     fault_every_ns: int = 2_200_000_000
@@ -73,7 +73,7 @@ class WorldParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long an orderly end may take."""
     ledger_every: int = 5
     """Each seed that is a multiple of this keeps a real ledger beside the journal; 0: none."""
-    tick_ns: int = 40_000_000
+    tick_ns: int = 60_000_000
     """Between two turns of an engine process that has nothing to do and hears nothing."""
 
 

@@ -81,7 +81,8 @@ class Watch(Listener):
         self.rules: Counter[int] = Counter()
         self.owner = ""
         """API key of the account."""
-        self._taps: list[tuple[str, StreamReader]] = []
+        self._gated_taps: list[tuple[str, StreamReader]] = []
+        self._market_taps: list[tuple[str, StreamReader]] = []
         self._undecided: dict[int, str] = {}
         self._decided: dict[int, int] = {}
         self._intended: dict[int, int] = {}
@@ -105,7 +106,9 @@ class Watch(Listener):
         self._memory = memory
         self._recorder = recorder
         self._unreleased = {name: deque() for name in _RECORDED}
-        self._taps = [(name, memory.stream(name).reader()) for name in _STREAMS]
+        taps = [(name, memory.stream(name).reader()) for name in _STREAMS]
+        self._gated_taps = [each for each in taps if each[0] in _GATED]
+        self._market_taps = [each for each in taps if each[0] not in _GATED]
         self._orders = Rows(memory, "orders")
         self._groups = Rows(memory, "groups")
         self._positions = Rows(memory, "positions")
@@ -123,22 +126,32 @@ class Watch(Listener):
 
     # ------------------------------------------------------------------ every step
     def look(self) -> None:
-        """Take in what was published since the last look."""
+        """Take in what was published of money since the last look."""
         self.due = False
-        for name, tap in self._taps:
+        for name, tap in self._gated_taps:
             kind = tap.poll()
             while kind != EMPTY:
-                if kind == OVERRUN:
-                    raise Violation(f"stream {name} lapped the watcher by {tap.lost} records")
-                self._hash.update(tap.buffer)
-                if name in _GATED:
-                    self._take(kind, tap.buffer)
+                self._keep(name, kind, tap)
+                self._take(kind, tap.buffer)
                 if kind == _RECORDED.get(name):
                     number = int.from_bytes(
                         tap.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + 8], "little"
                     )
                     self._unreleased[name].append((tap.position - 1, number))
                 kind = tap.poll()
+
+    def _look_at_markets(self) -> None:
+        """Take in the rest, for the digest only: its streams hold far more than comes meanwhile."""
+        for name, tap in self._market_taps:
+            kind = tap.poll()
+            while kind != EMPTY:
+                self._keep(name, kind, tap)
+                kind = tap.poll()
+
+    def _keep(self, name: str, kind: int, tap: StreamReader) -> None:
+        if kind == OVERRUN:
+            raise Violation(f"stream {name} lapped the watcher by {tap.lost} records")
+        self._hash.update(tap.buffer)
 
     def _take(self, kind: int, buffer: memoryview) -> None:
         if kind == SIGNAL.kind:
@@ -197,6 +210,7 @@ class Watch(Listener):
     def look_around(self, ready_since_ns: int) -> None:
         """Look at tables, gates and the venue's money. ``ready_since_ns`` 0: the engine is down."""
         self._count_money()
+        self._look_at_markets()
         assert self._memory is not None, "watching nothing"
         for stream, gate, reader in self._memory.gates:
             if reader.lost:
