@@ -4,7 +4,7 @@ Runs in the executor's process (spread), or with the rest (fused, inline). Sole 
 tables *orders*, *groups*, *positions*, *cash* and of the stream *reports*. Its parts::
 
     OrderSender    last checks, template, row, SENDING, write      GroupDesk   legs that go together
-    VenueListener  answers, user frames → OrderDesk, FillBook       Lookups     what nobody told us
+    VenueListener  answers, user frames → OrderDesk, FillBook      Lookups     what nobody told us
     Reconciler     start-up: tables, journal, venue; then intents  Heartbeat   the dead-man switch
 
 ``turn``: reconciliation first; then intents, groups, look-ups, cancels, heartbeat; when all that is

@@ -17,28 +17,24 @@ whose outcome is unknown counts as filled for risk and as unfilled here. A group
 is post-only begins with that one alone (``passive``). Source: design 9, feeds.md 6.9.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from lowlat.core.layout import (
-    GROUP_ROW,
-    GroupRow,
     GroupState,
     IntentRecord,
     OrderState,
-    ReportKind,
     Rule,
 )
 from lowlat.core.ports import TableWriter
 from lowlat.core.units import E4
 from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
+from lowlat.execution.group_book import RESTING, GroupBook
 from lowlat.execution.legs import (
     Group,
     Leg,
     complete_intent,
-    rebuild_legs,
     settled_e6,
     unwind_intent,
 )
@@ -55,7 +51,6 @@ _PENDING_NS: Final = 100_000_000
 """Legs of a group follow each other on the stream; a group not whole by then never will be."""
 _POLL_NS: Final = 1_000_000
 """How often a group that waits for depth looks at the book."""
-_RESTING: Final = (GroupState.COMPLETE, GroupState.UNWOUND, GroupState.FLAT, GroupState.NAKED)
 
 Drop = Callable[[IntentRecord, Refused, int], None]
 
@@ -78,30 +73,27 @@ class GroupDesk:
 
         ``owes(group, state)``: an earlier life wrote that state and died before it said so.
         """
-        self._owes = owes
         self._desk = desk
         self._sender = sender
         self._lookups = lookups
         self._markets = markets
-        self._table = table
         self._params = params
         self._drop = drop
-        self._passive = PassiveLegs(desk, sender, lookups, markets, params, drop)
         self.pending: dict[int, tuple[int, dict[int, IntentRecord]]] = {}
-        self._free_rows = deque(range(table.rows))
-        self._retired: deque[Group] = deque()
-        self.by_id: dict[int, Group] = {}
-        self.active: dict[int, Group] = {}
+        self.book = GroupBook(desk, table, params, owes)
+        self.active = self.book.active
+        self._passive = PassiveLegs(self.book, sender, lookups, markets, params, drop)
 
     def reload(self, params: ExecutorParams) -> None:
         """Go on with these from here on; what is under way keeps its deadlines."""
         self._params = params
         self._passive.reload(params)
+        self.book.reload(params)
 
     # --------------------------------------------------------------------------- opening
     def take(self, intent: IntentRecord, now_ns: int) -> None:
         """Collect a leg; open the group when it is the last one missing."""
-        if intent.group in self.by_id:
+        if intent.group in self.book.by_id:
             self._drop(intent, Refused(Rule.DUPLICATE), now_ns)
             return
         _, legs = self.pending.setdefault(intent.group, (now_ns, {}))
@@ -126,7 +118,7 @@ class GroupDesk:
         reserve_e6 = sum(intent.unwind_reserve_e6 for intent in intents)
         need_e6 = reserve_e6 + sum(each.hold_e6 for each in legs)
         free_e6 = self._desk.accounts.free_e6
-        row = self._take_row() if need_e6 <= free_e6 else -1
+        row = self.book.take_row() if need_e6 <= free_e6 else -1
         if row < 0:
             rule = Rule.RESERVE if need_e6 > free_e6 else Rule.NO_ROOM
             for intent in intents:
@@ -137,7 +129,7 @@ class GroupDesk:
             self._passive.admit(group, legs)
         self._desk.accounts.reserve(group.reserve_e6)
         self._desk.accounts.write_cash()
-        self._say(group, GroupState.OPEN, now_ns)
+        self.book.say(group, GroupState.OPEN, now_ns)
         if passive:
             self._passive.begin(group, legs, now_ns)
         elif self._params.group_batch and len(legs) > 1:
@@ -160,7 +152,7 @@ class GroupDesk:
         group.reserve_e6 = reserve_e6
         group.opened_ns = now_ns
         group.deadline_ns = now_ns + self._params.group_deadline_ns
-        self.by_id[group.id] = self.active[group.id] = group
+        self.book.add(group)
         return group
 
     def _depth_e6(self, leg: Cleared) -> int:
@@ -210,7 +202,7 @@ class GroupDesk:
         touched, self._desk.touched = self._desk.touched, {}
         ids = {order.group for order in touched.values() if order.group}
         for group_id in ids:
-            group = self.by_id.get(group_id)
+            group = self.book.by_id.get(group_id)
             if group is not None:
                 self._advance(group, now_ns)
         return len(ids)
@@ -272,7 +264,7 @@ class GroupDesk:
             group.wake_ns = due_ns
         else:
             self._doubt(group, now_ns)
-        self._write_if_moved(group, now_ns)
+        self.book.write_if_moved(group, now_ns)
 
     def _doubt(self, group: Group, now_ns: int) -> None:
         """Stop waiting for answers: for the group they are overdue before they are for orders."""
@@ -294,7 +286,7 @@ class GroupDesk:
         if group.waiting():
             # Equal so far, but something may still come: no state is final, and none hides it.
             if group.state == GroupState.OPEN:
-                self._say(group, GroupState.NAKED, now_ns)
+                self.book.say(group, GroupState.NAKED, now_ns)
             return
         low_e6, high_e6 = group.low_high_e6()
         if high_e6 <= group.dust_e6 and not group.unwinds:
@@ -306,25 +298,24 @@ class GroupDesk:
         if state != group.state:
             group.unwind_cost_e6 = group.cost_of_unwinding_e6()
             if state != GroupState.FILLED:
-                self._release(group)
-            self._say(group, state, now_ns)
+                self.book.release(group)
+            self.book.say(group, state, now_ns)
         else:
-            self._write_if_moved(group, now_ns)
-        if state in _RESTING and group.settled():
-            self._retire(group)
+            self.book.write_if_moved(group, now_ns)
+        if state in RESTING and group.settled():
+            self.book.retire(group)
 
     def _imbalanced(self, group: Group, now_ns: int) -> None:
         begun = group.state == GroupState.NAKED and not group.moved()
         if begun and group.unwind_deadline_ns:
             # Its unwinding is over: whoever looks at the row sees what is left.
             if group.settled():
-                self._retire(group)
+                self.book.retire(group)
             return
         if not begun and group.state not in (GroupState.OPEN, GroupState.UNWINDING):
             # A fill FAILED (or came late): naked exposure, at once, with new deadlines.
-            self.active[group.id] = group
-            self._relock(group)
-            self._say(group, GroupState.NAKED, now_ns)
+            self.book.reopen(group)
+            self.book.say(group, GroupState.NAKED, now_ns)
             group.deadline_ns = now_ns + self._params.group_deadline_ns
             group.unwind_deadline_ns = 0
             group.doubted = False
@@ -365,15 +356,15 @@ class GroupDesk:
     def _unwind(self, group: Group, now_ns: int) -> None:
         if group.state != GroupState.UNWINDING:
             group.unwind_deadline_ns = now_ns + self._params.unwind_deadline_ns
-            self._say(group, GroupState.UNWINDING, now_ns)
+            self.book.say(group, GroupState.UNWINDING, now_ns)
         spent = group.attempts >= self._params.unwind_attempts_max
         if now_ns >= group.unwind_deadline_ns or spent:
-            self._release(group)
-            self._say(group, GroupState.NAKED, now_ns)
+            self.book.release(group)
+            self.book.say(group, GroupState.NAKED, now_ns)
             if group.settled():
-                self._retire(group)
+                self.book.retire(group)
             return
-        self._relock(group)
+        self.book.relock(group)
         low_e6, _ = group.low_high_e6()
         group.wake_ns = min(group.unwind_deadline_ns, now_ns + _POLL_NS)
         sent = [
@@ -395,141 +386,19 @@ class GroupDesk:
         cleared = self._sender.check(intent, now_ns) if intent is not None else None
         if cleared is None or isinstance(cleared, Refused):
             return False
-        self._unlock(group, cleared.hold_e6)
+        self.book.unlock(group, cleared.hold_e6)
         result = self._sender.send(cleared, now_ns, own_id=True)
         if isinstance(result, Refused):
             return False
         leg.unwinds.append(result)
         return True
 
-    # --------------------------------------------------------------------------- cash, rows
-    def _relock(self, group: Group) -> None:
-        """Lock what unwinding may take again, as far as there is cash."""
-        want_e6 = sum(leg.intent.unwind_reserve_e6 for leg in group.legs.values())
-        more_e6 = max(0, min(want_e6 - group.reserve_e6, self._desk.accounts.free_e6))
-        self._desk.accounts.reserve(more_e6)
-        group.reserve_e6 += more_e6
-
-    def _unlock(self, group: Group, cash_e6: int) -> None:
-        """Hand locked cash to an unwinding order, which holds it from now on."""
-        part_e6 = min(group.reserve_e6, cash_e6)
-        self._desk.accounts.reserve(-part_e6)
-        group.reserve_e6 -= part_e6
-
-    def _release(self, group: Group) -> None:
-        self._unlock(group, group.reserve_e6)
-        self._desk.accounts.write_cash()
-
-    def _say(self, group: Group, state: GroupState, now_ns: int) -> None:
-        """Write the row, then report the group's new state. Idempotent by state."""
-        group.state = state
-        self._write(group, now_ns)
-        low_e6, _ = group.low_high_e6()
-        first = next(iter(group.legs.values())).intent
-        self._desk.reports.say(
-            ReportKind.GROUP,
-            now_ns,
-            group=group.id,
-            instrument=first.instrument,
-            generation=first.generation,
-            amounts=(low_e6, group.unwind_cost_e6, 0),
-            group_state=state,
-            legs=len(group.legs),
-            module=group.module,
-            cause=group.cause,
-        )
-
-    def _write_if_moved(self, group: Group, now_ns: int) -> None:
-        if group.moved():
-            self._write(group, now_ns)
-
-    def _write(self, group: Group, now_ns: int) -> None:
-        GROUP_ROW.pack(self._table.buffer, group.to_row(now_ns))
-        self._table.write(group.row)
-
-    def _take_row(self) -> int:
-        if self._free_rows:
-            return self._free_rows.popleft()
-        while self._retired:
-            group = self._retired.popleft()
-            if self.by_id.get(group.id) is group and group.id not in self.active:
-                del self.by_id[group.id]
-                return group.row
-        return -1
-
-    def _retire(self, group: Group) -> None:
-        if self.active.pop(group.id, None) is not None:
-            self._retired.append(group)
-
     # --------------------------------------------------------------------------- after a restart
     def restore(self, orders: Iterable[Order], now_ns: int) -> None:
-        """Rebuild groups from their rows and orders; legs that never left are unwound around."""
-        rows: dict[int, tuple[int, GroupRow]] = {}
-        free = []
-        for index in range(self._table.rows):
-            row = GROUP_ROW.unpack(self._table.buffer) if self._table.read(index) else None
-            if row is not None and row.state != GroupState.NONE:
-                rows[row.id] = (index, row)
-            else:
-                free.append(index)
-        self._free_rows = deque(free)
-        by_group: dict[int, list[Order]] = {}
-        for order in orders:
-            if order.group:
-                by_group.setdefault(order.group, []).append(order)
-        for group_id, (index, row) in rows.items():
-            if group_id not in by_group:
-                self._restore_unsent(index, row, now_ns)
-        for group_id, members in by_group.items():
-            known = rows.get(group_id)
-            index = known[0] if known else self._take_row()
-            if index >= 0:
-                self._restore_one(members, index, known[1] if known else None, now_ns)
-
-    def _restore_one(
-        self, members: list[Order], index: int, row: GroupRow | None, now_ns: int
-    ) -> None:
-        group = Group(members[0].group, index, row.dust_e6 if row else self._params.group_dust_e6)
-        rebuild_legs(group, members, row)
-        group.deadline_ns = now_ns + self._params.group_deadline_ns
-        self.by_id[group.id] = group
-        if self._owes(group.id, group.state):
-            self._say(group, group.state, now_ns)
-        if group.state in _RESTING and group.settled():
-            self._retired.append(group)
-            return
-        self.active[group.id] = group
-        self._passive.adopt(group)
-        self._desk.accounts.reserve(group.reserve_e6)
-        group.wake_ns = now_ns
-        for order in members:
-            self._desk.touched[order.id] = order
-
-    def _restore_unsent(self, index: int, row: GroupRow, now_ns: int) -> None:
-        """End a group of which a row is left and no order: what was not written never left."""
-        self._free_rows.append(index)
-        if row.state in _RESTING and not self._owes(row.id, GroupState(row.state)):
-            return
-        state = row.state if row.state in _RESTING else int(GroupState.FLAT)
-        GROUP_ROW.pack(self._table.buffer, row._replace(state=state, changed_ns=now_ns))
-        self._table.write(index)
-        self._desk.reports.say(
-            ReportKind.GROUP,
-            now_ns,
-            group=row.id,
-            amounts=(row.filled_low_e6, row.unwind_cost_e6, 0),
-            group_state=state,
-            legs=row.legs,
-            module=row.module,
-            cause=row.cause,
-        )
-
-    def relist(self, row: int, instrument: int, generation: int) -> None:
-        """Follow a token whose market got its row."""
-        for group in self.by_id.values():
-            for leg in group.legs.values():
-                if leg.intent.instrument == row:
-                    leg.intent = leg.intent._replace(instrument=instrument, generation=generation)
+        """Take groups up from their rows and orders; legs that never left are unwound around."""
+        self.book.restore(orders, now_ns)
+        for group in self.active.values():
+            self._passive.adopt(group)
 
     def reconciled(self, now_ns: int) -> None:
         """Look at every group once the account is known again."""

@@ -26,7 +26,7 @@ from typing import Final
 from lowlat.core.layout import IntentFlag, IntentRecord, OrderState, Rule
 from lowlat.core.units import E4
 from lowlat.execution.books import MarketReader
-from lowlat.execution.desk import OrderDesk
+from lowlat.execution.group_book import GroupBook
 from lowlat.execution.legs import Group, complete_intent
 from lowlat.execution.lookups import Lookups
 from lowlat.execution.orders import Order
@@ -73,14 +73,14 @@ class PassiveLegs:
 
     def __init__(
         self,
-        desk: OrderDesk,
+        book: GroupBook,
         sender: OrderSender,
         lookups: Lookups,
         markets: MarketReader,
         params: ExecutorParams,
         drop: Drop,
     ) -> None:
-        self._desk = desk
+        self._book = book
         self._sender = sender
         self._lookups = lookups
         self._markets = markets
@@ -243,7 +243,5 @@ class PassiveLegs:
 
     def _unlock(self, group: Group, held: _Held) -> None:
         """Give back the cash that was locked for the legs that were kept."""
-        part_e6 = min(held.cash_e6, group.reserve_e6)
-        self._desk.accounts.reserve(-part_e6)
-        group.reserve_e6 -= part_e6
+        self._book.unlock(group, held.cash_e6)
         held.cash_e6 = 0

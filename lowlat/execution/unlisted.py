@@ -110,7 +110,7 @@ class Unlisted:
             order.instrument, order.generation = token.index, token.generation
             order.fees = schedule_of(market) if market is not None else None
             self._accounts.write_order(order)
-        self._groups.relist(row, token.index, token.generation)
+        self._groups.book.relist(row, token.index, token.generation)
 
     def _listed(self, token_id: bytes) -> Instrument | None:
         return self._markets.instruments.by_token.get(token_text(token_id))
