@@ -212,7 +212,7 @@ class StageBench:
                 if words in line:
                     status, body = 200, answer
                     break
-            self.trading.executor.on_answer(key, status, {}, body, self._clock.monotonic_ns())
+            self.trading.executor.inbox.on_answer(key, status, {}, body, self._clock.monotonic_ns())
         return answered
 
     def frames(self, market: int) -> tuple[bytes, bytes, bytes]:

@@ -156,15 +156,15 @@ def config(feed_port: int, order_port: int, certificate: str, instance: str) -> 
 class Relay:
     """Hands answers to the executor, which is made after its transport."""
 
-    executor: AnswerSink
+    inbox: AnswerSink
 
     def on_answer(self, *answer) -> None:
         """Take an answer."""
-        self.executor.on_answer(*answer)
+        self.inbox.on_answer(*answer)
 
     def on_lost(self, *lost) -> None:
         """Take a loss."""
-        self.executor.on_lost(*lost)
+        self.inbox.on_lost(*lost)
 
 
 async def main() -> int:
@@ -228,7 +228,8 @@ async def main() -> int:
         clock=ends.clock,
         salts=ends.salts,
     )
-    relay.executor = trading.executor if capture is None else capture.sink(trading.executor)
+    inbox = trading.executor.inbox
+    relay.inbox = inbox if capture is None else capture.sink(inbox)
     directory = MarketDirectory(
         attachment.open_table_reader("markets"), attachment.open_stream_reader("metadata")
     )

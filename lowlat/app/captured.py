@@ -67,7 +67,7 @@ class Captured:
         """Write down what is done to the deciding engines from here on."""
         capture = self._capture
         capture.listen(trading)
-        self.sink = capture.sink(trading.executor)
+        self.sink = capture.sink(trading.executor.inbox)
         self.executor = capture.executor(trading.executor)
         self.halt = capture.gauge(trading.halt)
         self.signals = capture.signals(trading.signals)

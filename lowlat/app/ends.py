@@ -56,7 +56,7 @@ class RealEnds:
 
     @cached_property
     def orders(self) -> Transport:
-        """Warm connections for orders; their answers go to ``relay.executor``."""
+        """Warm connections for orders; their answers go to ``relay.inbox``."""
         from lowlat.net.http import HotConnections
 
         address = address_of(self._config.endpoints.clob_url)
@@ -173,17 +173,17 @@ class RealEnds:
 class _Relay:
     """Hands answers to the executor, which is made after its transport."""
 
-    executor: "AnswerSink"
+    inbox: "AnswerSink"
 
     def on_answer(
         self, key: int, status: int, headers: list[tuple[bytes, bytes]], body: bytes, recv_ns: int
     ) -> None:
         """Take an answer."""
-        self.executor.on_answer(key, status, headers, body, recv_ns)
+        self.inbox.on_answer(key, status, headers, body, recv_ns)
 
     def on_lost(self, key: int, recv_ns: int) -> None:
         """Take note of a request that was never answered."""
-        self.executor.on_lost(key, recv_ns)
+        self.inbox.on_lost(key, recv_ns)
 
 
 class Sockets:

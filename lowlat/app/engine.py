@@ -161,7 +161,7 @@ class EngineProcess:
             engines.append(Injector(reader, signals, self.metrics, self._note))
         if "executor" in trading.roles:
             executor, halt = trading.executor, trading.halt
-            self._ends.relay.executor = executor if captured is None else captured.sink
+            self._ends.relay.inbox = executor.inbox if captured is None else captured.sink
             self._drain = Drain(trading, RealClock())
             watch = HaltWatch(
                 self._elsewhere,

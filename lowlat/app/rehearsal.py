@@ -253,7 +253,7 @@ class Rehearsal:
                 if words in line:
                     status, body = 200, answer
                     break
-            self._trading.executor.on_answer(key, status, [], body, now_ns)
+            self._trading.executor.inbox.on_answer(key, status, [], body, now_ns)
 
 
 class _Answered:

@@ -22,6 +22,7 @@ from lowlat.execution.rebase import rebase
 from lowlat.execution.reports import VENUE_REASON
 from lowlat.execution.told import Told
 from lowlat.venues.polymarket.account import (
+    Account,
     Fill,
     OrderChange,
     OrderStatus,
@@ -93,7 +94,7 @@ class VenueListener:
     def __init__(
         self,
         desk: OrderDesk,
-        codec: UserCodec,
+        account: Account,
         bucket: RateBucket,
         breaker: Breaker,
         params: ExecutorParams,
@@ -107,13 +108,13 @@ class VenueListener:
         """
         self._desk = desk
         self.fills = FillBook(desk, meters)
-        self._codec = codec
+        self._codec = UserCodec(account)
         self._bucket = bucket
         self._breaker = breaker
         self._params = params
         self._meters = meters
         self._halt = halt
-        self._note = note
+        self._note = _masking(note, account.api_key)
         self._note_due_ns = 0
         self._tier = ""
         self.retryable: list[Order] = []
@@ -357,3 +358,12 @@ class VenueListener:
             order.lookup_ns = now_ns + self._params.terminal_timeout_ns
         else:
             order.lookup_ns = now_ns + self._params.settle_timeout_ns
+
+
+def _masking(
+    note: Callable[[str, str], None] | None, api_key: str
+) -> Callable[[str, str], None] | None:
+    """Hide the key that every frame of the user channel names as owner."""
+    if note is None:
+        return None
+    return lambda kind, sample: note(kind, sample.replace(api_key, "***"))

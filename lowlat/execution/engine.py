@@ -6,16 +6,15 @@ tables *orders*, *groups*, *positions*, *cash* and of the stream *reports*. Its 
     OrderSender    last checks, template, row, SENDING, write      GroupDesk   legs that go together
     VenueListener  answers, user frames → OrderDesk, FillBook      Lookups     what nobody told us
     Reconciler     start-up: tables, journal, venue; then intents  Heartbeat   the dead-man switch
+    Inbox          answers and frames → whom they concern          Retries     what did not happen
 
 ``turn``: reconciliation first; then intents, groups, look-ups, cancels, heartbeat; when all that is
 idle, one piece of template work. Nothing here sleeps, blocks or reads a clock but through ports.
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
-from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import (
     INTENT,
     IntentFlag,
@@ -30,45 +29,35 @@ from lowlat.core.ports import (
     OVERRUN,
     SEND_PARTIAL,
     SENT,
-    Clock,
-    Salts,
-    StreamReader,
-    StreamWriter,
-    TableWriter,
-    Transport,
 )
 from lowlat.core.recovered import Recovered
 from lowlat.core.units import NO_PRICE_E4
 from lowlat.execution._order import IntentView
 from lowlat.execution._path import PlainPath
-from lowlat.execution.answers import Headers, VenueListener, sent_of
-from lowlat.execution.books import MarketReader
+from lowlat.execution.answers import VenueListener
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.groups import GroupDesk
 from lowlat.execution.heartbeat import Heartbeat
-from lowlat.execution.in_flight import Asked, InFlight, Question
+from lowlat.execution.in_flight import Asked, InFlight
+from lowlat.execution.inbox import Inbox
 from lowlat.execution.lookups import Lookups
-from lowlat.execution.meters import ExecutorMeters
 from lowlat.execution.orders import Order
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.ports import ExecutorPorts
 from lowlat.execution.reconcile import Reconciler
 from lowlat.execution.retries import Retries
 from lowlat.execution.sender import OrderSender, Refused
 from lowlat.execution.templates import TemplatePool
 from lowlat.execution.untold import Untold
 from lowlat.venues.polymarket.account import Account
-from lowlat.venues.polymarket.lookups import decode_heartbeat_reply
-from lowlat.venues.polymarket.replies import decode_batch_reply, decode_order_reply
 from lowlat.venues.polymarket.requests import ClobRequests
 from lowlat.venues.polymarket.signing import OrderSigner
-from lowlat.venues.polymarket.user import UserCodec
 
-__all__ = ["ExecutorEngine", "ExecutorPorts"]
+__all__ = ["ExecutorEngine"]
 
 _SECOND_NS: Final = 1_000_000_000
 _HOUSE_NS: Final = 1_000_000
 """Look-ups and heartbeats wait at most so long for a turn without other work."""
-_HELD_FRAMES_MAX: Final = 4_096
 _ROWS_READY: Final = 32
 _PAUSE_NS: Final = 500_000
 """Turns further apart than this are a parked loop's."""
@@ -76,61 +65,6 @@ _PAUSE_NS_MAX: Final = 2_000_000
 _PIECES_MAX: Final = 16
 _CANCEL: Final = int(IntentFlag.CANCEL)
 _INTENT: Final = INTENT.kind
-
-
-class ExecutorPorts:
-    """Everything the executor is given. Tables are writing ends of tables only it writes."""
-
-    __slots__ = (
-        "cash",
-        "clock",
-        "groups",
-        "intents",
-        "markets",
-        "meters",
-        "note",
-        "orders",
-        "positions",
-        "reports",
-        "salts",
-        "told",
-        "transport",
-    )
-
-    def __init__(
-        self,
-        *,
-        intents: StreamReader,
-        reports: StreamWriter,
-        orders: TableWriter,
-        groups: TableWriter,
-        positions: TableWriter,
-        cash: TableWriter,
-        markets: MarketReader,
-        transport: Transport,
-        clock: Clock,
-        salts: Salts,
-        meters: ExecutorMeters,
-        note: Callable[[str, str], None] | None = None,
-        told: StreamReader | None = None,
-    ) -> None:
-        """``note(kind, sample)`` keeps one sample a distinct fault; without it they only count.
-
-        ``told``: the end of our own reports, as an earlier life left them; read once, at the start.
-        """
-        self.intents = intents
-        self.reports = reports
-        self.orders = orders
-        self.groups = groups
-        self.positions = positions
-        self.cash = cash
-        self.markets = markets
-        self.transport = transport
-        self.clock = clock
-        self.salts = salts
-        self.meters = meters
-        self.note = note
-        self.told = told
 
 
 class ExecutorEngine:
@@ -176,13 +110,13 @@ class ExecutorEngine:
         )
         self.listener = VenueListener(
             self.desk,
-            UserCodec(account),
+            account,
             self.sender.bucket,
             self.sender.breaker,
             params,
             ports.meters,
             self.halt,
-            _masking(ports.note, account.api_key),
+            ports.note,
         )
         self.lookups = Lookups(
             self.desk,
@@ -225,13 +159,22 @@ class ExecutorEngine:
             self.halt,
             untold,
         )
+        self.inbox = Inbox(
+            self.desk,
+            self.listener,
+            self.lookups,
+            self.reconciler,
+            self.heartbeat,
+            self._in_flight,
+            params,
+            ports.meters,
+        )
+        """What the transport and the user channel call."""
         self.path = PlainPath(self, ports, self._intent, self.sender, self.desk, self.pool, params)
         self._cancels: deque[int] = deque()
-        self._held_frames: deque[tuple[bytes, int]] = deque()
         self._house_due_ns = 0
         self._prepared_ns = 0
         self._halted = recovered.halted if recovered is not None else ""
-        self.user_connected = False
         self.ready = False
         """Whether reconciliation is done and intents are taken."""
 
@@ -249,7 +192,7 @@ class ExecutorEngine:
         if not self.ready:
             worked = self._drain(now_ns) + self.reconciler.turn(now_ns)
             if self.reconciler.listed:
-                worked += self._replay_frames() + self.lookups.turn(now_ns)
+                worked += self.inbox.take_held_frames() + self.lookups.turn(now_ns)
             if self.reconciler.done:
                 self._accept(now_ns)
             return worked
@@ -331,7 +274,14 @@ class ExecutorEngine:
         Pool, path and pace keep what they were made with: those keys need a restart.
         """
         self.sender.reload(params.limits)
-        for part in (self.groups, self.retries, self.listener, self.lookups, self.reconciler):
+        for part in (
+            self.groups,
+            self.retries,
+            self.listener,
+            self.lookups,
+            self.reconciler,
+            self.inbox,
+        ):
             part.reload(params)
 
     # --------------------------------------------------------------------------- intents
@@ -361,7 +311,7 @@ class ExecutorEngine:
         """Refuse the last intents of before, then say that from here on they count."""
         while self._drain(now_ns) == self._params.intents_per_turn:
             pass
-        self._replay_frames()
+        self.inbox.take_held_frames()
         self.ready = True
         self._house_due_ns = now_ns + _HOUSE_NS
         self.path.is_open = not self._halted
@@ -451,8 +401,6 @@ class ExecutorEngine:
         return done
 
     def _send_cancels(self, now_ns: int) -> int:
-        if not self._cancels:
-            return 0
         wanted = [self.desk.by_id.get(each) for each in self._cancels]
         orders = [order for order in wanted if order is not None and order.open]
         if orders and not self.lookups.cancel(orders[:100], now_ns):
@@ -477,98 +425,3 @@ class ExecutorEngine:
             else:
                 self._in_flight.take(key)
         return worked
-
-    # --------------------------------------------------------------------------- from the transport
-    def on_answer(self, key: int, status: int, headers: Headers, body: bytes, recv_ns: int) -> None:
-        """Take in the answer to a request; called by the transport between turns."""
-        question = self._in_flight.take(key)
-        if question is None:
-            self._meters.remote_errors.add(1)
-            return
-        if question.asked == Asked.ORDER:
-            order = question.orders[0]
-            reply = decode_order_reply(status, body, sent_of(order))
-            self.listener.order_reply(order, reply, recv_ns)
-            self.listener.rate_headers(headers, recv_ns)
-        elif question.asked == Asked.BATCH:
-            sent = [sent_of(order) for order in question.orders]
-            replies = decode_batch_reply(status, body, sent)
-            for order, reply in zip(question.orders, replies, strict=True):
-                self.listener.order_reply(order, reply, recv_ns)
-            self.listener.rate_headers(headers, recv_ns)
-        elif question.asked == Asked.HEARTBEAT:
-            self._heartbeat_answer(question, status, body, recv_ns)
-        elif question.asked == Asked.RECONCILE:
-            self.reconciler.answer(question, status, body, recv_ns)
-        else:
-            self.lookups.answer(question, status, body, recv_ns)
-
-    def on_lost(self, key: int, recv_ns: int) -> None:
-        """Take in that a request will never be answered."""
-        question = self._in_flight.take(key)
-        if question is None:
-            self._meters.remote_errors.add(1)
-        elif question.asked in (Asked.ORDER, Asked.BATCH):
-            for order in question.orders:
-                self.listener.lost(order, recv_ns)
-        elif question.asked == Asked.HEARTBEAT:
-            self.heartbeat.lost(recv_ns)
-        elif question.asked == Asked.RECONCILE:
-            self.reconciler.lost(question, recv_ns)
-        else:
-            self.lookups.lost(question, recv_ns)
-
-    def _heartbeat_answer(self, question: Question, status: int, body: bytes, now_ns: int) -> None:
-        try:
-            reply = decode_heartbeat_reply(status, body)
-        except RemoteProtocolError:
-            self._meters.remote_errors.add(1)
-            self.heartbeat.lost(now_ns)
-            return
-        if reply.accepted:
-            if self.heartbeat.may_have_fired(now_ns):
-                self.reconciler.check_orders(now_ns)
-            self.heartbeat.accepted(reply.heartbeat_id, question.at_ns)
-            self._meters.heartbeats.add(1)
-        else:
-            self.heartbeat.corrected_to(reply.heartbeat_id, now_ns)
-
-    # --------------------------------------------------------------------------- the user channel
-    def on_user_frame(self, data: bytes | bytearray | memoryview, recv_ns: int) -> None:
-        """Take in one frame of the user channel; before the first listing it is kept for later.
-
-        Totals of restored orders do not say which trades are in them: until the venue has listed
-        those, a message about an old trade would be booked again.
-        """
-        if self.reconciler.listed and not self._held_frames:
-            self.listener.frame(data, recv_ns)
-        elif len(self._held_frames) < _HELD_FRAMES_MAX:
-            self._held_frames.append((bytes(data), recv_ns))
-        else:
-            self.reconciler.check_orders(recv_ns)
-
-    def _replay_frames(self) -> int:
-        replayed = len(self._held_frames)
-        while self._held_frames:
-            self.listener.frame(*self._held_frames.popleft())
-        return replayed
-
-    def on_user_connected(self, now_ns: int) -> None:
-        """Read what was missed: there is no replay. Source: polymarket.md 9."""
-        self.user_connected = True
-        self.reconciler.check_orders(now_ns)
-
-    def on_user_disconnected(self, now_ns: int) -> None:
-        """Note that fills now come late: through answers and look-ups only."""
-        self.user_connected = False
-        for order in self.desk.unsettled.values():
-            order.lookup_ns = order.lookup_ns or now_ns + self._params.lookup_every_ns
-
-
-def _masking(
-    note: Callable[[str, str], None] | None, api_key: str
-) -> Callable[[str, str], None] | None:
-    """Hide the key that every frame of the user channel names as owner."""
-    if note is None:
-        return None
-    return lambda kind, sample: note(kind, sample.replace(api_key, "***"))

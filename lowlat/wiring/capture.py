@@ -43,6 +43,7 @@ from lowlat.wiring.ports import Connections, Gauge, Keys, Memory
 if TYPE_CHECKING:
     from lowlat.core.recovered import Recovered
     from lowlat.execution.engine import ExecutorEngine
+    from lowlat.execution.inbox import Inbox
     from lowlat.signals.emit import Source
     from lowlat.signals.engine import SignalsEngine
     from lowlat.wiring.trading import Trading
@@ -154,9 +155,9 @@ class Capture:
         """Return the same halt cells, every look at them written down."""
         return CapturedHalt(elsewhere, self.log)
 
-    def sink(self, executor: "ExecutorEngine") -> "CapturedSink":
+    def sink(self, inbox: "Inbox") -> "CapturedSink":
         """Return what takes the transport's answers for the executor."""
-        return CapturedSink(executor, self.log)
+        return CapturedSink(inbox, self.log)
 
     def engines(self, engines: Sequence[Engine]) -> "CapturedEngines":
         """Return one engine that is all of them."""
@@ -268,8 +269,8 @@ class CapturedEnds:
 class CapturedSink:
     """Takes answers for the executor."""
 
-    def __init__(self, executor: "ExecutorEngine", log: InputLog) -> None:
-        self._executor = executor
+    def __init__(self, inbox: "Inbox", log: InputLog) -> None:
+        self._inbox = inbox
         self._log = log
 
     def on_answer(
@@ -282,13 +283,13 @@ class CapturedSink:
         log.add(Tag.TIME, recv_ns)
         log.blob(msgspec.msgpack.encode(headers), private=True)
         log.blob(body, private=True)
-        self._executor.on_answer(key, status, headers, body, recv_ns)
+        self._inbox.on_answer(key, status, headers, body, recv_ns)
 
     def on_lost(self, key: int, recv_ns: int) -> None:
         """Take note of a request that was never answered."""
         self._log.add(Tag.LOST, key)
         self._log.add(Tag.TIME, recv_ns)
-        self._executor.on_lost(key, recv_ns)
+        self._inbox.on_lost(key, recv_ns)
 
 
 class CapturedEngines:

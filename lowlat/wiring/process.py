@@ -101,7 +101,7 @@ class ProcessEngines:
             from lowlat.wiring.user_channel import UserChannel
 
             executor = self.trading.executor
-            self.user = UserChannel(ends.user_ws, executor, self.trading.api, ends.clock)
+            self.user = UserChannel(ends.user_ws, executor.inbox, self.trading.api, ends.clock)
             self.engines.append(self.user)
 
     def unready(self) -> list[str]:

@@ -280,7 +280,8 @@ def executor_stage(
     """
     from lowlat.core.instruments import Instruments
     from lowlat.execution.books import MarketReader
-    from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
+    from lowlat.execution.engine import ExecutorEngine
+    from lowlat.execution.ports import ExecutorPorts
     from lowlat.venues.polymarket.account import Account
     from lowlat.venues.polymarket.signing import OrderSigner
 

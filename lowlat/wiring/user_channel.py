@@ -3,7 +3,7 @@
 from typing import Final
 
 from lowlat.core.ports import Clock
-from lowlat.execution.engine import ExecutorEngine
+from lowlat.execution.inbox import Inbox
 from lowlat.feeds.ports import Connection, Dial
 from lowlat.venues.polymarket.auth import ApiCredentials
 from lowlat.venues.polymarket.user import subscribe_frame
@@ -22,11 +22,9 @@ class UserChannel:
 
     name: Final = "user"
 
-    def __init__(
-        self, dial: Dial, executor: ExecutorEngine, credentials: ApiCredentials, clock: Clock
-    ) -> None:
+    def __init__(self, dial: Dial, inbox: Inbox, credentials: ApiCredentials, clock: Clock) -> None:
         self._dial = dial
-        self._executor = executor
+        self._inbox = inbox
         self._credentials = credentials
         self._now_ns = clock.monotonic_ns
         self._connection: Connection | None = None
@@ -62,7 +60,7 @@ class UserChannel:
         self._pong_ns = now_ns
         self._ping_due_ns = now_ns + _PING_NS
         connection.send_text(subscribe_frame(self._credentials))
-        self._executor.on_user_connected(now_ns)
+        self._inbox.on_user_connected(now_ns)
 
     def on_frame(self, connection: Connection, payload: bytes, is_text: bool, recv_ns: int) -> None:
         """Hand a frame over; the executor counts what it cannot read."""
@@ -70,11 +68,11 @@ class UserChannel:
         if payload == _PONG:
             self._pong_ns = recv_ns
         else:
-            self._executor.on_user_frame(payload, recv_ns)
+            self._inbox.on_user_frame(payload, recv_ns)
 
     def on_close(self, connection: Connection, reason: str) -> None:
         """Tell the executor that fills come late from here on."""
         del connection, reason
         if self.is_open:
             self.is_open = False
-            self._executor.on_user_disconnected(self._now_ns())
+            self._inbox.on_user_disconnected(self._now_ns())

@@ -154,11 +154,11 @@ class Node:
         fused = ProcessEngines(
             settings, self.memory, self.meters, around.account, HOST, ends, recovered
         )
-        self.orders.sink = fused.trading.executor
+        self.orders.sink = fused.trading.executor.inbox
         self.fused = fused
         self._engines = fused.engines
         if capture is not None:
-            self.orders.sink = capture.sink(fused.trading.executor)
+            self.orders.sink = capture.sink(fused.trading.executor.inbox)
             self._engines = [capture.engines(fused.engines)]
             capture.listen(fused.trading)
         for engine in self._engines:

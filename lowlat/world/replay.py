@@ -243,12 +243,12 @@ class Replay:
         self._counts["answers"] += 1
         self._now(f"answer {status} to request {key}", body)
         found = msgspec.msgpack.decode(headers, type=list[tuple[bytes, bytes]])
-        self._trading.executor.on_answer(key, status, found, body, recv_ns)
+        self._trading.executor.inbox.on_answer(key, status, found, body, recv_ns)
 
     def _lost(self, key: int) -> None:
         recv_ns = self._playback.arg()
         self._now(f"request {key} is lost", b"")
-        self._trading.executor.on_lost(key, recv_ns)
+        self._trading.executor.inbox.on_lost(key, recv_ns)
 
     def _told(self, what: str) -> Any:
         text = self._playback.arg()

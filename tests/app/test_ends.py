@@ -62,7 +62,7 @@ def test_answers_reach_the_executor_that_was_made_behind_its_connections(ends):
         def on_lost(self, *lost):
             heard.append(lost)
 
-    ends.relay.executor = Executor()
+    ends.relay.inbox = Executor()
     ends.relay.on_answer(1, 200, [], b"{}", 5)
     ends.relay.on_lost(2, 6)
     assert heard == [(1, 200, [], b"{}", 5), (2, 6)]

@@ -14,9 +14,10 @@ from lowlat.core.instruments import Instruments
 from lowlat.core.ports import EMPTY, SENT
 from lowlat.core.units import NO_PRICE_E4
 from lowlat.execution.books import MarketReader
-from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
+from lowlat.execution.engine import ExecutorEngine
 from lowlat.execution.meters import CELL_NAMES, RECORDER_NAMES, ExecutorMeters
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.ports import ExecutorPorts
 from lowlat.venues.polymarket.account import Account
 from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
 from lowlat.venues.polymarket.requests import ClobRequests
@@ -393,7 +394,7 @@ class Desk:
     def answer(self, key, body, status=200, headers=()):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.clock.now_ns += 1000
-        self.engine.on_answer(key, status, headers, data, self.clock.now_ns)
+        self.engine.inbox.on_answer(key, status, headers, data, self.clock.now_ns)
 
     def order(self, index=-1):
         return list(self.engine.desk.by_id.values())[index]
@@ -472,7 +473,7 @@ class Desk:
     def user(self, *events):
         for event in events:
             self.clock.now_ns += 1000
-            self.engine.on_user_frame(json.dumps(event).encode(), self.clock.now_ns)
+            self.engine.inbox.on_user_frame(json.dumps(event).encode(), self.clock.now_ns)
 
     def answer_questions(self):
         """Answer every look-up, listing, balance and heartbeat sent so far; not the orders."""

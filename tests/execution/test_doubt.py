@@ -65,7 +65,7 @@ def test_a_group_in_doubt_does_not_keep_questions_and_beats_from_leaving(make_de
     ]
     desk.wish(*legs)
     ((key, _),) = desk.posts()
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     # A parked process turns every few milliseconds: the group past its deadline wants each of them.
     desk.run(400, 5 * MS)
     assert desk.order().lookups, "the first question"
@@ -85,7 +85,7 @@ def test_trades_are_listed_for_all_orders_in_doubt_at_once(make_desk):
     orders = [desk.order(index) for index in range(6)]
     desk.venue_trades.append(listed(orders[3], "t", "10", "0.46", "TRADE_STATUS_MINED"))
     for key, _ in desk.posts():
-        desk.engine.on_lost(key, desk.clock.now_ns)
+        desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     desk.run(12, MS)
     listings = desk.transport.sent
     asked = [request[:24] for _, request, _ in listings]
@@ -102,11 +102,11 @@ def test_listing_that_is_lost_is_asked_for_again(make_desk):
     for _ in range(3):
         desk.wish(desk.intent(price_e4=4600, size=10))
     for key, _ in desk.posts():
-        desk.engine.on_lost(key, desk.clock.now_ns)
+        desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     for _ in range(60):
         desk.turn(step_ns=SECOND // 2)
         for key, _, _ in desk.take(b"GET /data/trades"):
-            desk.engine.on_lost(key, desk.clock.now_ns)
+            desk.engine.inbox.on_lost(key, desk.clock.now_ns)
             desk.transport.sent = [each for each in desk.transport.sent if each[0] != key]
         desk.answer_questions()
     assert len(desk.engine.desk.unsettled) == 3, "nothing is decided without a listing"
@@ -119,7 +119,7 @@ def test_venue_that_hears_no_cancels_for_a_while_does_not_begin_the_wait_anew(ma
     desk = make_desk()
     desk.wish(desk.intent(price_e4=4600, size=10))
     ((key, _),) = desk.posts()
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     order = desk.order()
     desk.run(20, SECOND)
     since_ns = order.unknown_ns

@@ -497,7 +497,7 @@ def test_many_partial_fills_converge_to_the_venues_totals(make_desk, data):
 )
 def test_garbage_on_the_user_channel_is_counted_or_ignored(desk, frame):
     before = books_before = desk.cash()
-    desk.engine.on_user_frame(frame, desk.clock.now_ns)
+    desk.engine.inbox.on_user_frame(frame, desk.clock.now_ns)
     assert desk.cash() == before == books_before
     assert desk.meters.remote_errors.value == (0 if frame == b"[]" else 1)
 
@@ -521,8 +521,8 @@ def test_unknown_order_event_is_counted_as_foreign(desk):
 
 
 def test_answer_nobody_asked_for_is_counted(desk):
-    desk.engine.on_answer(999, 200, (), b"{}", desk.clock.now_ns)
-    desk.engine.on_lost(998, desk.clock.now_ns)
+    desk.engine.inbox.on_answer(999, 200, (), b"{}", desk.clock.now_ns)
+    desk.engine.inbox.on_lost(998, desk.clock.now_ns)
     assert desk.meters.remote_errors.value == 2
 
 
@@ -542,7 +542,7 @@ def test_any_answer_ends_in_a_known_state_and_held_cash_matches_it(make_desk, bo
 def test_unknown_order_is_canceled_by_id_and_gone_after_thirty_seconds(desk):
     desk.wish(desk.intent())
     ((key, _),) = desk.posts()
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     order = desk.order()
     desk.run(29, SECOND)
     assert order.state == State.UNKNOWN
@@ -560,7 +560,7 @@ def test_unknown_order_is_canceled_by_id_and_gone_after_thirty_seconds(desk):
 def test_cancels_that_are_wanted_again_and_again_do_not_put_off_looking_an_order_up(desk):
     desk.wish(desk.intent())
     ((key, _),) = desk.posts()
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     for _ in range(90):
         desk.engine.cancel(desk.order().id)
         desk.run(1, SECOND // 2)
@@ -575,7 +575,7 @@ def test_unknown_order_that_filled_is_found_in_the_trades(desk):
         order, "320", "0.46625", status="TRADE_STATUS_MINED", makers=[(120, 0.46), (200, 0.47)]
     )
     desk.venue_trades.append(trade)
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     desk.run(6, 10_000_000)
     assert order.state == State.MATCHED
     assert desk.row(order).cash_e6 == 149_200_000
@@ -588,7 +588,7 @@ def test_unknown_order_found_resting_is_canceled(desk):
     order = desk.order()
     resting = desk.order_event(order, "LIVE")
     desk.venue_orders.append(resting)
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     desk.run(6, 10_000_000)
     assert order.state == State.CANCELED
     assert resting["status"] == "CANCELED"
@@ -599,7 +599,7 @@ def test_post_that_lands_after_the_first_cancel_is_canceled_by_the_next(desk):
     desk.wish(desk.intent(price_e4=4500, size=10, order_type=int(lo.OrderType.GTC)))
     ((key, _),) = desk.posts()
     order = desk.order()
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     desk.run(10, SECOND)
     assert order.state == State.UNKNOWN
     resting = desk.order_event(order, "LIVE")
@@ -643,9 +643,10 @@ def test_unreadable_user_frames_are_sampled_once_a_second_without_the_key(make_d
     desk = make_desk()
     desk.notes.clear()
     key = desk.engine.reconciler._account.api_key
+    cut_short = b'{"event_type": "trade", "owner": "%s"' % key.encode()
     for _ in range(5):
-        desk.engine.on_user_frame(b'{"event_type": "trade", "owner": "%s"' % key.encode(), 10**18)
-    desk.engine.on_user_frame(b"garbage", 10**18 + 2 * 10**9)
+        desk.engine.inbox.on_user_frame(cut_short, 10**18)
+    desk.engine.inbox.on_user_frame(b"garbage", 10**18 + 2 * 10**9)
     assert desk.meters.remote_errors.value == 6
     assert [kind for kind, _ in desk.notes] == ["unreadable user frame"] * 2
     assert not any(key in sample for _, sample in desk.notes)

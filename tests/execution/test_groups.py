@@ -263,7 +263,7 @@ def test_unwinding_is_not_stopped_by_an_order_that_cannot_rest_whose_fate_is_unk
     """Buying the complement crosses our own BUY in price, but neither can meet the other."""
     desk.wish(desk.intent(0, 4600, size=10))
     ((lost, _),) = desk.posts()
-    desk.engine.on_lost(lost, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(lost, desk.clock.now_ns)
     desk.wish(*legs(desk))
     desk.book(1, [(3000, 500)], [(3500, 500)])
     (_, (batch, _)) = desk.posts()
@@ -523,7 +523,7 @@ def test_unknown_leg_counts_as_unfilled_after_the_deadline_and_its_fill_is_unwou
     first, second = orders(desk)
     desk.book(1, [(3000, 500)], [(3500, 500)])
     desk.user(desk.trade_event(first, "100", "0.46", "t0"))
-    desk.engine.on_lost(key, desk.clock.now_ns)
+    desk.engine.inbox.on_lost(key, desk.clock.now_ns)
     desk.run(5, 100_000_000)
     assert second.state == lo.OrderState.UNKNOWN
     assert group_states(desk) == ["OPEN"]

@@ -440,8 +440,8 @@ def test_reconnect_of_the_user_channel_reads_what_was_missed(desk):
     desk.wish(desk.intent(price_e4=4600, size=100))
     order = desk.order()
     desk.venue_trades.append({**desk.trade_event(order, "100", "0.46", "a"), "status": "MATCHED"})
-    desk.engine.on_user_disconnected(desk.clock.now_ns)
-    desk.engine.on_user_connected(desk.clock.now_ns)
+    desk.engine.inbox.on_user_disconnected(desk.clock.now_ns)
+    desk.engine.inbox.on_user_connected(desk.clock.now_ns)
     desk.run(6, 1_000_000)
     assert desk.position(0).size_e6 == 100_000_000
 

@@ -118,7 +118,7 @@ def test_after_a_reboot_what_the_journal_knew_is_no_stranger(make_desk):
     desk.ready()
     # An order in doubt has all trades listed, again and again.
     desk.wish(desk.intent(price_e4=4600, size=50))
-    desk.engine.on_lost(desk.posts()[-1][0], desk.clock.now_ns)
+    desk.engine.inbox.on_lost(desk.posts()[-1][0], desk.clock.now_ns)
     desk.run(100, SECOND // 10)
     assert desk.meters.foreign.value == 0
     assert desk.position(0).size_e6 == 100_000_000

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from lowlat.execution.engine import ExecutorEngine
 from lowlat.execution.fills import FillBook, FillNews
+from lowlat.execution.inbox import Inbox
 from lowlat.execution.orders import FillState
 from lowlat.risk.account import Account
 from lowlat.store.journal import JournalEngine
@@ -18,22 +18,22 @@ Patch = Callable[[type, str, object], None]
 
 def resend_on_timeout(patch: Patch) -> None:
     """Send an order again when its connection dies without an answer."""
-    send, lost = Orders.send, ExecutorEngine.on_lost
-    left: dict[int, bytes] = {}
+    send, lost = Orders.send, Inbox.on_lost
+    left: dict[int, tuple[Orders, bytes]] = {}
 
     def keeping(orders, request, key, *, urgent):
-        left[key] = bytes(request)
+        left[key] = orders, bytes(request)
         return send(orders, request, key, urgent=urgent)
 
-    def again(executor, key, recv_ns):
-        raw = left.pop(key, b"")
-        if not raw.startswith(b"POST /order") or not executor.sender._transport.idle():
-            lost(executor, key, recv_ns)
+    def again(inbox, key, recv_ns):
+        orders, raw = left.pop(key, (None, b""))
+        if not raw.startswith(b"POST /order") or not orders.idle():
+            lost(inbox, key, recv_ns)
             return
-        executor.sender._transport.send(raw, key, urgent=False)
+        orders.send(raw, key, urgent=False)
 
     patch(Orders, "send", keeping)
-    patch(ExecutorEngine, "on_lost", again)
+    patch(Inbox, "on_lost", again)
 
 
 def fill_counted_twice(patch: Patch) -> None:
