@@ -27,12 +27,13 @@ from lowlat.execution.books import MarketReader
 from lowlat.execution.desk import OrderDesk
 from lowlat.execution.groups import GroupDesk
 from lowlat.execution.in_flight import Asked, InFlight, Question
+from lowlat.execution.listing import Listing
 from lowlat.execution.meters import ExecutorMeters
-from lowlat.execution.orders import FillState, Heard, Order
+from lowlat.execution.orders import Heard, Order
 from lowlat.execution.params import ExecutorParams
 from lowlat.execution.unlisted import Unlisted
 from lowlat.execution.untold import Untold
-from lowlat.venues.polymarket.account import Account, Fill, OrderUpdate, TradeUpdate
+from lowlat.venues.polymarket.account import Account
 from lowlat.venues.polymarket.lookups import (
     decode_balance,
     decode_orders_page,
@@ -103,14 +104,13 @@ class Reconciler:
         self._adoption.recovered = recovered
         self._balances = Balances(desk, self.unlisted, listener, markets, self._name)
         self._untold = untold
+        self._listing = Listing(desk, self.unlisted, self._adoption, listener, untold, self._name)
         self._step = _Step.IDLE
         self._cursor = FIRST_CURSOR
         self._pages = 0
         self._wait_ns = 0
         self._asking = False
         self._after_s: int | None = None
-        self._seen_open: dict[bytes, OrderUpdate] = {}
-        self._seen_trades: list[TradeUpdate] = []
         self._tokens: list[int] = []
         self._booked_at_ask = 0
         self._balance_due_ns = 0
@@ -196,7 +196,7 @@ class Reconciler:
     def _begin(self, now_ns: int) -> None:
         self._step = _Step.ORDERS
         self._cursor, self._pages = FIRST_CURSOR, 0
-        self._seen_open, self._seen_trades = {}, []
+        self._listing.clear()
         self._listener.stray = False
         self._wait_ns = now_ns
         created = [
@@ -275,15 +275,15 @@ class Reconciler:
     def _take(self, status: int, body: bytes, now_ns: int) -> None:
         if self._step == _Step.ORDERS:
             orders = decode_orders_page(status, body)
-            self._seen_open.update({row.order_id: row for row in orders.rows})
+            self._listing.orders.update({row.order_id: row for row in orders.rows})
             if not self._next_page(orders.next_cursor):
                 self._step, self._cursor, self._pages = _Step.TRADES, FIRST_CURSOR, 0
         elif self._step == _Step.TRADES:
             trades = decode_trades_page(status, body, self._account)
-            self._seen_trades.extend(trades.rows)
+            self._listing.trades.extend(trades.rows)
             if self._next_page(trades.next_cursor):
                 return
-            listed = self._adoption.has_markets_of_news(self._seen_trades)
+            listed = self._adoption.has_markets_of_news(self._listing.trades)
             if not listed and now_ns < self._markets_due_ns:
                 self._begin(now_ns)
                 self._wait_ns = now_ns + _MARKETS_POLL_NS
@@ -311,59 +311,16 @@ class Reconciler:
 
     # --------------------------------------------------------------------------- comparing
     def _compare(self, now_ns: int) -> None:
-        """Bring our orders in line with both listings."""
-        for update in self._seen_open.values():
-            if update.order_id in self._desk.by_order_id:
-                self._listener.order_update(update, now_ns)
-        if not self._fresh:
-            self._compare_trades(now_ns)
-        for order in list(self._desk.unsettled.values()):
-            if order.order_id not in self._seen_open and order.open:
-                # Not resting: filled, canceled, or still on its way. Its own id tells.
-                order.lookup_ns = now_ns
+        cancel_foreign = self._params.cancel_foreign
+        self._listing.compare(now_ns, fresh=self._fresh, cancel_foreign=cancel_foreign)
         self.listed = True
-        word = "canceled" if self._params.cancel_foreign else "left"
-        for order_id in self._foreign():
-            self._name(word, "0x" + order_id.hex(), now_ns)
-            if not self._desk.strangers.is_over(order_id):
-                self._desk.strangers.meet(order_id)
         if self._unwatched():
             self._step = _Step.CANCEL
         else:
             self._after_orders(now_ns)
 
-    def _foreign(self) -> list[bytes]:
-        known = self._desk.by_order_id
-        return [order_id for order_id in self._seen_open if order_id not in known]
-
     def _unwatched(self) -> list[bytes]:
-        """Return resting orders to cancel: nobody's, and ours where there is no book to watch."""
-        known = self._desk.by_order_id
-        found = self._foreign() if self._params.cancel_foreign else []
-        return found + [
-            order_id
-            for order_id in self._seen_open
-            if order_id in known and self.unlisted.is_without_market(known[order_id])
-        ]
-
-    def _compare_trades(self, now_ns: int) -> None:
-        self._untold.settle(self._seen_trades, self._listener, now_ns)
-        rebased: dict[int, list[tuple[Fill, FillState]]] = {}
-        for trade in self._seen_trades:
-            for fill in trade.fills:
-                order = self._desk.by_order_id.get(fill.order_id)
-                if order is None:
-                    order = self._adoption.adopt(trade, fill, now_ns)
-                if order is None:
-                    continue
-                if order.filled_e6 and not order.fills and not order.sealed:
-                    rebased.setdefault(order.id, [])
-        for trade in self._seen_trades:
-            self._listener.trade_listed(trade, rebased, now_ns)
-        for order_id, fills in rebased.items():
-            order = self._desk.by_id[order_id]
-            self._listener.rebase(order, fills, now_ns, self._untold.told_of(order))
-        self._untold.end()
+        return self._listing.unwatched(cancel_foreign=self._params.cancel_foreign)
 
     def _after_orders(self, now_ns: int) -> None:
         for order in self._desk.unsettled.values():
@@ -372,16 +329,14 @@ class Reconciler:
                 order.lookup_ns = now_ns
         if self._fresh:
             self._step = _Step.REFRESH
-            self._tokens = sorted(
-                {fill.token_id for trade in self._seen_trades for fill in trade.fills}
-            )
+            self._tokens = self._listing.tokens()
             self._booked_at_ask = self._desk.accounts.bookings
             return
         self._finish(now_ns)
 
     def _finish(self, now_ns: int) -> None:
         self._step = _Step.IDLE
-        self._seen_open, self._seen_trades = {}, []
+        self._listing.clear()
         if not self.done:
             self.done = True
             self._adoption.recovered = None
