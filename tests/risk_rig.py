@@ -25,8 +25,9 @@ from lowlat.core.layout import (
     Wording,
 )
 from lowlat.core.units import E6
-from lowlat.risk.engine import RiskEngine, RiskPorts
+from lowlat.risk.engine import RiskEngine
 from lowlat.risk.limits import LimitsParams
+from lowlat.risk.ports import RiskPorts
 
 __all__ = ["CALM", "Rig"]
 

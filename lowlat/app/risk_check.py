@@ -34,9 +34,10 @@ from lowlat.core.ports import TableWriter
 from lowlat.core.resolution import ResolutionRisk, assess
 from lowlat.core.units import E6
 from lowlat.risk._case import Case, CaseReader
-from lowlat.risk.engine import RiskEngine, RiskPorts
+from lowlat.risk.engine import RiskEngine
 from lowlat.risk.examine import Opinion, Use, examine, uses
 from lowlat.risk.limits import LimitsParams
+from lowlat.risk.ports import RiskPorts
 from lowlat.shm.attach import attach
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.private import PrivateStream, PrivateTable

@@ -3,27 +3,23 @@
 Run by the risk process, or fused between signals and executor. Per turn: market rows, reports,
 then the signals there are: aggregated, ranked, checked in fixed order, sized, published. Never
 waits; while the ledger is too far behind to take decisions, signals stay where they are.
+
+Its parts::
+
+    PlainPath  a turn, and signals that nothing stops    Decider    every other unit of signals
+    Aggregator who wants what, whom it contradicts       LeftOvers  signals of before a restart
+    Account    what is held and under way, from reports  Board      exposure and scores, published
+    Exits      what is to be sold whatever modules say   Equity     marks, drawdown
 """
 
-from collections import deque
 from collections.abc import Callable, Collection
-from math import lcm
-from typing import Any, Final, TypeVar
-
-import msgspec
+from typing import Final
 
 from lowlat.core.directory import MarketDirectory
 from lowlat.core.layout import (
-    DECISION,
-    INTENT,
     RESET,
     SIGNAL,
-    STREAMS,
-    IntentFlag,
-    IntentRecord,
     MarketRow,
-    OrderType,
-    RecordType,
     Reset,
     Rule,
     Writer,
@@ -31,82 +27,33 @@ from lowlat.core.layout import (
 )
 from lowlat.core.ports import (
     EMPTY,
-    Cell,
-    Clock,
-    Recorder,
-    StreamReader,
-    StreamWriter,
-    TableReader,
-    TableWriter,
 )
 from lowlat.core.recovered import Recovered
-from lowlat.core.units import E4, E6
 from lowlat.risk._case import Case, CaseReader
 from lowlat.risk._plain import PlainPath
 from lowlat.risk._records import DecisionWriter, IntentSlot, Names
 from lowlat.risk.account import Account, AccountPorts
 from lowlat.risk.aggregate import Aggregator
 from lowlat.risk.board import Board
-from lowlat.risk.case import Unit
-from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
-from lowlat.risk.checks.kelly import edge_e6
 from lowlat.risk.crossing import Crossing
+from lowlat.risk.deciding import Decider
 from lowlat.risk.equity import Equity
 from lowlat.risk.exits import Exits
 from lowlat.risk.facts import END_UNKNOWN_NS, MarketFacts
+from lowlat.risk.left_overs import LeftOvers
 from lowlat.risk.limits import LimitsParams
-from lowlat.risk.reservations import OwnOrder
+from lowlat.risk.ports import RiskPorts
 from lowlat.risk.resting import Resting
-from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
+from lowlat.risk.state import RiskState
 
-__all__ = ["RiskEngine", "RiskPorts"]
-
-R = TypeVar("R", bound=tuple[Any, ...])
+__all__ = ["RiskEngine"]
 
 _SIGNALS_A_TURN: Final = 32
-_CENT_E6: Final = 10_000
 _S_NS: Final = 1_000_000_000
 _MINUTE_NS: Final = 60 * _S_NS
 _HOUR_NS: Final = 3_600 * _S_NS
 _SIGNAL_KIND: Final = SIGNAL.kind
-_FOK: Final = int(OrderType.FOK)
-_FAK: Final = int(OrderType.FAK)
-_GTC: Final = int(OrderType.GTC)
-_POST_ONLY: Final = int(IntentFlag.POST_ONLY)
-_REDUCE_ONLY: Final = int(IntentFlag.REDUCE_ONLY)
 _HALT_DRAWDOWN: Final = int(Rule.DRAWDOWN)
-
-
-class RiskPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the engine touches."""
-
-    signals: StreamReader
-    reports: StreamReader
-    metadata: StreamReader
-    books: TableReader
-    shards: TableReader
-    markets: TableReader
-    positions: TableReader
-    cash: TableReader
-    orders: TableReader
-    groups: TableReader
-    intents: StreamWriter
-    decisions: StreamWriter
-    exposure: TableWriter
-    scores: TableWriter
-    stakes: TableWriter
-    clock: Clock
-    halted: Callable[[], int]
-    """Code of a halt cell that is set, 0 while none is."""
-    pull_halt: Callable[[int, bytes], None]
-    """Set risk's own halt cell: (code, reason)."""
-    cell: Callable[[str], Cell]
-    recorder: Callable[[str], Recorder]
-    decided: StreamReader | None = None
-    """The end of our own decisions, as an earlier life left them; read once, at the start."""
-    intended: StreamReader | None = None
-    """The end of our own intents, likewise."""
-    decisions_reserve: int = STREAMS["decisions"].slots // 2
 
 
 class RiskEngine:
@@ -176,14 +123,27 @@ class RiskEngine:
         )
         self._latency = ports.recorder("risk.check_ns")
         self._intents_sent = ports.cell("risk.intents")
+        self._decider = Decider(
+            self.state,
+            limits,
+            config_generation,
+            account=self.account,
+            aggregator=self._aggregator,
+            resting=self._resting,
+            names=self._names,
+            intents=self._intents,
+            decisions=self._decisions,
+            monotonic_ns=self._monotonic_ns,
+            latency=self._latency,
+            intents_sent=self._intents_sent,
+        )
         self._second_ns = 0
         self._restarted = False
         self._recovered = recovered
         self._trusting = False
-        self._left_overs: deque[Case] = deque()
-        """Signals of before this life that are not ended yet. The gate stays shut for them."""
-        self._decided_before: set[int] = set()
-        self._intended_before: dict[int, IntentRecord] = {}
+        self._left_overs = LeftOvers(
+            ports, self.state, self._reader, self._decisions, self._aggregator
+        )
         self._epoch_id = record_id(Writer.RISK, ports.intents.epoch, 0)
         self._started_ns = 0
         self.plain = PlainPath(
@@ -223,12 +183,7 @@ class RiskEngine:
         self.state.halt_code = self._ports.halted()
         for row in self._directory.start():
             self._take_market(row)
-        # Before anything is published: a full ring's oldest records go with the next one, and a
-        # reader that was overtaken finds only the newest.
-        self._decided_before = {each.signal for each in _records(self._ports.decided, DECISION)}
-        self._intended_before = {
-            each.signal: each for each in _records(self._ports.intended, INTENT)
-        }
+        self._left_overs.read()
         # Intents of an older life may still be on their way: hear of them before adding to them.
         self._restarted = self._ports.intents.epoch > 1
         if self._restarted:
@@ -237,7 +192,7 @@ class RiskEngine:
         self._recovered = None
         if self.account.reconciled:
             self._trust_tables(now_ns)
-        self._drop_left_overs()
+        self._left_overs.drop(self._generation)
         self._watch(now_ns, whole=True)
 
     def _trust_tables(self, now_ns: int) -> None:
@@ -284,6 +239,7 @@ class RiskEngine:
         self.state.scores.set_at_work(modules)
         self.state.exposure.set_horizon(self.state.wall_ns + limits.long_horizon_ns)
         self.plain.set_limits(limits, config_generation)
+        self._decider.set_limits(limits, config_generation)
         self._generation = self._crossing.config_generation = config_generation
         self.equity.cap()
 
@@ -333,9 +289,9 @@ class RiskEngine:
             self.state.halt_code = self._ports.halted()
             for unit in units:
                 if not aggregator.veto(unit, now_ns, limits):
-                    self._decide(unit, now_ns)
+                    self._decider.decide(unit, now_ns)
         done += self._end_refused(now_ns)
-        if not aggregator.groups and not self._left_overs:
+        if not aggregator.groups and not self._left_overs.left:
             signals.release()
         return done
 
@@ -372,197 +328,6 @@ class RiskEngine:
         refused.clear()
         return done
 
-    def _drop_left_overs(self) -> None:
-        """End every signal that came before this life of risk, and that it had not ended.
-
-        Those whose decisions find no room are ended as room comes, before anything else is judged.
-        """
-        signals = self._ports.signals
-        while signals.poll() == _SIGNAL_KIND:
-            self._left_overs.append(self._reader.case())
-        self._end_left_overs()
-
-    def _end_left_overs(self) -> None:
-        """End as many as there is room for; their slots are given back behind the last."""
-        left = self._left_overs
-        while left and self._decisions.free(2) > 1:
-            self._end_left_over(left.popleft())
-        if not left and not self._aggregator.groups:
-            self._ports.signals.release()
-
-    def _end_left_over(self, case: Case) -> None:
-        """End a signal of before as what it was: decided, sent, or neither."""
-        if case.id in self._decided_before:
-            # Its decision was published, then death came before the slot was given back.
-            return
-        intent = self._intended_before.get(case.id)
-        if intent is None:
-            case.refuse(Rule.DROPPED_EPOCH, self._ports.decisions.epoch, case.epoch)
-            self._decisions.refuse(case, self.state.now_ns, self._generation)
-            return
-        # Death came between the intent and its decision: its order may have left.
-        case.size_e6 = intent.size_e6
-        self._decisions.approve(case, intent.id, intent.checked_ns, intent.config_generation)
-
-    # ------------------------------------------------------------------------------- deciding
-    def _decide(self, unit: Unit, now_ns: int) -> None:
-        """Run every check in order; send the unit or refuse all of it."""
-        state = self.state
-        cases = unit.cases
-        for case in cases:
-            for check in LEG_CHECKS:
-                if check(case, state):
-                    self._refuse(unit, case, now_ns)
-                    return
-        refused = self._size(unit)
-        if refused is None:
-            for final in FINAL_CHECKS:
-                if final(unit, state):
-                    refused = next(case for case in cases if case.rule)
-                    break
-        if refused is not None:
-            self._refuse(unit, refused, now_ns)
-            return
-        self._send(unit, now_ns)
-
-    def _size(self, unit: Unit) -> Case | None:
-        """Bring all legs to one size that the money allows, and walk it; a refused leg or None."""
-        state = self.state
-        cases = unit.cases
-        first = cases[0]
-        state.common_step_e6 = first.facts.step_e6
-        state.common_min_e6 = first.facts.min_size_e6
-        if len(cases) > 1:
-            if len(cases) > LEGS_MAX:
-                first.refuse(Rule.GROUP_INCOMPLETE, LEGS_MAX, len(cases))
-                return first
-            state.common_step_e6 = _common_step(cases)
-            state.common_min_e6 = max(case.facts.min_size_e6 for case in cases)
-            self._level(cases)
-        for check in UNIT_CHECKS:
-            if check(unit, state):
-                return next(case for case in cases if case.rule)
-        if len(cases) > 1:
-            self._level(cases)
-        for case in cases:
-            if self._settle_size(case):
-                return case
-        return None
-
-    def _settle_size(self, case: Case) -> int:
-        """Walk the leg at its final size; refuse what became too small."""
-        state = self.state
-        if case.size_e6 < state.common_min_e6 or not case.size_e6:
-            return case.refuse(Rule.MIN_SIZE, state.common_min_e6, case.size_e6)
-        walk = case.walk
-        if walk is not None and walk.filled_e6 != case.size_e6:
-            walk = case.walk = state.walk(case, case.size_e6)
-            if not walk.complete:
-                return case.refuse(Rule.DEPTH, walk.filled_e6, case.size_e6)
-        least_e6 = self._limits.order_notional_e6_min
-        if case.buys and _spend_e6(case) < least_e6:
-            return case.refuse(Rule.MIN_SIZE, least_e6, _spend_e6(case))
-        return 0
-
-    def _level(self, cases: list[Case]) -> None:
-        """Give all legs the size of the smallest; each keeps the rule that cut it most."""
-        smallest = min(cases, key=_size)
-        size_e6 = self.state.floor_size(smallest.size_e6, self.state.common_step_e6)
-        for case in cases:
-            if case.size_e6 > size_e6:
-                rule = smallest.cut_rule or Rule.CUT
-                case.cut(size_e6, rule, smallest.cut_limit, smallest.cut_was)
-
-    def _refuse(self, unit: Unit, refused: Case, now_ns: int) -> None:
-        """End every leg: the refused one by its rule, its siblings with it."""
-        for case in unit.cases:
-            if case is not refused:
-                case.refuse(Rule.GROUP_INCOMPLETE, case.legs, refused.leg)
-            self._decisions.refuse(case, now_ns, self._generation)
-
-    # ------------------------------------------------------------------------------- sending
-    def _send(self, unit: Unit, now_ns: int) -> None:
-        """Hold the cash, publish the intents, then their decisions."""
-        state = self.state
-        checked_ns = self._monotonic_ns()
-        cases = unit.cases
-        if unit.group:
-            reserve_e6 = 0
-            for case in cases:
-                reserve_e6 += -(-case.unwind_unit_e6 * case.size_e6 // E6)
-            state.own.open_group(unit.group, len(cases), reserve_e6)
-        state.outlay.take(sum(-(-case.unit_cost_e6 * case.size_e6 // E6) for case in cases))
-        intents = [self._publish_intent(case, unit.group, checked_ns) for case in cases]
-        self._aggregator.approved(unit, now_ns)
-        for case, intent in zip(cases, intents, strict=True):
-            self._decisions.approve(case, intent, checked_ns, self._generation)
-            self._latency.record(max(1, checked_ns - case.decided_ns))
-
-    def _publish_intent(self, case: Case, group: int, checked_ns: int) -> int:
-        limits = self._limits
-        intent = self._names.next_id()
-        size_e6 = case.size_e6
-        spend_e6 = 0
-        flags = 0 if case.buys else _REDUCE_ONLY
-        if case.immediate:
-            walk = case.walk
-            assert walk is not None, "an immediate order was not walked"
-            price_e4 = walk.worst_price_e4
-            touch_e4 = walk.touch_price_e4
-            order_type = _FOK if group or limits.single_fill_or_kill else _FAK
-            if case.buys:
-                spend_e6 = _spend_e6(case)
-        else:
-            price_e4 = case.limit_price_e4
-            touch_e4 = (
-                case.view.best_ask_e4(case.outcome)
-                if case.buys
-                else case.view.best_bid_e4(case.outcome)
-            )
-            order_type = _GTC
-            flags |= 0 if case.urgency else _POST_ONLY
-            if not group:
-                # A leg is the executor's to take back: nobody would ever ask about it here.
-                self._resting.add(case, intent)
-        expires_ns = min(case.expires_ns, checked_ns + limits.intent_life_ns_max)
-        unwind_e6 = -(-case.unwind_unit_e6 * size_e6 // E6) if group else 0
-        published = self._intents.write(
-            case,
-            intent,
-            group,
-            checked_ns,
-            expires_ns,
-            spend_e6,
-            unwind_e6,
-            price_e4,
-            touch_e4,
-            self._generation,
-            order_type,
-            flags,
-        )
-        assert published, "the intents gate closed between its check and the write"
-        self._intents_sent.add(1)
-        held_e6 = 0
-        if case.buys:
-            cash_e6 = spend_e6 or -(-price_e4 * size_e6 // E4)
-            held_e6 = cash_e6 + fee_bound_e6(cash_e6, case.facts.rate_e6)
-        self.account.fly(
-            OwnOrder(
-                intent,
-                case.instrument,
-                case.action,
-                price_e4,
-                size_e6,
-                held_e6,
-                group,
-                expires_ns,
-                case.holding,
-                case.score,
-                edge_e6(case),
-            )
-        )
-        return intent
-
     # ------------------------------------------------------------------------------- the rest
     def _watch(self, now_ns: int, *, whole: bool = False) -> int:
         """Do what time asks for: marks, drawdown, orders nobody mentioned, exposure rows.
@@ -572,8 +337,8 @@ class RiskEngine:
         state = self.state
         account = self.account
         equity = self.equity
-        if self._left_overs:
-            self._end_left_overs()
+        if self._left_overs.left:
+            self._left_overs.end_some(self._generation)
         elif state.waiting and account.reconciled:
             if not self._trusting:
                 self._trust_tables(now_ns)
@@ -605,7 +370,7 @@ class RiskEngine:
         self.state.halt_code = self._ports.halted()
         for unit in units:
             if self._ports.intents.free() and self._decisions.free(2) > 1:
-                self._decide(unit, now_ns)
+                self._decider.decide(unit, now_ns)
                 self._exits.ended(unit, now_ns)
 
     def _halt_after_drawdown(self) -> None:
@@ -619,31 +384,3 @@ class RiskEngine:
         over = now_ns - self._started_ns > self._limits.intent_life_ns_max
         if not self._restarted or heard or over:
             self.state.waiting = False
-
-
-def _records(reader: StreamReader | None, record: RecordType[R]) -> list[R]:
-    """Return the records of one kind that a stream holds from where its reader stands."""
-    found: list[R] = []
-    kind = EMPTY if reader is None else reader.poll()
-    while reader is not None and kind != EMPTY:
-        if kind == record.kind:
-            found.append(record.unpack(reader.buffer))
-        kind = reader.poll()
-    return found
-
-
-def _spend_e6(case: Case) -> int:
-    """Return the dollars a BUY signs: walked cost floored to the cent, or size times limit."""
-    walk = case.walk
-    cost_e6: int = case.limit_price_e4 * case.size_e6 // E4 if walk is None else walk.cost_e6
-    return cost_e6 - cost_e6 % _CENT_E6
-
-
-def _common_step(cases: list[Case]) -> int:
-    """Return the ladder step that suits every leg."""
-    return lcm(*(case.facts.step_e6 for case in cases))
-
-
-def _size(case: Case) -> int:
-    size_e6: int = case.size_e6
-    return size_e6

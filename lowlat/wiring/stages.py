@@ -228,7 +228,8 @@ def risk_stage(
 
     Writers are opened first: a reader's position then lies behind what a dead writer left.
     """
-    from lowlat.risk.engine import RiskEngine, RiskPorts
+    from lowlat.risk.engine import RiskEngine
+    from lowlat.risk.ports import RiskPorts
 
     memory, meters = site.memory, site.meters
     intents = memory.open_stream_writer("intents")
