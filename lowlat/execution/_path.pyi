@@ -5,8 +5,9 @@ from typing import final
 from lowlat.core._ends import TurnEnd
 from lowlat.execution._order import IntentView
 from lowlat.execution.desk import OrderDesk
-from lowlat.execution.engine import ExecutorEngine, ExecutorPorts
+from lowlat.execution.engine import ExecutorEngine
 from lowlat.execution.params import ExecutorParams
+from lowlat.execution.ports import ExecutorPorts
 from lowlat.execution.sender import OrderSender
 from lowlat.execution.templates import TemplatePool
 
