@@ -6,17 +6,16 @@ that a run that died anywhere is started again.
 Source: polymarket.md 2.3.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple
 
+from lowlat.app.onboard_venue import OnboardVenue
 from lowlat.core.errors import ConfigError
 from lowlat.venues.polymarket.eip712 import SigningKey
 
-__all__ = ["SessionKey", "let_trade", "session_key_of"]
+__all__ = ["SessionKey", "address_of_key", "let_trade"]
 
 _SCOPES: Final = ("CLOB",)
 """The order book alone: no transfers, no other product of the venue."""
-T = TypeVar("T")
 
 
 class SessionKey(NamedTuple):
@@ -43,29 +42,17 @@ class SessionKey(NamedTuple):
         return f"SessionKey(address={self.address}, secrets=***)"
 
 
-class Venue(Protocol):
-    """What the step needs of the venue (see onboarding)."""
-
-    client: Any
-    environment: Any
-    secrets: list[str]
-
-    def attempt(self, what: str, action: Callable[[], T]) -> T:
-        """Do something through the vendor's client."""
-        ...
-
-
-def session_key_of(private_key: str) -> str:
-    """Return the address of a session key."""
+def address_of_key(private_key: str) -> str:
+    """Return the address of a private key, 0x and 64 hex digits."""
     return SigningKey(bytes.fromhex(private_key[2:])).address_text
 
 
-def let_trade(venue: Venue, owner: Any, owner_key: str, wallet: str, key: str) -> SessionKey:
+def let_trade(venue: OnboardVenue, owner: Any, owner_key: str, wallet: str, key: str) -> SessionKey:
     """Let a session key trade for a wallet, unless it may already; return its credentials.
 
     ``owner`` is the owner's client. Raises ConfigError for a key that may do more than trade.
     """
-    address = session_key_of(key)
+    address = address_of_key(key)
     venue.secrets += [key, key.removeprefix("0x")]
     granted = _granted(venue, owner, address)
     if granted is None:
@@ -99,12 +86,12 @@ def let_trade(venue: Venue, owner: Any, owner_key: str, wallet: str, key: str) -
     return SessionKey(key, address, made.key, made.secret, made.passphrase, until)
 
 
-def _granted(venue: Venue, owner: Any, address: str) -> Any:
+def _granted(venue: OnboardVenue, owner: Any, address: str) -> Any:
     found = venue.attempt("session key", owner.fetch_session_keys)
     return next((each for each in found if str(each.address).lower() == address.lower()), None)
 
 
-def _client(venue: Venue, private_key: str, wallet: str, **more: Any) -> Any:
+def _client(venue: OnboardVenue, private_key: str, wallet: str, **more: Any) -> Any:
     return venue.client.SecureClient.create(
         private_key=private_key, wallet=wallet, environment=venue.environment, **more
     )

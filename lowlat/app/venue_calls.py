@@ -37,6 +37,14 @@ class VenueCalls:
         head = f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nUser-Agent: lowlat\r\n"
         return self.call(f"{head}Accept: application/json\r\nConnection: close\r\n\r\n".encode())
 
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Send a JSON body without credentials."""
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {self.host}\r\nUser-Agent: lowlat\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        )
+        return self.call(f"{head}Connection: close\r\n\r\n".encode() + body)
+
     def call(self, request: bytes) -> tuple[int, bytes]:
         """Write a whole HTTP/1.1 request; return status and body."""
         host, port = self._address.host, self._address.port

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,9 @@ Sim = Annotated[
 Wallet = Annotated[
     str, typer.Option(help="eoa, proxy, safe, deposit or an address; default: the one in use.")
 ]
+
+_PLACES: Final = ("clob", "gamma", "data", "relayer", "control")
+"""Addresses of a simulator that the steps ask."""
 
 
 @app.command(
@@ -86,11 +89,18 @@ def _simulator(path: Path) -> tuple[dict[str, str], str]:
     try:
         with path.open(encoding="utf-8") as file:
             ready: Any = json.loads(file.readline())
-        return dict(ready["urls"]), str(ready["certificate"])
+        urls, certificate = dict(ready["urls"]), str(ready["certificate"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"init: --sim {path} does not begin with the line that lowlat sim prints: {error!r}"
         ) from None
+    missing = [place for place in _PLACES if not isinstance(urls.get(place), str)]
+    if missing:
+        raise ConfigError(
+            f"init: --sim {path} names no address of {', '.join(missing)}: take the line that "
+            "lowlat sim of this version prints"
+        )
+    return urls, certificate
 
 
 def _make_key(path: Path) -> None:

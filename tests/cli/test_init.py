@@ -76,3 +76,10 @@ def test_a_file_that_no_simulator_wrote_is_refused(tmp_path):
         (tmp_path / "ready").write_text(text)
         with pytest.raises(ConfigError, match="lowlat sim prints"):
             _simulator(tmp_path / "ready")
+
+
+def test_a_simulator_that_names_not_every_place_is_refused_with_what_is_missing(tmp_path):
+    ready = {"urls": LOOPBACK | {"data": 4}, "certificate": ""}
+    (tmp_path / "ready").write_text(json.dumps(ready))
+    with pytest.raises(ConfigError, match="names no address of data, control: take the line"):
+        _simulator(tmp_path / "ready")
