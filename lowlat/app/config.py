@@ -5,15 +5,14 @@ Secrets are never in it: ``account.credentials_file`` names a 0600 file that onl
 process opens.
 """
 
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
+from lowlat.app.private_files import read_private
 from lowlat.app.topology import FUSED, ProcessConfig, check_topology
 from lowlat.core.config import decode_config
 from lowlat.core.errors import ConfigError
@@ -340,18 +339,7 @@ def read_secrets(path: str, key: str, schema: type[S]) -> S:
     A sealed one (``sealed``) is opened with the machine's passphrase. One field too many is an
     error as well: a key that should not be there is worse than none.
     """
-    try:
-        with open(path, "rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            owner = os.fstat(file.fileno()).st_uid
-            raw = file.read()
-    except OSError as error:
-        raise ConfigError(f"{key} {path}: {error.strerror}") from None
-    if mode & 0o077 or owner != os.geteuid():
-        raise ConfigError(
-            f"{key} {path} has mode {mode:04o} and owner {owner}, "
-            f"expected 0600 and {os.geteuid()}: chmod 600 {path}"
-        )
+    raw = read_private(path, key)
     if raw.startswith(SEALED):
         # On use: few seal, and after a death every 100 ms count.
         from lowlat.app.sealed import passphrase_of_machine, unseal  # noqa: PLC0415

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
+from lowlat.app.private_files import write_private
 from lowlat.core.errors import ConfigError
 from lowlat.shm.places import run_dir
 
@@ -146,12 +147,7 @@ def unlock(passphrase: bytes) -> Path:
             f"the run directory {place.parent} is on {kind}, expected memory ({_TMPFS[0]}): set "
             "XDG_RUNTIME_DIR, which a login sets to one, or use LoadCredential of systemd"
         )
-    part = place.with_name(place.name + ".part")
-    part.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(part, flags, 0o600), "wb") as file:
-        file.write(passphrase)
-    part.replace(place)
+    write_private(place, passphrase)
     return place
 
 

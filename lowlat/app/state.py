@@ -5,7 +5,6 @@ them and `lowlat clean` end them; a pid alone proves nothing, so each carries it
 """
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ import msgspec
 
 from lowlat.core.errors import SegmentError
 from lowlat.shm.locks import Identity, boot_id, probe_lock
-from lowlat.shm.places import check_instance, instance_dir, segment_names
+from lowlat.shm.places import check_instance, instance_dir, private_dir, segment_names
 
 __all__ = [
     "ChildRecord",
@@ -60,17 +59,9 @@ def state_dir(instance: str, *, make: bool = True) -> Path:
         return path
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
-        found = os.lstat(path)
     except OSError as error:
         raise SegmentError(f"state directory {path} cannot be made: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise SegmentError(f"state directory {path} is not a directory: remove it")
-    if found.st_uid != os.getuid():
-        raise SegmentError(f"state directory {path} belongs to uid {found.st_uid}, we are another")
-    if found.st_mode & 0o077:
-        mode = stat.S_IMODE(found.st_mode)
-        raise SegmentError(f"state directory {path} has mode {mode:04o}: run chmod 700 {path}")
+    private_dir(str(path), "state directory")
     return path
 
 

@@ -2,11 +2,9 @@
 
 import getpass
 import json
-import os
-import stat
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,12 +20,14 @@ secrets = typer.Typer(
 )
 app.add_typer(secrets)
 
+_FILE: Final = "secrets: credentials file"
 Files = Annotated[list[Path], typer.Argument(help="Credentials files, mode 0600.")]
 
 
 @secrets.command(epilog="Example: lowlat secrets seal key.json cancel.json")
 def seal(files: Files, *, as_json: Json = False) -> None:
     """Seal credentials files in place with the passphrase that `unlock` was given."""
+    from lowlat.app.private_files import read_private, write_private
     from lowlat.app.sealed import is_sealed, passphrase_of_machine
     from lowlat.app.sealed import seal as sealed_bytes
     from lowlat.app.sealed import unseal as opened_bytes
@@ -35,13 +35,13 @@ def seal(files: Files, *, as_json: Json = False) -> None:
     passphrase = passphrase_of_machine()
     done = []
     for path in files:
-        raw = _read(path)
+        raw = read_private(path, _FILE)
         if is_sealed(raw):
             continue
         data = sealed_bytes(raw, passphrase)
         if opened_bytes(data, passphrase, str(path)) != raw:
             raise ConfigError(f"{path} did not come out of its seal as it went in: left as it was")
-        _write(path, data)
+        write_private(path, data)
         done.append(str(path))
     _say({"sealed": done}, f"sealed: {', '.join(done) or 'nothing, all were'}", as_json=as_json)
 
@@ -49,14 +49,15 @@ def seal(files: Files, *, as_json: Json = False) -> None:
 @secrets.command(epilog="Example: lowlat secrets unseal key.json")
 def unseal(files: Files, *, as_json: Json = False) -> None:
     """Write sealed files back as plain text, mode 0600."""
+    from lowlat.app.private_files import read_private, write_private
     from lowlat.app.sealed import is_sealed, passphrase_of_machine
     from lowlat.app.sealed import unseal as opened_bytes
 
     done = []
     for path in files:
-        raw = _read(path)
+        raw = read_private(path, _FILE)
         if is_sealed(raw):
-            _write(path, opened_bytes(raw, passphrase_of_machine(), str(path)))
+            write_private(path, opened_bytes(raw, passphrase_of_machine(), str(path)))
             done.append(str(path))
     _say({"unsealed": done}, f"plain text now: {', '.join(done) or 'nothing'}", as_json=as_json)
 
@@ -75,6 +76,7 @@ def unlock(
 
     Every start of a process reads it there, also one at night after a death.
     """
+    from lowlat.app.private_files import read_private
     from lowlat.app.sealed import checked, is_sealed
     from lowlat.app.sealed import unlock as leave
     from lowlat.app.sealed import unseal as opened_bytes
@@ -85,7 +87,7 @@ def unlock(
         text = sys.stdin.readline().rstrip("\r\n")
     passphrase = checked(text.encode(), "the input")
     for path in files or []:
-        raw = _read(path)
+        raw = read_private(path, _FILE)
         if is_sealed(raw):
             opened_bytes(raw, passphrase, str(path))
     where = leave(passphrase)
@@ -101,30 +103,6 @@ def lock(*, as_json: Json = False) -> None:
     _say({"locked": there}, "locked" if there else "there was no passphrase", as_json=as_json)
     if not there:
         raise typer.Exit(EXIT_FAILED)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            raw = file.read()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
-        raise ConfigError(f"{path} is open to others: chmod 600 {path}")
-    return raw
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file by one that is whole and ours alone from its first byte."""
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(part, flags, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _say(found: dict[str, object], words: str, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "check_instance",
     "check_name",
     "instance_dir",
+    "private_dir",
     "run_dir",
     "segment_file",
     "segment_names",
@@ -35,29 +36,34 @@ def run_dir() -> str:
     """
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     path = f"{base}/lowlat" if base else f"/tmp/lowlat-{os.getuid()}"  # noqa: S108 - checked below
-    return _private_dir(path)
+    return private_dir(path, "run directory")
 
 
 def instance_dir(instance: str) -> str:
     """Return the instance's folder in the run directory, made if missing."""
-    return _private_dir(f"{run_dir()}/{check_instance(instance)}")
+    return private_dir(f"{run_dir()}/{check_instance(instance)}", "run directory")
 
 
-def _private_dir(path: str) -> str:
+def private_dir(path: str, what: str) -> str:
+    """Return a folder that only we may enter, made if missing.
+
+    Raises SegmentError that says ``what`` it is, when it belongs to somebody else, others may enter
+    it, or it is no directory.
+    """
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         pass
     except OSError as error:
-        raise SegmentError(f"run directory {path} cannot be made: {error.strerror}") from error
+        raise SegmentError(f"{what} {path} cannot be made: {error.strerror}") from error
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode):
-        raise SegmentError(f"run directory {path} is not a directory: remove it")
+        raise SegmentError(f"{what} {path} is not a directory: remove it")
     if found.st_uid != os.getuid():
-        raise SegmentError(f"run directory {path} belongs to uid {found.st_uid}, we are another")
+        raise SegmentError(f"{what} {path} belongs to uid {found.st_uid}, we are another")
     if found.st_mode & 0o077:
         mode = stat.S_IMODE(found.st_mode)
-        raise SegmentError(f"run directory {path} has mode {mode:04o}: run chmod 700 {path}")
+        raise SegmentError(f"{what} {path} has mode {mode:04o}: run chmod 700 {path}")
     return path
 
 

@@ -48,7 +48,7 @@ def test_a_real_venue_wants_the_flag(tmp_path):
         (KEY, 0o644, "chmod 600"),
         ("0x1234", 0o600, "64 hex digits"),
         (KEY + "00", 0o600, "64 hex digits"),
-        ("\xff" * 64, 0o600, "is not text"),
+        ("\xff" * 64, 0o600, "64 hex digits"),
     ],
 )
 def test_a_key_file_that_others_read_or_that_holds_no_key_is_refused(tmp_path, text, mode, words):
