@@ -29,7 +29,7 @@ from lowlat.risk.engine import RiskEngine
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.ports import RiskPorts
 
-__all__ = ["CALM", "Rig"]
+__all__ = ["CALM", "FREE", "WIDE", "Rig", "rule"]
 
 
 CALM = {
@@ -40,6 +40,13 @@ CALM = {
     "liquidity_e6": 10**12,
 }
 """Facts of a market whose resolution nobody doubts."""
+FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
+"""Limits that leave size and pace to the test."""
+WIDE = {**FREE, "bankroll_cap_e6": 1_000_000 * E6, "order_notional_e6_max": 100_000 * E6}
+
+
+def rule(decision):
+    return Rule(decision.rule)
 
 
 class Rig:

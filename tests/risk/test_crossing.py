@@ -3,13 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from risk_rig import Rig
+from risk_rig import FREE, Rig
 
 from lowlat.core.layout import Action, Rule
 from lowlat.core.units import E6
 from lowlat.risk.limits import LimitsParams
 
-FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
 BUY, SELL = int(Action.BUY), int(Action.SELL)
 BOOK = {"bids": ((4500, 1_000),), "asks": ((4600, 1_000),)}
 

@@ -3,15 +3,13 @@
 from engine_fakes import WALL0, S
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from risk_rig import Rig
+from risk_rig import FREE, Rig
 
 from lowlat.core.layout import SIGNAL, Rule
 from lowlat.core.units import E6
 from lowlat.risk._case import CaseReader
 from lowlat.risk.examine import examine, uses
 from lowlat.risk.limits import LimitsParams
-
-FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
 
 
 def fresh_of(record):

@@ -2,20 +2,18 @@
 
 import pytest
 from engine_fakes import S
-from risk_rig import Rig
+from risk_rig import FREE, Rig
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.layout import Action, IntentFlag, OrderType, Rule
 from lowlat.core.units import E6
 from lowlat.risk.limits import ExitParams, LimitsParams
 
-CALM = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
-
 
 def holding(*, sell=True, plan=None, **more):
     """A rig whose module "test" bought 25 YES at 0.40, settled."""
     limits = LimitsParams(
-        **CALM, orphans_sell=sell, exits={} if plan is None else {"test": plan}, **more
+        **FREE, orphans_sell=sell, exits={} if plan is None else {"test": plan}, **more
     )
     rig = Rig(limits=limits)
     rig.market()
@@ -80,7 +78,7 @@ def test_by_default_orphans_are_held():
 
 
 def test_shares_of_nobody_are_never_sold():
-    rig = Rig(limits=LimitsParams(**CALM, orphans_sell=True))
+    rig = Rig(limits=LimitsParams(**FREE, orphans_sell=True))
     rig.market()
     rig.hold(0, 40, 16.0, confirmed=40)
     live(rig, 5)

@@ -5,7 +5,7 @@ import pytest
 from engine_fakes import MS, WALL0, S
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from risk_rig import CALM, Rig
+from risk_rig import CALM, FREE, Rig, rule
 
 from lowlat.book.fees import FeeSchedule, fee_e6
 from lowlat.core.errors import ConfigError
@@ -25,13 +25,8 @@ from lowlat.risk.checks.kelly import kelly_cost_e6, kelly_size_e6
 from lowlat.risk.limits import LimitsParams
 
 DAY = 86_400 * S
-FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
 TEST = b"test".ljust(16, b"\0")
 OTHER = b"other".ljust(16, b"\0")
-
-
-def rule(decision):
-    return Rule(decision.rule)
 
 
 def rows(table, record):

@@ -3,17 +3,11 @@
 from engine_fakes import MS, WALL0, S
 from hypothesis import given
 from hypothesis import strategies as st
-from risk_rig import Rig
+from risk_rig import FREE, Rig, rule
 
 from lowlat.core.layout import Rule
 from lowlat.core.units import E6
 from lowlat.risk.limits import LimitsParams
-
-FREE = {"duplicate_window_ns": 0, "orders_per_s": 1_000, "kelly_ppm": 0}
-
-
-def rule(decision):
-    return Rule(decision.rule)
 
 
 def by_module(rig):
