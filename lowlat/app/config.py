@@ -228,16 +228,24 @@ class EngineConfig(Section, frozen=True):
                 )
 
     def _check_url(self, key: str, value: str) -> None:
-        parts = urlsplit(value)
         allowed = ("ws", "wss") if "_ws_" in key else ("http", "https")
-        if parts.scheme not in allowed or not parts.hostname:
-            raise ConfigError(
-                f"endpoints.{key} was {value!r}, expected {' or '.join(allowed)}://host[:port]"
-            )
+        expected = f"expected {' or '.join(allowed)}://host[:port], port 1 to 65535"
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in allowed and parts.hostname and parts.port != 0
+        except ValueError as error:
+            raise ConfigError(f"endpoints.{key} was {value!r}, {expected}: {error}") from None
+        if not usable:
+            raise ConfigError(f"endpoints.{key} was {value!r}, {expected}")
         if self.mode == "sim" and parts.hostname not in _LOOPBACK:
-            raise ConfigError(f"endpoints.{key} was {value!r}: mode sim stays on this machine")
+            raise ConfigError(
+                f"endpoints.{key} was {value!r}: mode sim stays on this machine, name a simulator "
+                "on 127.0.0.1 (lowlat sim prints its addresses)"
+            )
         if self.mode == "live" and parts.scheme in {"ws", "http"}:
-            raise ConfigError(f"endpoints.{key} was {value!r}: mode live needs TLS")
+            raise ConfigError(
+                f"endpoints.{key} was {value!r}: mode live needs TLS, expected {allowed[1]}://"
+            )
         if self.mode == "live" and not self._is_listed(parts.hostname):
             raise ConfigError(
                 f"endpoints.{key} was {value!r}: live dials only hosts of {', '.join(_VENUES)}; "

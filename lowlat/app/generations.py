@@ -37,6 +37,7 @@ _FOLDER: Final = "generations"
 _KEPT: Final = 4_096
 _NUMBER_MAX: Final = 2**32 - 1
 """Orders carry it in 32 bits."""
+_ANEW: Final = "lowlat ctl reload writes the config file down anew"
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -98,14 +99,14 @@ def read_generation(instance: str, number: int) -> Generation:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"generation {number}: {path}: {error.strerror}") from None
+        raise ConfigError(f"generation {number}: {path}: {error.strerror}; {_ANEW}") from None
     try:
         found = msgspec.json.decode(raw, type=_File)
         values = msgspec.json.decode(found.config, type=dict[str, Any])
     except ValueError as error:
-        raise ConfigError(f"generation {number}: {path} is damaged: {error}") from None
+        raise ConfigError(f"generation {number}: {path} is damaged: {error}; {_ANEW}") from None
     if found.number != number or found.digest != _digest(bytes(found.config)):
-        raise ConfigError(f"generation {number}: {path} is damaged: its digest differs")
+        raise ConfigError(f"generation {number}: {path} is damaged: its digest differs; {_ANEW}")
     config = build_config(values, EngineConfig, source=f"generation {number}")
     return Generation(number, found.wall_ns, config)
 

@@ -95,7 +95,10 @@ class OnboardVenue:
         found = answer("the chain's node", lambda: self.node.post(self.node_path, body))
         word = found.get("result")
         if not isinstance(word, str) or not _WORD.fullmatch(word):
-            raise LowlatError(f"init: the chain's node told no balance: {str(found)[:200]}")
+            raise LowlatError(
+                f"init: the chain's node told no balance: {str(found)[:200]}; "
+                "run this again in a minute"
+            )
         return int(word, 16)
 
     def is_deployed(self, wallet: str, signature_type: int) -> bool:
@@ -105,7 +108,10 @@ class OnboardVenue:
         path = f"/deployed?address={wallet}&type={_RELAYER_TYPES[signature_type]}"
         found = answer("the relayer", lambda: self.relayer.get(path)).get("deployed")
         if not isinstance(found, bool):
-            raise LowlatError(f"init: the relayer did not say whether {wallet} is deployed")
+            raise LowlatError(
+                f"init: the relayer did not say whether {wallet} is deployed: "
+                "run this again in a minute"
+            )
         return found
 
 

@@ -128,9 +128,15 @@ def _region(venue: OnboardVenue) -> str:
     found = answer("the region check", lambda: venue.site.get("/api/geoblock"))
     blocked, country = found.get("blocked"), str(found.get("country"))[:40]
     if not isinstance(blocked, bool):
-        raise LowlatError("init: the region check did not say whether this region may trade")
+        raise LowlatError(
+            f"init: the region check did not say whether this region may trade, blocked was "
+            f"{str(blocked)[:40]!r}: run this again in a minute"
+        )
     if blocked:
-        raise LowlatError(f"init: the venue takes no orders from this region ({country})")
+        raise LowlatError(
+            f"init: the venue takes no orders from this region ({country}): run "
+            "lowlat where the venue's terms let you trade"
+        )
     return f"{country}: orders are taken"
 
 

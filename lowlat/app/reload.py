@@ -124,7 +124,8 @@ class Configs:
         config = load_config(self._path)
         if config.instance != self._instance:
             raise ConfigError(
-                f"{self._path}: instance was {config.instance!r}, expected {self._instance!r}"
+                f"{self._path}: instance was {config.instance!r}, expected {self._instance!r}: "
+                "a running instance keeps its name"
             )
         self.in_force = self._same_as_newest(config) or self._write(config)
         self.tell_all()

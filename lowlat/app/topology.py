@@ -128,7 +128,9 @@ def check_topology(topology: Mapping[str, ProcessConfig]) -> None:
     for name, process in topology.items():
         _check_name(name)
         if not process.engines:
-            raise ConfigError(f"topology.{name}.engines was empty: {', '.join(_ROLES)}")
+            raise ConfigError(
+                f"topology.{name}.engines was empty, expected some of {', '.join(_ROLES)}"
+            )
         for role in process.engines:
             if role in seats:
                 raise ConfigError(
@@ -137,7 +139,10 @@ def check_topology(topology: Mapping[str, ProcessConfig]) -> None:
             seats[role] = name
     missing = [role for role in _ROLES if role not in seats]
     if missing:
-        raise ConfigError(f"topology has no process for {', '.join(missing)}: each needs one")
+        raise ConfigError(
+            f"topology has no process for {', '.join(missing)}: put each into the engines of one "
+            "[topology.NAME]"
+        )
     _check_recorder(topology)
     _check_spin(topology)
 
@@ -148,7 +153,9 @@ def _check_name(name: str) -> None:
     except SegmentError as error:
         raise ConfigError(f"topology.{name}: {error}") from None
     if name in _NAMES_TAKEN:
-        raise ConfigError(f"topology.{name}: this name belongs to another process")
+        raise ConfigError(
+            f"topology.{name}: this name belongs to another process of lowlat, choose another"
+        )
 
 
 def _check_recorder(topology: Mapping[str, ProcessConfig]) -> None:
@@ -208,7 +215,10 @@ def fit_cores(
     have = sorted(os.sched_getaffinity(0) if cores is None else cores)
     most = max((process.core for process in topology.values()), default=-1)
     if most >= len(have):
-        raise ConfigError(f"this topology needs {most + 1} cores, this machine gives {len(have)}")
+        raise ConfigError(
+            f"this topology needs {most + 1} cores, this machine gives {len(have)}: lower the "
+            "cores of [topology.NAME], or take a smaller one (lowlat topology fused)"
+        )
     return {
         name: msgspec.structs.replace(process, core=have[process.core])
         if process.core >= 0

@@ -51,7 +51,7 @@ def logs(
     folder = state_dir(instance, make=False)
     files = log_files(folder)
     if not files and not follow:
-        raise ConfigError(f"instance {instance!r} has no logs in {folder}")
+        raise ConfigError(f"instance {instance!r} has no logs in {folder}: it never ran here")
     if level.upper() not in _LEVELS:
         raise ConfigError(f"--level was {level!r}, expected one of {', '.join(_LEVELS).lower()}")
     strangers = sorted(set(process or ()) - files.keys())

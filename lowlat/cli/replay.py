@@ -74,9 +74,12 @@ def _find(source: str, instance: str, life: int) -> "Life":
             "(topology fused) and tape.capture is on"
         ) from None
     if not lives:
-        raise ConfigError(f"replay: {path} holds the beginning of no life of a process")
+        raise ConfigError(
+            f"replay: {path} holds no life of a process from its start: the oldest blocks are gone, "
+            "take a capture of a later start"
+        )
     if life > len(lives):
-        raise ConfigError(f"--life was {life}, {path} holds {len(lives)}")
+        raise ConfigError(f"--life was {life}, expected 1 to {len(lives)}, the lives in {path}")
     return lives[life - 1]
 
 

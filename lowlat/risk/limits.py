@@ -181,7 +181,9 @@ class LimitsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"order_notional_e6_max, {self.order_notional_e6_max}"
             )
         if list(self.size_rungs_e6) != sorted(set(self.size_rungs_e6)):
-            raise ConfigError(f"limits.size_rungs_e6 was {self.size_rungs_e6}, expected rising")
+            raise ConfigError(
+                f"limits.size_rungs_e6 was {self.size_rungs_e6}, expected numbers that rise"
+            )
         if self.orders_per_s < 1 or self.orders_burst < 1 or self.drawdown_breaches < 1:
             raise ConfigError(
                 "limits: orders_per_s, orders_burst and drawdown_breaches were "

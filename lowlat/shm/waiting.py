@@ -179,7 +179,10 @@ def choose_wait(
         return Yield()
     if name == "park":
         if not streams:
-            raise ConfigError("waiting = 'park' for a process without gated streams")
+            raise ConfigError(
+                "waiting = 'park' for a process without gated streams, which nobody wakes; allowed here: "
+                "'spin', 'yield'"
+            )
         return Park(instance, reader, streams)
     raise ConfigError(f"waiting = {name!r}; allowed: 'spin', 'yield', 'park'")
 

@@ -212,7 +212,7 @@ def parse_arguments(arguments: Sequence[str]) -> SimConfig:
     values: dict[str, Any] = {}
     rest = [each for each in arguments if each != "--json"]
     if len(rest) % 2:
-        raise ConfigError(f"argument {rest[-1]!r} has no value")
+        raise ConfigError(f"argument {rest[-1]!r} has no value, expected --key value")
     for flag, text in zip(rest[::2], rest[1::2], strict=True):
         if not flag.startswith("--"):
             raise ConfigError(f"argument was {flag!r}, expected --key value")
@@ -221,8 +221,11 @@ def parse_arguments(arguments: Sequence[str]) -> SimConfig:
             _merge(values, read_scenario(text))
             continue
         if key == "config":
-            with open(text, "rb") as file:
-                _merge(values, msgspec.json.decode(file.read(), type=dict[str, Any]))
+            try:
+                with open(text, "rb") as file:
+                    _merge(values, msgspec.json.decode(file.read(), type=dict[str, Any]))
+            except (OSError, msgspec.MsgspecError) as error:
+                raise ConfigError(f"--config {text}: {error}") from error
             continue
         try:
             _merge(values, {key: msgspec.json.decode(text.encode())})

@@ -190,6 +190,7 @@ def test_tls_serves_with_its_own_certificate():
         (["--host", "0.0.0.0"], "sim.host was '0.0.0.0', allowed: 127.0.0.1, ::1, localhost"),
         (["--sed", "1"], "`sed`"),
         (["--seed"], "argument '--seed' has no value"),
+        (["--config", "/nonexistent.json"], "--config /nonexistent.json: [Errno 2] No such file"),
         (["--windows-s", "[1]"], "sim.windows_s was 1, expected at least 5"),
         (["--ports", '{"clob":70000}'], "sim.ports.clob was 70000"),
     ],
