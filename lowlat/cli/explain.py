@@ -1,11 +1,9 @@
 """`lowlat explain`: why a module wanted something, what risk said, and what became of it."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from lowlat.cli.main import Instance, Json, app
+from lowlat.cli.main import Instance, Json, Subject, app
 from lowlat.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,13 +15,7 @@ if TYPE_CHECKING:
     epilog="Examples: lowlat explain last | lowlat explain bonds | lowlat explain 0x3fa9 --json"
 )
 def explain(
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="SIGNAL|ORDER|MODULE|last",
-            help="First digits of an order id, a signal's id, or the newest of a module or of all.",
-        ),
-    ],
+    subject: Subject,
     *,
     instance: Instance = "demo",
     as_json: Json = False,

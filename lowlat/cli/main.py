@@ -26,6 +26,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="SIGNAL|ORDER|MODULE|last",
+        help="First digits of an order id, a signal's id, or the newest of a module or of all.",
+    ),
+]
 Instance = Annotated[
     str,
     typer.Option(

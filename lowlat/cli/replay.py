@@ -75,8 +75,8 @@ def _find(source: str, instance: str, life: int) -> "Life":
         ) from None
     if not lives:
         raise ConfigError(
-            f"replay: {path} holds no life of a process from its start: the oldest blocks are gone, "
-            "take a capture of a later start"
+            f"replay: {path} holds no life of a process from its start: the oldest blocks are "
+            "gone, take a capture of a later start"
         )
     if life > len(lives):
         raise ConfigError(f"--life was {life}, expected 1 to {len(lives)}, the lives in {path}")

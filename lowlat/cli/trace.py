@@ -1,11 +1,9 @@
 """`lowlat trace`: one order's life, stage by stage, with the signal and decision behind it."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from lowlat.cli.main import Instance, Json, app
+from lowlat.cli.main import Instance, Json, Subject, app
 from lowlat.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,13 +24,7 @@ _STAGES = (
 
 @app.command(epilog="Examples: lowlat trace last | lowlat trace 0x3fa9 --json")
 def trace(
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="SIGNAL|ORDER|MODULE|last",
-            help="First digits of an order id, a signal's id, or the newest of a module or of all.",
-        ),
-    ],
+    subject: Subject,
     *,
     instance: Instance = "demo",
     as_json: Json = False,

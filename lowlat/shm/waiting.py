@@ -180,8 +180,8 @@ def choose_wait(
     if name == "park":
         if not streams:
             raise ConfigError(
-                "waiting = 'park' for a process without gated streams, which nobody wakes; allowed here: "
-                "'spin', 'yield'"
+                "waiting = 'park' for a process without gated streams, which nobody wakes; "
+                "allowed here: 'spin', 'yield'"
             )
         return Park(instance, reader, streams)
     raise ConfigError(f"waiting = {name!r}; allowed: 'spin', 'yield', 'park'")
