@@ -42,7 +42,7 @@ from lowlat.app.state import state_dir
 from lowlat.app.steering import Steering, order_gate
 from lowlat.app.sweep import OrderCount, Sweep
 from lowlat.app.topology import check_cores, process_of
-from lowlat.app.wallet_lock import WalletLock
+from lowlat.app.wallet_lock import lock_trading
 from lowlat.core._ends import HaltEnd
 from lowlat.core.clock import RealClock, monotonic_ns
 from lowlat.core.config import effective_config
@@ -377,7 +377,7 @@ def _run(path: str, name: str, *, live: bool) -> int:
             refuse_in_environment(own, os.environ)
             refuse_owner_key(config, credentials)
         # Held as long as this function runs, which is as long as the process lives.
-        _wallet = WalletLock(credentials.funder, config.instance)
+        _wallet = lock_trading(credentials.funder, config.instance)
     if _SOCKETED.isdisjoint(place.engines):
         return EngineProcess(generation, name).run()
 

@@ -30,7 +30,7 @@ from lowlat.app.names import SETTLEMENT
 from lowlat.app.settlement import Round, Settler, last_differs, settler_of
 from lowlat.app.steering import Steering, order_gate
 from lowlat.app.topology import RECORDER
-from lowlat.app.wallet_lock import SettlementLock
+from lowlat.app.wallet_lock import lock_settlement
 from lowlat.core.clock import monotonic_ns
 from lowlat.shm.attachment import Attachment
 from lowlat.shm.stats import StatsWriter
@@ -176,7 +176,7 @@ def _run(generation: Generation) -> int:
             stats = attachment.open_stats()
             rounds = Rounds(config.settlement, order_gate(attachment, ()).blocked)
             settler = settler_of(config, ledger, rounds.pause, rounds.may_move)
-            _lock = SettlementLock(settler.wallet, config.instance)
+            _lock = lock_settlement(settler.wallet, config.instance)
             rounds.stopped = last_differs(ledger)
             _serve(config, generation.number, attachment, stats, rounds, settler)
     finally:

@@ -139,7 +139,7 @@ def settle(
 
     from lowlat.app.ledger_check import open_ledger_to_read
     from lowlat.app.settlement import settler_of
-    from lowlat.app.wallet_lock import SettlementLock
+    from lowlat.app.wallet_lock import lock_settlement
 
     loaded = _config(instance, config)
     stop = threading.Event()
@@ -149,7 +149,7 @@ def settle(
     try:
         settler = settler_of(loaded, engine)
         if not dry:
-            _lock = SettlementLock(settler.wallet, loaded.instance)
+            _lock = lock_settlement(settler.wallet, loaded.instance)
         while True:
             found = settler.round(dry=dry)
             _show_round(found, as_json=as_json)

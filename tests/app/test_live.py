@@ -13,7 +13,7 @@ from lowlat.app.halts import Puller, lift_halts, pull_halt, read_halts
 from lowlat.app.live import what_is_missing
 from lowlat.app.proof import LiveProof, Proof
 from lowlat.app.state import state_dir
-from lowlat.app.wallet_lock import WalletLock
+from lowlat.app.wallet_lock import lock_trading
 from lowlat.cli._demo_files import Account, write_config
 from lowlat.core.errors import ConfigError
 from lowlat.store.ledger.database import open_database
@@ -236,11 +236,11 @@ def test_a_persons_resume_does_not_open_an_unproven_gate(proof_of):
 # --------------------------------------------------------------------------- one engine a wallet
 def test_a_second_engine_on_a_wallet_is_refused_by_name(home):
     wallet = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-    first = WalletLock(wallet, "one")
+    first = lock_trading(wallet, "one")
     with pytest.raises(ConfigError, match=f"instance one pid {os.getpid()}"):
-        WalletLock(wallet.lower(), "two")
-    other = WalletLock("0x" + "1a" * 20, "two")
+        lock_trading(wallet.lower(), "two")
+    other = lock_trading("0x" + "1a" * 20, "two")
     first.close()
-    again = WalletLock(wallet, "three")
+    again = lock_trading(wallet, "three")
     for lock in (other, again):
         lock.close()
