@@ -232,12 +232,13 @@ class EngineConfig(Section, frozen=True):
         expected = f"expected {' or '.join(allowed)}://host[:port], port 1 to 65535"
         try:
             parts = urlsplit(value)
-            usable = parts.scheme in allowed and parts.hostname and parts.port != 0
+            host = parts.hostname or ""
+            usable = parts.scheme in allowed and host and parts.port != 0
         except ValueError as error:
             raise ConfigError(f"endpoints.{key} was {value!r}, {expected}: {error}") from None
         if not usable:
             raise ConfigError(f"endpoints.{key} was {value!r}, {expected}")
-        if self.mode == "sim" and parts.hostname not in _LOOPBACK:
+        if self.mode == "sim" and host not in _LOOPBACK:
             raise ConfigError(
                 f"endpoints.{key} was {value!r}: mode sim stays on this machine, name a simulator "
                 "on 127.0.0.1 (lowlat sim prints its addresses)"
@@ -246,10 +247,10 @@ class EngineConfig(Section, frozen=True):
             raise ConfigError(
                 f"endpoints.{key} was {value!r}: mode live needs TLS, expected {allowed[1]}://"
             )
-        if self.mode == "live" and not self._is_listed(parts.hostname):
+        if self.mode == "live" and not self._is_listed(host):
             raise ConfigError(
                 f"endpoints.{key} was {value!r}: live dials only hosts of {', '.join(_VENUES)}; "
-                f'name another in endpoints.more_hosts = ["{parts.hostname}"]'
+                f'name another in endpoints.more_hosts = ["{host}"]'
             )
 
     def _is_listed(self, host: str) -> bool:
