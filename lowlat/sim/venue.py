@@ -11,7 +11,6 @@ from lowlat.core.errors import ConfigError
 from lowlat.sim.api import ClobApi
 from lowlat.sim.binance import Binance
 from lowlat.sim.cancels import Cancels
-from lowlat.sim.catalogue import Catalogue
 from lowlat.sim.chain import Chain
 from lowlat.sim.config import SimConfig
 from lowlat.sim.credentials import Credentials
@@ -29,6 +28,7 @@ from lowlat.sim.gamma import Gamma
 from lowlat.sim.heartbeat import Heartbeats
 from lowlat.sim.history import History
 from lowlat.sim.indexer import Indexer
+from lowlat.sim.long_tail import LongTail
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.news import News
 from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
@@ -136,14 +136,14 @@ class Venue:
         events = self.universe.events
         self.gamma = Gamma(config, self.exchange, events)
         self.data = DataApi(config, self.exchange, self.indexer, self.rewards, history, events)
-        self.catalogue = Catalogue(
+        self.long_tail = LongTail(
             config, self.exchange, self.universe, self.timers, _rng(config, "catalogue")
         )
         self.universe.open(now_ns)
         self.crypto.open(now_ns)
         if self.tape is not None:
             self.tape.open(now_ns)
-        self.catalogue.open(now_ns)
+        self.long_tail.open(now_ns)
         self.flow.open(now_ns)
         self.news.open(now_ns)
         self.edges.open(now_ns)

@@ -13,7 +13,7 @@ from lowlat.sim.exchange import Exchange
 from lowlat.sim.timers import Timers
 from lowlat.sim.universe import Universe
 
-__all__ = ["Catalogue"]
+__all__ = ["LongTail"]
 
 NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * NS
@@ -34,7 +34,7 @@ VOLUME_SPREAD: Final = 2.5
 """Of the natural logarithm of dollars traded."""
 
 
-class Catalogue:
+class LongTail:
     """Lists quiet markets at the start and later."""
 
     def __init__(
