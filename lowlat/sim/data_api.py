@@ -266,10 +266,13 @@ def _arranged(request: Request, found: list[rows.Position]) -> list[rows.Positio
     floor_e6 = max(floor_e6, amount_e6(request, "sizeThreshold", "0"))
     by_cash = choice(request, "filter_type", ("CASH", "TOKENS"), "TOKENS") == "CASH"
     since_ns, until_s = number(request, "start", 0) * NS, number(request, "end", 0)
+    redeemable, mergeable = (request.arg(name) == "true" for name in ("redeemable", "mergeable"))
     kept = [
         row
         for row in found
         if title in row.market.question.lower()
+        and (row.is_a("REDEEMABLE") or not redeemable)
+        and (row.is_a("MERGEABLE") or not mergeable)
         and (row.value_e6 if by_cash else row.size_e6) >= floor_e6
         and (not since_ns or SORT_KEYS["TIMESTAMP"](row) >= since_ns)
         and (not until_s or SORT_KEYS["TIMESTAMP"](row) <= until_s * NS)
