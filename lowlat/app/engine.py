@@ -35,7 +35,7 @@ from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.injector import INJECT, Injector
 from lowlat.app.log import say_ready
 from lowlat.app.loop import BUSY, PARKED, LoopCells, PlainLoop, Tick, Yielder
-from lowlat.app.machine import Metrics
+from lowlat.app.machine import Metrics, address_of
 from lowlat.app.nameplate import hang_nameplate
 from lowlat.app.readiness import Readiness
 from lowlat.app.state import state_dir
@@ -191,7 +191,12 @@ class EngineProcess:
         from lowlat.net.warm import WarmLine, WarmSends
 
         try:
-            line = WarmLine()
+            if address_of(self.config.endpoints.clob_url).is_tls:
+                from lowlat.net.ourselves import secure_both
+
+                line = WarmLine(secure_both)
+            else:
+                line = WarmLine()
         except OSError as error:
             _LOG.warning("no rehearsal: loopback refused a connection error=%r", error)
             return []

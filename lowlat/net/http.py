@@ -7,7 +7,6 @@ never sent again here. Source: polymarket.md 12.4 (keep warm, rotate), design 9.
 """
 
 import asyncio
-import errno
 import logging
 import ssl
 from collections.abc import Callable
@@ -16,10 +15,11 @@ from typing import Final, Protocol
 import msgspec
 
 from lowlat.core.clock import monotonic_ns
-from lowlat.core.ports import SEND_HALTED, SEND_NONE, SEND_PARTIAL, SENT
+from lowlat.core.ports import SENT
 from lowlat.net._answers import AnswerError, AnswerReader
 from lowlat.net._dial import open_socket
 from lowlat.net._gate import HotConnection, HotSender, SendGate
+from lowlat.net._tls import send_tls
 from lowlat.net.backoff import Backoff
 
 __all__ = ["AnswerSink", "HotConnections", "HotParams"]
@@ -27,8 +27,6 @@ __all__ = ["AnswerSink", "HotConnections", "HotParams"]
 _LOG: Final = logging.getLogger(__name__)
 _PING_KEY: Final = -1
 _RECV_BYTES: Final = 64 * 1024
-
-Request = bytes | bytearray | memoryview
 
 
 class HotParams(msgspec.Struct, frozen=True):
@@ -89,7 +87,7 @@ class HotConnections(HotSender):
         self._sink = sink
         self._ping = ping
         self._tls = tls
-        self.bind(gate, None if tls is None else self._send_tls, self._retire)
+        self.bind(gate, None if tls is None else send_tls, self._retire)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn_due_ns = 0
         self._all = [
@@ -99,27 +97,6 @@ class HotConnections(HotSender):
             )
             for _ in range(self.params.connections)
         ]
-
-    # ------------------------------------------------------------------ transport
-    def _send_tls(
-        self, connection: HotConnection, request: Request, gate: SendGate | None, now_ns: int
-    ) -> int:
-        """Write through TLS. A refused write may have left part of a record: never none."""
-        sock = connection.sock
-        assert sock is not None, "an idle connection has a socket"
-        sent = 0
-        try:
-            sent = sock.send(request) if gate is None else gate.write(sock.send, request, now_ns)
-            if sent == SEND_HALTED:
-                return SEND_HALTED
-            while sent < len(request):
-                sent += sock.send(memoryview(request)[sent:])
-        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return SEND_PARTIAL
-        except OSError as error:
-            gone = error.errno in (errno.EPIPE, errno.ECONNRESET) and sent == 0
-            return SEND_NONE if gone else SEND_PARTIAL
-        return SENT
 
     @property
     def busy(self) -> int:

@@ -6,11 +6,14 @@ then. For processes that never sleep; one that sleeps loses its caches anyway.
 """
 
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Final
 
 from lowlat.core.ports import SENT
 from lowlat.net._answers import AnswerReader
 from lowlat.net._gate import HotConnection, HotSender, SendGate
+from lowlat.net._tls import send_tls
 from lowlat.net.backoff import Backoff
 from lowlat.net.options import tune_socket
 
@@ -21,19 +24,28 @@ _REQUEST_BYTES: Final = 1_200
 _ROOM_BYTES: Final = 16_384
 _EVERY_NS: Final = 1_000_000
 
+Secure = Callable[[socket.socket, socket.socket], tuple[socket.socket, socket.socket]]
+
 
 class WarmLine(HotSender):
     """One connection to ourselves, written as those to the venue are."""
 
-    def __init__(self) -> None:
-        """Connect over loopback; OSError when there is none."""
+    def __init__(self, secure: Secure | None = None) -> None:
+        """Connect over loopback; ``secure`` takes both ends over into TLS, where the venue has it.
+
+        OSError when there is no way.
+        """
+        self._out: socket.socket
+        self._in: socket.socket
         with socket.create_server(("127.0.0.1", 0), backlog=1) as server:
             self._out = socket.create_connection(server.getsockname())
             self._in, _ = server.accept()
         for end in (self._out, self._in):
             tune_socket(end)
             end.setblocking(False)
-        self.bind(SendGate([], []), None, self._retire)
+        if secure is not None:
+            self._out, self._in = secure(self._out, self._in)
+        self.bind(SendGate([], []), None if secure is None else send_tls, self._retire)
         self._line: Final = HotConnection(AnswerReader(0), Backoff(1, 1, lambda: 0.0))
         self._line.sock = self._out
         self._line.fd = self._out.fileno()
@@ -47,7 +59,7 @@ class WarmLine(HotSender):
             return -1
         try:
             self._in.recv_into(self._room)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return -1
         except OSError:
             self._retire(self._line)

@@ -7,6 +7,7 @@ from lowlat.app.machine import Metrics
 from lowlat.app.rehearsal import Rehearsal
 from lowlat.core.clock import monotonic_ns
 from lowlat.core.config import decode_config
+from lowlat.net.ourselves import secure_both
 from lowlat.net.warm import WarmLine, WarmSends
 from lowlat.shm.private import PrivateStats
 from tests.app.config_text import GOOD
@@ -23,9 +24,9 @@ class Stats(PrivateStats):
 class Stage:
     """A rehearsal, its cells, its notes, and whether an order of ours is under way."""
 
-    def __init__(self, config):
+    def __init__(self, config, secure):
         self.stats, self.notes, self.under_way = Stats(), [], False
-        self.line = WarmLine()
+        self.line = WarmLine(secure)
         self.rehearsal = Rehearsal(
             config,
             self.line,
@@ -45,9 +46,9 @@ class Stage:
             assert self.rehearsal.turn(monotonic_ns()) == 0
 
 
-@pytest.fixture
-def stage():
-    made = Stage(decode_config(GOOD, EngineConfig))
+@pytest.fixture(params=[None, secure_both], ids=["plain", "tls"])
+def stage(request):
+    made = Stage(decode_config(GOOD, EngineConfig), request.param)
     yield made
     made.rehearsal.close()
 
@@ -85,8 +86,9 @@ def test_a_fault_ends_the_rehearsal_and_nothing_else(stage):
     assert stage.count("orders") == before
 
 
-def test_a_million_bytes_to_ourselves_pass_without_filling_up():
-    sends = WarmSends(WarmLine())
+@pytest.mark.parametrize("secure", [None, secure_both], ids=["plain", "tls"])
+def test_a_million_bytes_to_ourselves_pass_without_filling_up(secure):
+    sends = WarmSends(WarmLine(secure))
     line = sends._line
     for turn in range(1_000):
         sends.turn(turn * 1_000_000)
