@@ -41,6 +41,7 @@ class Exposure(ExposureCells):
         bucket = holding.bucket
         before_e6 = bucket.held_loss_e6
         cost_before_e6 = holding.cost_e6
+        stuck_before_e6 = holding.held_loss_e6
         holding.shares_e6[outcome] = size_e6
         holding.confirmed_e6[outcome] = confirmed_e6
         holding.costs_e6[outcome] = cost_e6
@@ -48,7 +49,8 @@ class Exposure(ExposureCells):
         bucket.settle()
         self.cost_e6 += holding.cost_e6 - cost_before_e6
         if holding.is_long:
-            self.long_e6 += holding.cost_e6 - cost_before_e6
+            # YES and NO together are cash whenever somebody merges them: an unwound leg is free.
+            self.long_e6 += holding.held_loss_e6 - stuck_before_e6
         self.add(bucket, bucket.held_loss_e6 - before_e6)
         self.note(holding)
 
@@ -91,7 +93,7 @@ class Exposure(ExposureCells):
     def _place(self, holding: Holding) -> None:
         is_long = holding.end_ns > self.long_from_ns
         if is_long != holding.is_long:
-            locked_e6 = holding.cost_e6 + holding.in_flight_e6
+            locked_e6 = holding.held_loss_e6 + holding.in_flight_e6
             self.long_e6 += locked_e6 if is_long else -locked_e6
             holding.is_long = is_long
 
@@ -111,5 +113,5 @@ class Exposure(ExposureCells):
         self._take_out(holding)
         self.cost_e6 -= holding.cost_e6
         if holding.is_long:
-            self.long_e6 -= holding.cost_e6
+            self.long_e6 -= holding.held_loss_e6
         del self.holdings[holding.market]

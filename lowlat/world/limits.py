@@ -105,7 +105,10 @@ def _shares(
     if _ends_late(row, late_ns):
         long_flying = [each for each in flying if _is_late(each.instrument, account, late_ns)]
         long_held = [each for each in held if _is_late(each.instrument, account, late_ns)]
-        locked_e6 = _locked_e6(long_flying, long_held)
+        # Pairs of both outcomes can be merged at any time: they are not stuck.
+        markets = {each.instrument >> 1 for each in long_held}
+        stuck_e6 = sum(_held_loss_e6(long_held, {each: None}) for each in markets)
+        locked_e6 = _reserved_e6(long_flying) + stuck_e6
         yield "cash locked for long", locked_e6, limits.long_locked_max_ppm
 
 

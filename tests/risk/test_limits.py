@@ -89,6 +89,22 @@ def test_capital_in_what_ends_late_or_nobody_knows_when_is_capped():
     assert rig.engine.state.exposure.long_e6 == 18_304_000
 
 
+def test_a_leg_that_was_unwound_locks_no_more_than_it_lost():
+    """Its complement is no new capital: both can be merged. A demo showed 100.5 % of the limit."""
+    rig = Rig(limits=LimitsParams(**FREE, long_locked_max_ppm=60_000))
+    rig.market(0, end_ns=WALL0 + 8 * DAY)
+    rig.hold(0, 100, 40)
+    rig.turn()
+    assert rig.engine.state.exposure.long_e6 == 40 * E6
+    rig.hold(1, 100, 62)
+    rig.turn()
+    assert rig.engine.state.exposure.long_e6 == 2 * E6
+    # It goes with the market, whatever is told of its end.
+    rig.market(0, end_ns=WALL0 + 6 * DAY)
+    rig.turn()
+    assert rig.engine.state.exposure.long_e6 == 0
+
+
 @pytest.mark.parametrize(
     ("facts", "after", "expected"),
     [
