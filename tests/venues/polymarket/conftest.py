@@ -1,6 +1,7 @@
 """The venue's order vectors and an account made from their well-known key."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from lowlat.venues.polymarket.auth import ApiCredentials, L2Auth
 from lowlat.venues.polymarket.requests import ClobRequests
 
 DATA = Path(__file__).parents[2] / "data" / "polymarket"
+# The kits beside the tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
