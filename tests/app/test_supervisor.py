@@ -180,6 +180,8 @@ def test_restart_ends_one_child_in_order_and_starts_it_anew(instance, code, dead
         assert state_of(sup, "other").pid == other
         assert sup.failure == ""
         assert halt_cell(instance) == HaltCode.NONE
+        # The stubborn one would be waited for.
+        sup.stop(["engine"], deadline_s)
 
 
 def test_stop_ends_a_child_that_was_about_to_restart(instance):
