@@ -1,13 +1,13 @@
 """What the supervisor runs for a topology: one child a process, in the order of dependency."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from lowlat.app.child import ChildSpec, module_argv
 from lowlat.app.names import SETTLEMENT
 from lowlat.app.topology import RECORDER, ProcessConfig, process_of, start_after, stats_shape_of
 
-__all__ = ["children_of", "roles_of", "stop_order"]
+__all__ = ["StopOrder", "children_of", "roles_of", "stop_order"]
 
 _HALTS: Final = frozenset({"polymarket", "risk", "executor"})
 """Without their process nothing may be sent: books, checks, or the account are not known."""
@@ -70,13 +70,22 @@ def roles_of(
     return found | ({SETTLEMENT: (SETTLEMENT,)} if settles else {})
 
 
-def stop_order(
-    topology: Mapping[str, ProcessConfig], *, settles: bool = False
-) -> tuple[list[str], list[str]]:
-    """Return who drains first, while everybody else works, and who ends behind that, in order.
+class StopOrder(NamedTuple):
+    """Who ends when, each behind the one before; the names are all of a topology's processes."""
 
-    The executor needs books to unwind and risk to be alive; the recorder writes down the last word.
-    """
-    executor = process_of(topology, "executor")
-    rest = [name for name in reversed(list(topology)) if name not in {executor, RECORDER}]
-    return [executor], [*([SETTLEMENT] if settles else []), *rest, RECORDER]
+    ahead: list[str]
+    """Nobody, or signals: where risk ends with the executor, nobody would decide them later."""
+    executor: str
+    """Drains: it needs books to unwind."""
+    rest: list[str]
+    """Signals before risk, which decides all of them; the recorder writes down the last word."""
+
+
+def stop_order(topology: Mapping[str, ProcessConfig], *, settles: bool = False) -> StopOrder:
+    """Return who ends when, such that nothing is left open, undecided or unwritten."""
+    executor, risk, signals = (process_of(topology, r) for r in ("executor", "risk", "signals"))
+    ahead = [signals] if risk == executor != signals else []
+    rest = [name for name in reversed(list(topology)) if name not in {executor, RECORDER, *ahead}]
+    # A person may have listed them in any order.
+    rest.sort(key=lambda name: name == risk != signals)
+    return StopOrder(ahead, executor, [*([SETTLEMENT] if settles else []), *rest, RECORDER])

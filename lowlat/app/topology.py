@@ -55,6 +55,8 @@ _AFTER: Final[Mapping[str, tuple[str, ...]]] = {
 _NAMES_TAKEN: Final = frozenset({SUPERVISOR, SETTLEMENT, "sim"})
 _FOLDER: Final = Path(__file__).parent / "topologies"
 _FEEDS: Final = frozenset({"metadata", "binance", "prices", "polymarket"})
+_UNWINDS_BY: Final = frozenset({"metadata", "polymarket"})
+"""What an executor needs to the end: where groups are unwound, and by which rules."""
 
 Wait = Literal["spin", "yield", "park"]
 Role = Literal[
@@ -145,6 +147,7 @@ def check_topology(topology: Mapping[str, ProcessConfig]) -> None:
         )
     _check_recorder(topology)
     _check_spin(topology)
+    _check_end(seats, topology)
 
 
 def _check_name(name: str) -> None:
@@ -169,6 +172,18 @@ def _check_recorder(topology: Mapping[str, ProcessConfig]) -> None:
             )
         if process.wait != "park":
             raise ConfigError(f"topology.{name}.wait was '{process.wait}', expected 'park'")
+
+
+def _check_end(seats: Mapping[str, str], topology: Mapping[str, ProcessConfig]) -> None:
+    """Refuse what cannot end in order: signals end before risk, books behind the executor."""
+    signals = seats["signals"]
+    books = [role for role in topology[signals].engines if role in _UNWINDS_BY]
+    if seats["risk"] == seats["executor"] != signals and books:
+        raise ConfigError(
+            f"topology.{signals}.engines has signals beside {', '.join(books)}, and "
+            f"{seats['risk']} has risk beside executor: at the end signals go before risk, and the "
+            f"executor needs {', '.join(books)} behind that; give signals or risk another process"
+        )
 
 
 def _check_spin(topology: Mapping[str, ProcessConfig]) -> None:

@@ -213,19 +213,19 @@ class _Demo:
         problems = [supervisor.failure] if supervisor.failure else []
         self._await_ready(observer)
         processes = observer.picture().processes
-        first, rest = stop_order(self._options.topology)
+        ahead, executor, rest = stop_order(self._options.topology)
+        self._stop(ahead, problems)
         drained = supervisor.stop(
-            first, _DRAIN_S, lambda _: self._show(observer, "finishing open trades")
+            [executor], _DRAIN_S, lambda _: self._show(observer, "finishing open trades")
         )
-        [executor] = [each for each in supervisor.status() if each.name == first[0]]
-        code = executor.exit_code
+        [code] = [each.exit_code for each in supervisor.status() if each.name == executor]
         if not drained:
-            problems.append(f"{first[0]} did not come to rest within {_DRAIN_S:.0f} s, was killed")
+            problems.append(f"{executor} did not come to rest within {_DRAIN_S:.0f} s, was killed")
         elif code != 0:
-            problems.append(f"{first[0]} ended with exit code {code}")
+            problems.append(f"{executor} ended with exit code {code}")
         agreement = self._agree(observer, problems)
         status = supervisor.status()
-        self._stop_rest(rest, problems)
+        self._stop(rest, problems)
         observer.on_turn()
         picture = observer.picture()
         picture.children = status
@@ -242,8 +242,8 @@ class _Demo:
             processes,
         )
 
-    def _stop_rest(self, names: list[str], problems: list[str]) -> None:
-        """End who only served the executor; the recorder last, it writes down what they said."""
+    def _stop(self, names: list[str], problems: list[str]) -> None:
+        """End who only served the executor, one behind the other."""
         late = [name for name in names if not self._supervisor.stop([name], _AGREE_S)]
         problems += [f"{name} did not end within {_AGREE_S:.0f} s, was killed" for name in late]
 

@@ -10,7 +10,7 @@ import typer
 from lowlat.cli.main import EXIT_FAILED, EXIT_USAGE, app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from lowlat.app.config import EngineConfig
     from lowlat.app.proof import LiveProof, NothingToProve
@@ -80,7 +80,7 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
     check_cores(config.topology, os.sched_getaffinity(0))
     settles = config.settlement.enabled
     specs = children_of(path, config.topology, live=config.mode == "live", settles=settles)
-    first, rest = stop_order(config.topology, settles=settles)
+    order = stop_order(config.topology, settles=settles)
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda code, _: stopping.append(code))
@@ -104,10 +104,12 @@ def _run(path: str, config: "EngineConfig", *, quiet: bool) -> int:
                 due_ns = monotonic_ns() + int(view.every_s * _NS)
                 view.show(observer.picture(), _BADGES[config.mode])
         notifier.stopping()
-        drained = supervisor.stop(first, _DRAIN_S, say)
-        for name in rest:
+        for name in order.ahead:
             supervisor.stop([name], _DRAIN_S)
-        problems = _problems(supervisor, first, drained=drained)
+        drained = supervisor.stop([order.executor], _DRAIN_S, say)
+        for name in order.rest:
+            supervisor.stop([name], _DRAIN_S)
+        problems = _problems(supervisor, order.executor, drained=drained)
     problems += [f"live trading was not proven: {proof.problem}"] if proof.problem else []
     for each in problems:
         print(f"lowlat run: {each}", file=sys.stderr)
@@ -156,16 +158,14 @@ def _proof(supervisor: "Supervisor", path: str, *, live: bool) -> "LiveProof | N
     return proof
 
 
-def _problems(supervisor: "Supervisor", first: "Sequence[str]", *, drained: bool) -> list[str]:
-    """Say what was not in order about the end; ``first`` are the children that drain."""
+def _problems(supervisor: "Supervisor", executor: str, *, drained: bool) -> list[str]:
+    """Say what was not in order about the end; ``executor`` is the child that drains."""
     found = [supervisor.failure] if supervisor.failure else []
-    found += [
-        f"{each.name} ended with exit code {each.exit_code}, see its log"
-        for each in supervisor.status()
-        if each.name in first and each.exit_code
-    ]
+    child = supervisor.child(executor)
+    if child is not None and child.exit_code:
+        found.append(f"{executor} ended with exit code {child.exit_code}, see its log")
     if not drained:
-        found.append(f"{', '.join(first)} did not end within {_DRAIN_S:.0f} s")
+        found.append(f"{executor} did not end within {_DRAIN_S:.0f} s")
     return found
 
 

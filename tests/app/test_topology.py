@@ -173,21 +173,50 @@ def test_processes_start_behind_those_whose_state_they_read():
         left = {name: place for name, place in left.items() if name not in free}
 
 
-def test_roles_that_share_processes_criss_cross_never_wait_in_a_circle():
-    """Every way to give the roles to processes has an order in which all of them start."""
+def grouped(**groups):
+    return {
+        RECORDER: ProcessConfig((RECORDER,)),
+        **{name: ProcessConfig(roles) for name, roles in groups.items()},
+    }
+
+
+def drawn(count):
+    """Draw ways to give the roles to processes; leave out the few that cannot end in order."""
     draw = random.Random(7)
-    for _ in range(300):
+    while count:
         groups = {}
         for role in ROLES:
             groups.setdefault(f"p{draw.randrange(4)}", []).append(role)
-        topology = {RECORDER: ProcessConfig((RECORDER,))}
-        topology |= {name: ProcessConfig(tuple(roles)) for name, roles in groups.items()}
-        check_topology(topology)
+        found = grouped(**{name: tuple(roles) for name, roles in groups.items()})
+        try:
+            check_topology(found)
+        except ConfigError as error:
+            if "at the end signals go before risk" not in str(error):
+                raise
+            continue
+        count -= 1
+        yield found
+
+
+def test_roles_that_share_processes_criss_cross_never_wait_in_a_circle():
+    """Every way to give the roles to processes has an order in which all of them start."""
+    for topology in drawn(300):
         started = set()
         while len(started) < len(topology):
             free = {each for each in topology if set(start_after(topology, each)) <= started}
             assert free - started, topology
             started |= free
+
+
+def test_roles_that_share_processes_end_in_order():
+    for topology in drawn(300):
+        ahead, executor, rest = stop_order(topology)
+        ends = [*ahead, executor, *rest]
+        assert sorted(ends) == sorted(topology)
+        at = {role: ends.index(process_of(topology, role)) for role in (*ROLES, RECORDER)}
+        assert at["signals"] <= at["risk"]
+        assert at["executor"] <= min(at["polymarket"], at["metadata"], at["risk"])
+        assert at[RECORDER] == len(ends) - 1
 
 
 def test_children_halt_orders_when_books_checks_or_account_are_gone():
@@ -204,10 +233,39 @@ def test_children_halt_orders_when_books_checks_or_account_are_gone():
 
 def test_executor_drains_first_and_the_recorder_ends_last():
     for topology in (SPREAD, FUSED):
-        first, rest = stop_order(topology)
-        assert first == [process_of(topology, "executor")]
+        ahead, executor, rest = stop_order(topology)
+        assert executor == process_of(topology, "executor")
+        assert not ahead
         assert rest[-1] == RECORDER
-        assert sorted([*first, *rest]) == sorted(topology)
+        assert sorted([executor, *rest]) == sorted(topology)
+
+
+def test_signals_end_before_who_decides_them_in_whatever_order_somebody_lists_them():
+    for seed in range(20):
+        names = list(SPREAD)
+        random.Random(seed).shuffle(names)
+        rest = stop_order({name: SPREAD[name] for name in names}).rest
+        assert rest.index("signals") < rest.index("risk")
+        assert rest[-1] == RECORDER
+
+
+def test_signals_end_first_where_risk_ends_with_the_executor():
+    topology = grouped(
+        eyes=("signals", "binance", "prices"),
+        books=("metadata", "polymarket"),
+        hand=("risk", "executor"),
+    )
+    check_topology(topology)
+    assert stop_order(topology) == (["eyes"], "hand", ["books", RECORDER])
+
+
+def test_books_cannot_end_with_signals_where_risk_ends_with_the_executor():
+    feeds = ("metadata", "binance", "prices", "polymarket")
+    topology = grouped(feeds=(*feeds, "signals"), hand=("risk", "executor"))
+    with pytest.raises(ConfigError, match="has signals beside metadata, polymarket"):
+        check_topology(topology)
+    check_topology(grouped(feeds=(*feeds, "signals"), risk=("risk",), hand=("executor",)))
+    check_topology(grouped(feeds=feeds, path=("signals", "risk", "executor")))
 
 
 def test_whole_spread_instance_fits_in_64_mib():

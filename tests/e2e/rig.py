@@ -160,8 +160,9 @@ class Rig:
 
     def drain(self, seconds=60):
         """Stop who sends in order, then compare both sides; return the agreement."""
-        [executor], _ = stop_order(self.topology)
-        assert self.supervisor.stop([executor], seconds), self.log(executor)
+        ahead, executor, _ = stop_order(self.topology)
+        for name in (*ahead, executor):
+            assert self.supervisor.stop([name], seconds), self.log(name)
         assert self.supervisor.child(executor).exit_code == 0, self.log(executor)
         found = []
 

@@ -72,7 +72,8 @@ GROUPS = {
         "executor": ("executor",),
     },
     "an executor that decides": {
-        "feeds": ("metadata", "binance", "prices", "polymarket", "signals"),
+        "feeds": ("metadata", "polymarket"),
+        "eyes": ("binance", "prices", "signals"),
         "hand": ("risk", "executor"),
     },
 }
