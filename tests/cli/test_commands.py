@@ -19,7 +19,7 @@ from lowlat.store.record_log import DECISIONS, MARKETS, SIGNALS, RecordLog
 
 COMMANDS = ("demo", "run", "why", "trace", "clean")
 CONFIG = """
-instance = "x"
+instance = "{instance}"
 mode = "{mode}"
 [endpoints]
 clob_url = "{http}://127.0.0.1:1"
@@ -36,10 +36,10 @@ mode = "paper"
 """
 
 
-def write_config(home, mode="sim"):
+def write_config(home, instance, mode="sim"):
     tail = "s" if mode == "live" else ""
     path = home / "engine.toml"
-    path.write_text(CONFIG.format(mode=mode, http="http" + tail, ws="ws" + tail))
+    path.write_text(CONFIG.format(instance=instance, mode=mode, http="http" + tail, ws="ws" + tail))
     return path
 
 
@@ -88,9 +88,9 @@ def test_wrong_use_is_one_message_and_a_stable_code(lowlat, arguments, code, wor
 
 
 @pytest.mark.parametrize("mode", ["sim", "live"])
-def test_live_is_refused_and_names_what_is_missing(lowlat, home, mode):
+def test_live_is_refused_and_names_what_is_missing(lowlat, home, instance, mode):
     flags = ("--live",) if mode == "sim" else ()
-    done = lowlat("run", "--config", str(write_config(home, mode)), *flags)
+    done = lowlat("run", "--config", str(write_config(home, instance, mode)), *flags)
     assert done.returncode == 2
     missing = "config: mode was" if mode == "sim" else "explicit consent"
     for word in (missing, "reconciliation: account.cancel_credentials_file was not set"):
@@ -98,13 +98,13 @@ def test_live_is_refused_and_names_what_is_missing(lowlat, home, mode):
     assert done.stdout == ""
 
 
-def test_run_says_why_a_process_would_not_start(lowlat, home):
-    done = lowlat("run", "--config", str(write_config(home)))
+def test_run_says_why_a_process_would_not_start(lowlat, home, instance):
+    done = lowlat("run", "--config", str(write_config(home, instance)))
     assert done.returncode == 2
     assert "engine ended with exit code 2" in done.stderr
     assert "credentials_file none" in done.stderr
-    assert segment_names("x") == []
-    assert living_children("x") == []
+    assert segment_names(instance) == []
+    assert living_children(instance) == []
 
 
 def test_clean_ends_orphans_and_removes_segments(lowlat, instance):
