@@ -128,8 +128,8 @@ def make_segment(
         if existing.header.run_dir != header.run_dir:
             raise SegmentError(
                 f"segment {existing.where} keeps its locks in {existing.header.run_dir}, we in "
-                f"{header.run_dir}: set XDG_RUNTIME_DIR to the same value everywhere, or, if nothing "
-                f"of it runs any more, run lowlat clean --instance {instance}"
+                f"{header.run_dir}: set XDG_RUNTIME_DIR to the same value everywhere; if nothing "
+                f"of it runs any more, lowlat clean --instance {instance} removes it"
             )
         return existing, "kept"
     own = lock or OwnerLock(instance, header.name, who)
