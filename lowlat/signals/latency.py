@@ -160,6 +160,11 @@ class Latency(Module):
                 f"buys up to {signal.limit_price_e4 / 1e4:g}, {signal.size_suggestion / E6:g} "
                 f"shares, fee rate {row.fee_rate_e6 / E6:g}"
             ),
+            (
+                f"worth ${signal.expected_value:.4f}: {signal.size_suggestion / E6:g} x "
+                f"{signal.confidence:.4f} less price and fee of the asks it takes, times the part "
+                f"of its orders that is filled (fill_probability)"
+            ),
         ]
 
     # ------------------------------------------------------------------------------- callbacks

@@ -11,7 +11,7 @@ from lowlat.core.errors import ConfigError
 from lowlat.core.layout import Known, MarketRow
 from lowlat.core.units import E6, ONE_E4
 
-__all__ = ["RebatesParams", "logit_skew", "pay_of", "rebate_of"]
+__all__ = ["RebatesParams", "logit_skew", "pay_of", "rebate_of", "worth_words"]
 
 
 class RebatesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,3 +111,16 @@ def rebate_of(row: MarketRow, price: float) -> float:
         return 0.0
     spread = (price * (1.0 - price)) ** row.fee_exponent
     return row.rebate_rate_e6 / E6 * row.fee_rate_e6 / E6 * spread
+
+
+def worth_words(value: float, filled: float, reward_day: float) -> list[str]:
+    """Tell what a quote's value is made of, in dollars; ``filled``: all of it filled."""
+    if filled <= 0.0:
+        return []
+    part = (value - reward_day / 24.0) / filled
+    return [
+        (
+            f"worth ${value:.4f}: {part:.0%} of ${filled:.4f} if all of it is filled, and an hour "
+            f"of rewards"
+        )
+    ]

@@ -68,7 +68,13 @@ from lowlat.signals.rebate_quotes import (
     reward_day,
     target_e4,
 )
-from lowlat.signals.rebate_value import RebatesParams, logit_skew, pay_of, rebate_of
+from lowlat.signals.rebate_value import (
+    RebatesParams,
+    logit_skew,
+    pay_of,
+    rebate_of,
+    worth_words,
+)
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
 __all__ = ["Rebates"]
@@ -113,6 +119,7 @@ class Rebates(Module):
                 f"{told['adverse']:.6f} = {edge:.6f}"
             ),
             f"rewards of ${told['reward_day']:.4f} a day while it rests",
+            *worth_words(signal.expected_value, edge * shares, told["reward_day"]),
         ]
 
     # ------------------------------------------------------------------------------- callbacks

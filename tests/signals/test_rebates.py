@@ -20,7 +20,7 @@ from lowlat.core.signal import decode_signal
 from lowlat.core.units import E6
 from lowlat.signals.module import make_module
 from lowlat.signals.rebate_quotes import Budget
-from lowlat.signals.rebate_value import logit_skew
+from lowlat.signals.rebate_value import logit_skew, worth_words
 from lowlat.signals.rebates import Rebates
 
 DAY = 86_400 * S
@@ -367,3 +367,12 @@ def test_markets_that_pay_nothing_are_not_wanted():
 def test_values_that_make_no_sense_are_refused_by_name(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         make_module(Rebates, settings)
+
+
+def test_the_worth_of_a_quote_is_told_so_that_it_can_be_worked_out_again():
+    # 50 shares at 0.011658, three of ten filled, and 24 cents of rewards a day: one an hour.
+    assert worth_words(0.3 * 50 * 0.011658 + 0.01, 50 * 0.011658, 0.24) == [
+        "worth $0.1849: 30% of $0.5829 if all of it is filled, and an hour of rewards"
+    ]
+    # A quote that only rewards pay for has no share to tell.
+    assert worth_words(0.01, -0.2, 0.24) == []
