@@ -23,6 +23,7 @@ from lowlat.core.units import ONE_E4
 from lowlat.risk.limits import LimitsParams
 from lowlat.sim.wire import Request
 from lowlat.world.limits import Account, excess
+from lowlat.world.losses import Losses
 from lowlat.world.memory import Memory
 from lowlat.world.rows import Rows, Violation
 
@@ -53,8 +54,7 @@ class Departures:
 
     def __init__(self, allowed: LimitsParams, bankroll_e6: int, wall_ns: Callable[[], int]) -> None:
         """``bankroll_e6``: the most it can be; limits are shares of it."""
-        self.limits = allowed
-        """In force; whoever reloads them says so here."""
+        self.losses = Losses(allowed, bankroll_e6)
         self._bankroll_e6 = bankroll_e6
         self._wall_ns = wall_ns
         self.market_open: Callable[[], bool] = lambda: False
@@ -63,8 +63,18 @@ class Departures:
         """Venue's ids of every order that left."""
         self._posted: set[int] = set()
 
+    @property
+    def limits(self) -> LimitsParams:
+        """In force; whoever reloads them says so here."""
+        return self.losses.limits
+
+    @limits.setter
+    def limits(self, limits: LimitsParams) -> None:
+        self.losses.limits = limits
+
     def attach(self, memory: Memory, orders: Rows, positions: Rows) -> None:
         """Look at the tables of a new boot."""
+        self.losses.attach(memory)
         self._orders = orders
         self._positions = positions
         self._books = memory.open_table_reader("book")
@@ -99,7 +109,7 @@ class Departures:
             self._wall_ns(),
             self._bankroll_e6,
         )
-        over = excess(row, account, self.limits)
+        over = excess(row, account, self.limits) or self.losses.excess(row, account.orders)
         if over:
             raise Violation(f"over a limit: {over}")
         self._look_at_cross(row)

@@ -216,6 +216,7 @@ class Watch(Listener):
             if reader.lost:
                 raise Violation(f"gate {gate} of {stream} lost {reader.lost} records")
         self._look_at_recorder()
+        self.departures.losses.look(self._now_ns(), ready_since_ns)
         if ready_since_ns:
             self._look_at_groups(ready_since_ns)
 
