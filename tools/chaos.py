@@ -1,6 +1,6 @@
 """Run the topology spread against the simulator over real sockets while everything goes wrong.
 
-``python tools/chaos.py --minutes 15 [--seed 1] [--topology spread] [--json]``
+``python tools/chaos.py --minutes 15 [--seed 1] [--topology spread] [--only WORD,WORD] [--json]``
 
 Faults, in random order and at random moments: SIGKILL and SIGSTOP of every process, all processes
 at once, a reboot (all shared memory gone), every connection reset, slow links, a full /dev/shm, a
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--topology", default="spread")
+    parser.add_argument("--only", metavar="WORDS", help="faults whose name holds one of these: a,b")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if INSIDE not in os.environ and can_unshare():
@@ -99,6 +100,7 @@ def run(chosen, folder, *, own_mounts):
     with Rig(f"c{uuid.uuid4().hex[:12]}", folder, seed=chosen.seed, topology=topology,
              proxy=Relay) as rig:  # fmt: skip
         chaos = Chaos(rig, random.Random(chosen.seed), folder, own_mounts=own_mounts)
+        chaos.keep_only(chosen.only)
         try:
             chaos.run(chosen.minutes * 60)
         finally:
@@ -161,12 +163,25 @@ class Chaos:
             ("connections reset", self.reset),
             ("slow links", self.slow),
         ]  # fmt: skip
-        self.left_out = []
+        self.left_out = {}
         full = [("full /dev/shm", self.full_shm), ("full disk", self.full_disk)]
         if own_mounts:
             self.faults += full
         else:
-            self.left_out = [name for name, _ in full]
+            self.left_out = {name: "no mount name space of its own" for name, _ in full}
+
+    def keep_only(self, words):
+        """Forget the faults that hold none of these words; SystemExit when none is left."""
+        if words is None:
+            return
+        wanted = words.split(",")
+        kept = [each for each in self.faults if any(word in each[0] for word in wanted)]
+        if not kept:
+            raise SystemExit(f"--only {words!r}: none of {[name for name, _ in self.faults]}")
+        self.left_out |= {
+            name: "not asked for" for name, _ in self.faults if name not in dict(kept)
+        }
+        self.faults = kept
 
     def run(self, seconds):
         """Go through all faults again and again, each time in another order."""
@@ -279,14 +294,14 @@ def report(chaos, *, as_json):
     rows = {name: (len(took), statistics.median(took), max(took))
             for name, took in sorted(chaos.took_s.items()) if took}  # fmt: skip
     if as_json:
-        print(json.dumps({"kills": chaos.kills, "left_out": chaos.left_out, "faults": rows}))
+        print(json.dumps({"kills": chaos.kills, "left_out": list(chaos.left_out), "faults": rows}))
         return
     print(f"{'fault':<24} {'survived':>8} {'p50 s':>7} {'max s':>7}")
     for name, (count, middle_s, most_s) in rows.items():
         print(f"{name:<24} {count:>8} {middle_s:>7.2f} {most_s:>7.2f}")
     print(f"{chaos.kills} kills and stops")
-    for name in chaos.left_out:
-        print(f"left out: {name}: no mount name space of its own")
+    for name, why in chaos.left_out.items():
+        print(f"left out: {name}: {why}")
 
 
 if __name__ == "__main__":

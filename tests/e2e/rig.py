@@ -138,7 +138,7 @@ class Rig:
             assert not self.supervisor.failure, self.supervisor.failure + "\n" + self.log("engine")
             assert monotonic_ns() < end_ns, (
                 f"{what} did not come within {seconds} s\n{self.supervisor.status()}\n"
-                f"{self.counters()}\n{self.log('engine')}"
+                f"{self.counters()}\n{self.last_words()}"
             )
             self.supervisor.turn(TURN_S)
 
@@ -186,6 +186,11 @@ class Rig:
     def log(self, name):
         path = state_dir(self.instance) / f"{name}.log"
         return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+
+    def last_words(self):
+        """Return what was logged of late by who is not READY."""
+        late = [name for name in self.topology if not self.is_ready(name)] or ["engine"]
+        return "\n".join(f"{name}: {line}" for name in late for line in self.log(name).splitlines())
 
     def whole_log(self, name):
         return (state_dir(self.instance) / f"{name}.log").read_text(errors="replace")
