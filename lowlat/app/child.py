@@ -54,7 +54,10 @@ class ChildSpec:
     """Whether it uses shared memory: such a child has a statistics segment of its name."""
     trades: bool = False
     """Whether new orders halt while it is gone."""
-    ready_s: float = 20.0
+    ready_s: float = 60.0
+    """How long its first start may take: it may find no byte code and a ledger to migrate."""
+    again_s: float = 20.0
+    """The same for every later one: one more try is better than to wait longer."""
     hang_s: float = 10.0
     """A heartbeat older than this is a hung loop: kill, restart. Only with ``segments``."""
     stopped_s: float = 10.0

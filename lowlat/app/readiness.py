@@ -25,6 +25,7 @@ class Readiness:
         self._unready = unready
         self._say = say
         self._said = False
+        self._complained = False
         self._start_ns = 0
 
     def start(self) -> None:
@@ -36,9 +37,12 @@ class Readiness:
         if self._said:
             return 0
         missing = self._unready()
-        if missing and not (
-            _MAY_BE_LATE.issuperset(missing) and now_ns - self._start_ns > _PATIENCE_NS
-        ):
+        late = now_ns - self._start_ns > _PATIENCE_NS
+        if missing and not (late and _MAY_BE_LATE.issuperset(missing)):
+            if late and not self._complained:
+                # Whoever waits for READY kills us some day: the log says then why.
+                self._complained = True
+                _LOG.warning("not ready yet waits_for=%s", ",".join(missing))
             return 0
         self._said = True
         for role in missing:

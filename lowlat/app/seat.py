@@ -105,6 +105,12 @@ class Seat:
         return self.life is not None and not self.life.gone
 
     @property
+    def ready_s(self) -> float:
+        """How long this life may take to become READY."""
+        spec = self.spec
+        return min(spec.ready_s, spec.again_s) if self.restarts else spec.ready_s
+
+    @property
     def heartbeat_ns(self) -> int:
         """When its loop last said that it turns, 0 when never or nobody can know."""
         return self.stats.heartbeat_ns if self.stats is not None else 0
@@ -146,7 +152,7 @@ class Seat:
         """Whether a child that is STARTING anew was stopped on its way."""
         if not self.restarts or self.life is None:
             return False
-        start_ns = self.due_ns - int(self.spec.ready_s * _NS)
+        start_ns = self.due_ns - int(self.ready_s * _NS)
         return now_ns - start_ns > self.spec.stopped_s * _NS and self.life.stopped
 
     def status(self, now_ns: int) -> ChildStatus:

@@ -152,7 +152,7 @@ class Supervisor:
     def _spawn(self, seat: Seat) -> None:
         seat.life = ChildProcess.spawn(seat.spec, self._log_of(seat))
         seat.state = ChildState.STARTING
-        seat.due_ns = monotonic_ns() + int(seat.spec.ready_s * _NS)
+        seat.due_ns = monotonic_ns() + int(seat.ready_s * _NS)
         self._remember()
         _log.info("started child=%s pid=%d", seat.spec.name, seat.life.pid)
 
@@ -213,7 +213,7 @@ class Supervisor:
         if life.ready is not None:
             self._on_child_ready(seat, life, now_ns)
         elif now_ns >= seat.due_ns:
-            _log.error("not ready child=%s after_s=%.1f", seat.spec.name, seat.spec.ready_s)
+            _log.error("not ready child=%s after_s=%.1f", seat.spec.name, seat.ready_s)
             self._give_up_on(seat, life)
         elif seat.is_stuck(now_ns):
             _log.error("stopped on its way child=%s pid=%d", seat.spec.name, life.pid)
@@ -230,8 +230,10 @@ class Supervisor:
         """Kill a child that did not become ready; the first time ever that ends the run."""
         if not seat.restarts:
             seat.state = ChildState.FAILED
-            self.failure = f"{seat.spec.name} was not ready within {seat.spec.ready_s:g} s"
+            self.failure = f"{seat.spec.name} was not ready within {seat.ready_s:g} s"
         life.send(signal.SIGKILL)
+        # Once is enough: it is gone as soon as the kernel comes to it.
+        seat.due_ns = 1 << 62
 
     def _on_gone(self, seat: Seat, life: ChildProcess, now_ns: int) -> None:
         if seat.state in {ChildState.STOPPED, ChildState.FAILED}:

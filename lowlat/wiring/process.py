@@ -105,13 +105,16 @@ class ProcessEngines:
             self.engines.append(self.user)
 
     def unready(self) -> list[str]:
-        """Return the roles that do not work yet; READY is said when there is none."""
+        """Return what does not work yet, by role; READY is said when there is nothing."""
         found = [feed.name for feed in self._feeds if not feed.ready]
         trading = self.trading
         # Beside a feed it may have to be READY before the executor can be: it says so itself then,
         # by deciding nothing until the account is known.
         if self.roles <= _DECIDES and "risk" in self.roles and trading.risk.state.waiting:
             found.append("risk")
-        if "executor" in self.roles and not (trading.executor.ready and self.user.is_open):
-            found.append("executor")
+        if "executor" in self.roles:
+            if not trading.executor.ready:
+                found.append("executor")
+            if not self.user.is_open:
+                found.append("user channel")
         return found

@@ -45,3 +45,13 @@ def test_an_executor_beside_such_a_feed_is_still_waited_for(clock, said):
     engine.start()
     engine.turn(1_000 * S)
     assert said == []
+
+
+def test_what_it_waits_for_is_logged_once(clock, said, caplog):
+    engine = Readiness(lambda: ["executor", "user channel"], lambda: said.append(1))
+    engine.start()
+    engine.turn(104 * S)
+    assert not caplog.messages
+    engine.turn(106 * S)
+    engine.turn(120 * S)
+    assert caplog.messages == ["not ready yet waits_for=executor,user channel"]

@@ -33,7 +33,7 @@ def lowlat(*arguments):
 @pytest.fixture(params=["fused", "spread"])
 def demo(request, instance):
     process = subprocess.Popen(
-        [*MAIN, "demo", "--seconds", "300", "--json", "--instance", instance]
+        [*MAIN, "demo", "--seconds", "900", "--json", "--instance", instance]
         + (["--topology", "spread"] if request.param == "spread" else []),
         stdout=subprocess.PIPE,
         text=True,
