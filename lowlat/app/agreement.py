@@ -19,7 +19,7 @@ from lowlat.shm.attachment import Attachment
 
 __all__ = ["Agreement", "Side", "VenueDoor", "compare", "read_engine"]
 
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 30.0
 _BODY_BYTES_MAX: Final = 16 * 2**20
 _BUSY_TRIES: Final = 100
 

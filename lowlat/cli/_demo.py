@@ -37,7 +37,7 @@ __all__ = ["DemoOptions", "run_demo"]
 _NS: Final = 1_000_000_000
 _TURN_S: Final = 0.05
 _DRAIN_S: Final = 45.0
-_AGREE_S: Final = 5.0
+_AGREE_S: Final = 15.0
 """How long both sides may still differ after the engine is at rest."""
 _BADGE: Final = "SIMULATED"
 

@@ -121,7 +121,7 @@ class Taker:
 
 async def until(condition):
     """Let the loop poll until a ring has come through."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is awaited is a byte in a FIFO
             await asyncio.sleep(0)
 

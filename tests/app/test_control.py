@@ -57,7 +57,7 @@ class Rig:
         text = GOOD.replace('"t1"', f'"{self.instance}"') if text is None else text
         self.config.write_text(text + "\n[limits]\n" + "\n".join(lines))
 
-    def call(self, seconds=20.0, **request):
+    def call(self, seconds=60.0, **request):
         """Ask over the socket while the supervisor turns."""
         with self.connect() as connection:
             connection.sendall(json.dumps(request).encode() + b"\n")
@@ -71,7 +71,7 @@ class Rig:
         connection.setblocking(False)
         return connection
 
-    def answer(self, connection, seconds=20.0):
+    def answer(self, connection, seconds=60.0):
         received = b""
         end = monotonic_ns() + int(seconds * 1e9)
         while not received.endswith(b"\n"):
@@ -86,7 +86,7 @@ class Rig:
             received += piece
         return json.loads(received)
 
-    def until(self, condition, seconds=10.0):
+    def until(self, condition, seconds=60.0):
         end = monotonic_ns() + int(seconds * 1e9)
         while not condition():
             assert monotonic_ns() < end, self.sup.status()

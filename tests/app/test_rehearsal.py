@@ -39,7 +39,7 @@ class Stage:
     def count(self, name):
         return self.stats.cells[f"rehearsal.{name}"].value
 
-    def turn_until(self, condition, seconds=10):
+    def turn_until(self, condition, seconds=60):
         deadline_ns = monotonic_ns() + seconds * 10**9
         while not condition():
             assert monotonic_ns() < deadline_ns, (self.notes, self.count("missed"))

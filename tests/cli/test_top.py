@@ -420,7 +420,7 @@ class Terminal:
     def press(self, *keys):
         self._tmux("send-keys", *keys)
 
-    def wait_for(self, *words, seconds=15):
+    def wait_for(self, *words, seconds=60):
         end = time.monotonic() + seconds
         while True:
             lines = self.lines()

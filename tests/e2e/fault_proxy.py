@@ -118,7 +118,7 @@ class FaultProxy:
         self.urls = {}
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     def _serve(self):
         asyncio.run(self._main())
@@ -148,7 +148,7 @@ class FaultProxy:
         async def run():
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(60)
 
     def clients(self, name, path=""):
         return self._call(
@@ -194,5 +194,5 @@ class FaultProxy:
 
     def close(self):
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()

@@ -29,7 +29,7 @@ class Relay:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10), "the relay did not start"
+        assert self._ready.wait(60), "the relay did not start"
 
     async def _main(self):
         self._loop = asyncio.get_running_loop()
@@ -93,12 +93,12 @@ class Relay:
                 writer.transport.abort()
             return len(found)
 
-        cut_count = asyncio.run_coroutine_threadsafe(cut(), self._loop).result(10)
+        cut_count = asyncio.run_coroutine_threadsafe(cut(), self._loop).result(60)
         self.resets += cut_count
         return cut_count
 
     def close(self):
         """Stop serving."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the relay did not stop"

@@ -34,7 +34,7 @@ def demo(instance, seed, seconds=10, *more):
         sys.executable, "-c", code, "demo", "--seconds", str(seconds), "--json",
         "--seed", str(seed), "--instance", instance, *more,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     assert done.stdout.count("\n") == 1, "one object, one line"
     return json.loads(done.stdout)
@@ -67,7 +67,7 @@ def test_demo_is_replayed_to_the_byte_by_another_process(instance):
     found = demo(instance, 6, 3)
     code = "from lowlat.cli.main import main; main()"
     command = [sys.executable, "-c", code, "replay", "-i", instance, "--json", "--verify"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     verdict = json.loads(done.stdout)
     assert verdict["equal"]

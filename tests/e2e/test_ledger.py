@@ -19,6 +19,10 @@ from lowlat.app.state import state_dir
 pytestmark = pytest.mark.e2e
 
 
+TRADED = "SELECT count(*), count(DISTINCT token_id) FROM fills"
+NOT_MINED = "SELECT count(*) FROM fills WHERE state = 'MATCHED'"
+
+
 def check(rig, *more):
     """Run the command as a user does, while the supervisor goes on turning."""
     code = "from lowlat.cli.main import main; main()"
@@ -26,7 +30,7 @@ def check(rig, *more):
     done = subprocess.Popen(
         [*command, "--json", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    rig.turn_until(lambda: done.poll() is not None, 30, "the check")
+    rig.turn_until(lambda: done.poll() is not None, 60, "the check")
     said, problems = done.communicate()
     assert said, problems
     return done.returncode, json.loads(said)
@@ -44,12 +48,12 @@ def keeps_configs_signed(rig, instance):
     """A generation is there at once; who asked for it follows with its audit line."""
     config = load_config(str(rig.config))
     write_generation(instance, 1, config, time.time_ns())
-    rig.turn_until(lambda: query(instance, "SELECT 1 FROM configs"), 10, "a generation")
+    rig.turn_until(lambda: query(instance, "SELECT 1 FROM configs"), 60, "a generation")
     change = Change("limits.bankroll_cap_e6", 1, 2)
     line = audit_line(Who.here(), "set", "done", time.time_ns(), changes=[change], generation=1)
     append_audit(instance, line)
     signed = "SELECT who, changes, text FROM configs WHERE changes != ''"
-    rig.turn_until(lambda: query(instance, signed), 10, "its audit line")
+    rig.turn_until(lambda: query(instance, signed), 60, "its audit line")
     [(who, changes, whole)] = query(instance, signed)
     assert f"pid {os.getpid()}" in who
     assert json.loads(changes) == [["limits.bankroll_cap_e6", 1, 2]]
@@ -63,15 +67,16 @@ def names_the_first_balance(rig, instance):
 
 def test_the_ledger_of_a_run_agrees_with_the_venue_and_a_lie_is_named(instance, tmp_path):
     with Rig(instance, tmp_path, seed=3) as rig:
-        rig.run(5)
+        rig.turn_until(lambda: min(query(instance, TRADED)[0]) > 3, 60, "fills of four tokens")
         keeps_configs_signed(rig, instance)
         names_the_first_balance(rig, instance)
-        code, found = check(rig, "--wait", "5")
+        code, found = check(rig, "--wait", "30")
         assert code == 0, found
         assert found["fills"] > 3
         assert found["tokens"] > 3
         assert rig.drain().holds
-        code, found = check(rig, "--wait", "3")
+        rig.turn_until(lambda: query(instance, NOT_MINED) == [(0,)], 60, "the last fill mined")
+        code, found = check(rig, "--wait", "30")
         assert code == 0, found
         assert found["settling"] == 0
         assert found["open_orders"] == 0

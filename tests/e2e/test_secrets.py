@@ -188,11 +188,10 @@ def private_bytes(pid):
 
 def test_secrets_are_nowhere_and_the_process_is_tidy(instance, home, capsys):
     with Rig(instance, home, seed=8) as rig:
-        rig.turn_until(lambda: rig.picture().pairs.completed >= 2, 25, "two completed pairs")
-        rig.turn_until(lambda: rig.reading().counter("capture.frames") > 0, 5, "a capture")
+        rig.turn_until(lambda: rig.picture().pairs.completed >= 2, 60, "two completed pairs")
+        rig.turn_until(lambda: rig.reading().counter("capture.frames") > 0, 60, "a capture")
         os.kill(rig.pid("engine"), 10)  # SIGUSR1: histograms to the log
-        rig.run(0.2)
-        assert "latency name=" in rig.whole_log("engine")
+        rig.turn_until(lambda: "latency name=" in rig.whole_log("engine"), 60, "histograms")
         assert_nothing_leaked(rig, home, 30)
         for name in ("engine", "recorder"):
             status = Path(f"/proc/{rig.pid(name)}/status").read_text()
@@ -219,7 +218,7 @@ def test_crash_while_signing_shows_no_secret(instance, home):
     rig = Rig(instance, home, seed=8, engine=engine)
     try:
         with contextlib.suppress(SpawnError), rig:
-            rig.turn_until(lambda: "ZeroDivisionError" in rig.whole_log("engine"), 15, "a crash")
+            rig.turn_until(lambda: "ZeroDivisionError" in rig.whole_log("engine"), 60, "a crash")
         log = rig.whole_log("engine")
         assert "ZeroDivisionError: signing with" in log
         assert "Traceback" in log

@@ -19,7 +19,7 @@ def status(instance):
     code = "from lowlat.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "status", "-i", instance, "--json", "--over", "0"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return json.loads(done.stdout)
 

@@ -40,13 +40,17 @@ def spread():
 
 
 def test_spread_trades_on_two_cores_and_agrees_with_the_venue(spread, instance, home):
-    done = subprocess.run(
-        [sys.executable, "-c", ENTRY, "demo", "--topology", "spread", "--seconds", "5",
-         "--json", "--instance", instance],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
-    result = json.loads(done.stdout)
+    # On a starved machine nothing may come of the first seconds: then it gets more of them.
+    for seconds in ("3", "20", "60"):
+        done = subprocess.run(
+            [sys.executable, "-c", ENTRY, "demo", "--topology", "spread", "--seconds", seconds,
+             "--json", "--instance", instance],
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
+        result = json.loads(done.stdout)
+        if result["orders"]:
+            break
     agreement = result["agreement"]
     assert agreement["cash"] is agreement["positions"] is True
     assert result["orders"] > 0

@@ -77,7 +77,7 @@ def run(scenario):
 
 async def turning(engine, condition, busy=False):
     """Turn the engine until the condition holds; busy reads without the loop."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             engine.turn(monotonic_ns())
             if busy:

@@ -79,7 +79,7 @@ class Recorder:
 
 
 async def until(source, condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             source.changed.clear()
             await source.changed.wait()

@@ -14,7 +14,7 @@ from lowlat.shm.waiting import Bells, Park, Spin, Yield, choose_wait
 def parked(instance):
     ring = Ring(8, 64)
     writer, reader = ring.writer(gates=1), ring.reader(position=1, gate=0)
-    park = Park(instance, "risk", [reader], timeout_ms=10_000)
+    park = Park(instance, "risk", [reader], timeout_ms=60_000)
     bells = Bells(instance, writer, ["risk"])
     yield writer, reader, park, bells
     park.close()
@@ -56,7 +56,7 @@ def test_record_published_before_parking_is_not_slept_over(parked):
     writer.publish(1)
     begun = time.monotonic()
     park.wait()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50
     assert reader.poll() == 1
     assert bells.ring() == 0, "the flag is down again"
 
@@ -75,11 +75,11 @@ def test_ring_between_flag_and_sleep_is_not_lost(parked):
             assert bells.ring() == 1
             return answer
 
-    late = Park(park_instance(park), "risk", [Late()], timeout_ms=10_000)
+    late = Park(park_instance(park), "risk", [Late()], timeout_ms=60_000)
     begun = time.monotonic()
     late.wait()
     late.close()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50
     assert reader.poll() == 1
 
 
@@ -94,7 +94,7 @@ def test_sleeper_is_woken_by_another_thread(parked):
 
     def ring_when_asleep():
         writer.publish(1)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not rung and time.monotonic() < deadline:
             if bells.ring():
                 rung.append(True)
@@ -104,7 +104,7 @@ def test_sleeper_is_woken_by_another_thread(parked):
     waker.start()
     while reader.poll() != 1:
         park.wait()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50
     rung.append(False)
     waker.join()
 
@@ -114,7 +114,7 @@ def test_park_ends_at_its_timeout(instance):
     park = Park(instance, "risk", [reader], timeout_ms=5)
     begun = time.monotonic()
     park.wait()
-    assert 0.004 < time.monotonic() - begun < 2
+    assert 0.004 < time.monotonic() - begun < 50
     park.close()
 
 

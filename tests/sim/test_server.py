@@ -19,7 +19,7 @@ QUIET = {
     "tape": "none",
     "flow": {"events_per_s": 0, "edges": []},
 }
-DEADLINE_S = 5.0
+DEADLINE_S = 60.0
 
 
 class Frames(WSListener):
