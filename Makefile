@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := setup.py pyproject.toml $(shell find lowlat -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: setup dev demo fmt lint test test-postgres stress marathon conformance audit bench clean lock
+.PHONY: setup dev demo fmt lint test test-postgres stress marathon explore conformance audit bench clean lock
 
 setup: .venv/.built
 dev: .venv/.dev .venv/.built
@@ -48,6 +48,9 @@ stress: dev
 
 marathon: dev
 	$(BIN)/python -m pytest -q -m marathon --durations=0
+
+explore: dev
+	$(BIN)/python -m pytest -q -m "hypothesis and not stress" --hypothesis-profile=explore
 
 conformance: dev
 	$(BIN)/python tools/conformance.py

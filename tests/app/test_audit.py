@@ -40,24 +40,17 @@ def test_nothing_is_read_where_nothing_was_noted(home):
 
 @given(cut=st.integers(1, 60))
 def test_a_torn_last_line_costs_itself_only(tmp_path_factory, cut):
-    folder = tmp_path_factory.mktemp("state")
-    before = os.environ.get("XDG_STATE_HOME")
-    os.environ["XDG_STATE_HOME"] = str(folder)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         append_audit("t1", line(1))
         append_audit("t1", line(2))
         path = state_dir("t1") / "audit.jsonl"
         path.write_bytes(path.read_bytes()[:-cut])
         append_audit("t1", line(3))
         lines, damaged = read_audit("t1")
-        # Cutting just the line's end leaves it whole.
-        assert [each.wall_ns for each in lines] == ([1, 2, 3] if cut == 1 else [1, 3])
-        assert damaged == (0 if cut == 1 else 1)
-    finally:
-        if before is None:
-            del os.environ["XDG_STATE_HOME"]
-        else:
-            os.environ["XDG_STATE_HOME"] = before
+    # Cutting just the line's end leaves it whole.
+    assert [each.wall_ns for each in lines] == ([1, 2, 3] if cut == 1 else [1, 3])
+    assert damaged == (0 if cut == 1 else 1)
 
 
 def test_a_full_file_is_set_aside_and_still_read(home, monkeypatch):

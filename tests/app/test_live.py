@@ -31,14 +31,6 @@ INSTANCE = "live-test"
 REAL_VENUE = live._venue
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (tmp_path / "run").mkdir(mode=0o700)
-    return tmp_path
-
-
 def private(path, values):
     path.write_text(json.dumps(values))
     path.chmod(0o600)

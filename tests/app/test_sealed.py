@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.app import sealed
@@ -69,7 +69,7 @@ def test_what_was_sealed_comes_out_and_shows_nothing(shut):
     assert sealed.seal(PLAIN, PASSPHRASE) != shut, "another salt and nonce each time"
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6)
 @given(st.data())
 def test_a_file_changed_anywhere_does_not_open(shut, data):
     at = data.draw(st.integers(0, len(shut) - 2))

@@ -144,7 +144,7 @@ def test_restart_begins_at_one_with_every_book_unknown():
     assert books.snapshot(1, "A", [("0.41", "1")], []) == 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(1, 9), st.integers(-3, 6)), max_size=40),
     st.sets(st.integers(0, 39), max_size=2),

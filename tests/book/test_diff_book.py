@@ -154,7 +154,7 @@ UPDATES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(UPDATES, st.sampled_from("kkkkkdrs"), st.integers(0, 3)), max_size=40))
 def test_a_live_book_is_always_the_true_book_at_its_update_id(steps):
     book, true, history, next_id = DiffBook(), ({}, {}), [], 1

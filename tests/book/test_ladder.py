@@ -44,7 +44,7 @@ def assert_same(ladder, twin):
             assert ladder.size_at(side, price + 1) == twin.sides[side].get(price + 1, 0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.booleans(), SIDES, PRICES, SIZES), max_size=80))
 def test_changes_equal_the_twin(steps):
     ladder, twin = Ladder(), Twin()
@@ -62,7 +62,7 @@ def test_changes_equal_the_twin(steps):
     assert_same(ladder, twin)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(*[st.lists(st.tuples(PRICES, SIZES), max_size=60)] * 2, st.randoms())
 def test_loads_in_any_order_equal_the_twin(bids, asks, random):
     ladder, twin = Ladder(), Twin()

@@ -69,7 +69,7 @@ def assert_image(record, twin, slots):
     assert record["book_flags"] == twin.flags()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(TOKENS, ACTIONS, PRICES, SIZES), max_size=100))
 def test_changes_through_either_token_equal_the_twin(steps):
     book, twin = MarketBook(1, 1), Twin()
@@ -110,7 +110,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(STEPS, max_size=120))
 def test_lines_written_over_the_row_of_four_versions_ago_make_the_whole_row(steps):
     """Play the table: each image's lines go over the cell of its version, as write_lines does."""
@@ -156,7 +156,7 @@ def test_small_change_writes_few_lines():
     assert lines == [3, 3, 3, 3, 2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TOKENS, *[st.lists(st.tuples(PRICES, SIZES), max_size=50, unique_by=lambda row: row[0])] * 2)
 def test_snapshot_equals_its_levels_set_one_by_one(token, bids, asks):
     book, twin = MarketBook(1, 1), Twin()
@@ -184,7 +184,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(JUNK, JUNK)
 def test_junk_is_a_protocol_error_or_a_whole_book(bids, asks):
     book = MarketBook(1, 1)
@@ -198,7 +198,7 @@ def test_junk_is_a_protocol_error_or_a_whole_book(bids, asks):
         assert not book.flags & BookFlag.STALE
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(JUNK, JUNK)
 def test_junk_change_is_a_protocol_error_or_one_level(price, size):
     book = MarketBook(1, 1)

@@ -133,7 +133,7 @@ def test_missing_side_offers_nothing():
 ASKS = st.dictionaries(st.integers(1, 6000), st.integers(1, 10**6), max_size=6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.tuples(ASKS, st.integers(0, 10**5), st.integers(0, 3)), min_size=1, max_size=5),
     st.integers(0, 500),

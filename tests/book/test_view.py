@@ -55,7 +55,7 @@ LIMITS = st.one_of(st.just(NO_PRICE_E4), st.integers(0, ONE_E4))
 RATES = st.one_of(st.just(0), st.integers(0, 10**6))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LEVELS, LEVELS, TOKENS, ACTIONS, st.integers(0, 10**14), LIMITS, RATES, st.integers(0, 4))
 def test_walk_by_size_equals_the_twin(bids, asks, token, action, size, limit, rate, exponent):
     view = view_of(bids, asks)
@@ -83,7 +83,7 @@ def test_walk_by_size_equals_the_twin(bids, asks, token, action, size, limit, ra
         assert walk.impact_ppm() == ceil(worse * 10**6) >= 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LEVELS, LEVELS, TOKENS, st.integers(0, 10**14), LIMITS)
 def test_walk_by_cash_spends_what_the_twin_spends(bids, asks, token, cash, limit):
     view = view_of(bids, asks)

@@ -139,7 +139,7 @@ def test_trade_corrects_what_the_answer_summed_up(desk, answer_first):
     assert fee_e6 == 1_744_870
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_many_partial_fills_converge_to_the_venues_totals(make_desk, data):
     sizes = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))

@@ -63,7 +63,7 @@ def test_answer_nobody_asked_for_is_counted(desk):
 
 
 @given(st.binary(max_size=80), st.sampled_from([200, 400, 404, 425, 500, 503]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_answer_ends_in_a_known_state_and_held_cash_matches_it(make_desk, body, status):
     desk = make_desk()
     desk.wish(desk.intent())

@@ -64,7 +64,7 @@ SIZES = st.sampled_from([1, 4, 5, 10, 50, 51, 60, 300, 320, 400, 401, 0.5, 0.01,
 ) | st.integers(0, 500 * MILLION)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, suppress_health_check=list(HealthCheck))
 @given(
     instrument=st.sampled_from([0, 0, 0, 1, 2, 6]),
     action=st.sampled_from([0, 1]),

@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlat.core.layout import OrderRow, OrderState
@@ -66,7 +66,6 @@ def test_table_is_whole():
     assert {(state, heard) for state, heard, _, illegal in CASES if illegal} == ILLEGAL
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([each for each in Heard if each != Heard.GONE]), max_size=6))
 def test_any_order_of_the_same_evidence_ends_in_one_state(evidence):
     ends = set()

@@ -332,7 +332,7 @@ venue_story = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(venue_story)
 def test_the_others_never_get_ahead_and_every_story_ends_with_all_cash_free(make_desk, story):
     desk = make_desk()

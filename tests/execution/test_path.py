@@ -157,7 +157,7 @@ def answer(desk, step):
     desk.answer(key, desk.matched(order, size, cash, f"trade-{salt}"))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEP, min_size=1, max_size=14), hot=st.booleans())
 def test_compiled_path_does_exactly_what_the_readable_one_does(make_desk, steps, hot):
     desks = pair(make_desk)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.clock import VirtualClock
@@ -244,9 +244,7 @@ def test_failed_snapshots_are_asked_ever_more_rarely(rig):
     assert rig.counts["binance.snapshots_failed"] == asked
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_mutated_frames_only_move_counters(tools, data):
     rig = Rig(tools)

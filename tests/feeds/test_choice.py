@@ -150,7 +150,7 @@ def test_what_comes_and_goes_leaves_nothing_behind_beside_many_that_wait():
     assert len(choice._waiting) < 8_000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEPS, max_size=80))
 def test_whatever_happens_places_are_few_fair_and_never_taken_from_what_is_held(history):
     held, since, now_ns = set(), {}, 0

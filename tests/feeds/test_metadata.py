@@ -7,7 +7,7 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.clock import VirtualClock
@@ -825,9 +825,7 @@ def test_dead_cursor_begins_the_sweep_again(make):
     assert len(first_pages) >= 2
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_mutated_clob_answers_never_make_a_market_tradeable_by_default(tools, data):
     rig = Rig(tools)

@@ -6,7 +6,7 @@ import sys
 import weakref
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lowlat.book._book import MarketBook
@@ -203,9 +203,7 @@ def happen(twin, what, at_ms):
             twin.send(b"{}", is_text=False)
 
 
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=120)
 @given(frames=st.lists(st.one_of(plain_frames(), plain_frames(), odd_frames(), OTHER), max_size=14))
 @example([("plain", 0, [(0, "BUY", 4800, "5"), (1, "SELL", 5200, "5")], 0)])
 @example([("plain", 0, [(0, "BUY", 4900, "5")], 0), ("plain", 0, [(0, "BUY", 4900, "0")], 0)])

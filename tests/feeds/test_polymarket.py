@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.layout import (
@@ -459,9 +459,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_mutated_events_only_move_counters_and_a_good_book_heals(make_rig, data):
     """Replace random fields of good messages, or cut them off: nothing raises or stays wrong."""

@@ -6,7 +6,7 @@ Method: a virtual clock and recorded connections; what a reader may conclude is 
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.layout import RESET, BookFlag
@@ -258,9 +258,7 @@ def test_both_lost_then_identical_dump_goes_live(twins):
     assert twins.fresh()
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(40, 48), st.integers(0, 3)), min_size=1, max_size=12),
     st.data(),

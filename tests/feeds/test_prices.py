@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.core.clock import VirtualClock
@@ -178,9 +178,7 @@ def test_polybolt_without_credentials_is_refused_at_construction(tools):
         )
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_mutated_frames_only_move_counters(tools, data):
     rig = Rig(tools)

@@ -167,7 +167,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(steps)
 def test_owners_add_up_to_the_position_and_their_money_to_what_was_paid(plan):
     rig = Rig(limits=LimitsParams(**FREE))

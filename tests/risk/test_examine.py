@@ -64,7 +64,7 @@ def test_a_price_that_is_not_there_still_shows_what_it_would_use():
     assert used["loss of this market"].with_order_e6 == 3_640_000
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.integers(0, 3),
     st.integers(1, 400),

@@ -193,7 +193,7 @@ def test_kelly_counts_the_fee_of_the_price_and_not_the_bound_that_holds_cash(slo
     assert (rule(decision), decision.size_e6, decision.limit) == (Rule.KELLY, 41 * E6, 41_597_444)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 9_999), st.integers(0, E6), st.integers(0, 4))
 def test_the_cost_that_kelly_counts_is_the_venues_fee_rounded_up(price_e4, rate_e6, exponent):
     schedule = FeeSchedule(rate_e6, exponent, taker_only=True)

@@ -6,7 +6,7 @@ The oracle knows only what left on the streams: intents, decisions, and the repo
 from collections import defaultdict
 
 from engine_fakes import MS, S
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from risk_rig import Rig
 
@@ -185,9 +185,7 @@ def answer(rig, oracle, step):
     rig.fill(intent, size, cost / E6)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@settings(max_examples=60)
 @given(steps, st.sampled_from([TIGHT, CASH_ONLY]))
 def test_no_limit_is_ever_exceeded_and_no_signal_forgotten(plan, limits):
     sent = []
@@ -223,7 +221,7 @@ def test_no_limit_is_ever_exceeded_and_no_signal_forgotten(plan, limits):
     assert intents == {}
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(steps)
 def test_same_inputs_same_bytes(plan):
     def run():
@@ -234,7 +232,7 @@ def test_same_inputs_same_bytes(plan):
     assert run() == run()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(steps)
 def test_groups_are_sent_whole_and_equal_or_not_at_all(plan):
     for rig, _, _ in drive(plan):
@@ -286,7 +284,7 @@ def account_of(rig):
     }
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(steps, st.sampled_from([TIGHT, CASH_ONLY, RUNGS]))
 def test_the_plain_path_does_what_the_checks_and_the_account_do(plan, limits):
     for fast, slow in zip(drive(plan, limits), drive(plan, limits, slow=True), strict=True):

@@ -353,20 +353,20 @@ def check_stops(story, *, slow=False):
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=RELAXED)
+@settings(max_examples=40, suppress_health_check=RELAXED)
 @given(stories)
 def test_no_story_takes_a_limit_over_its_cap_or_crosses_our_own(story):
     check(story)
 
 
 @pytest.mark.stress
-@settings(max_examples=1_500, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=1_500, derandomize=False, suppress_health_check=RELAXED)
 @given(stories, st.booleans())
 def test_no_story_of_many_does(story, slow):
     check(story, slow=slow)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=RELAXED)
+@settings(max_examples=15, suppress_health_check=RELAXED)
 @given(losing)
 def test_who_lost_too_much_buys_nothing_until_somebody_resumes(story):
     check_stops(story)
@@ -387,7 +387,7 @@ def test_such_a_story_does_halt():
 
 
 @pytest.mark.stress
-@settings(max_examples=600, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=600, derandomize=False, suppress_health_check=RELAXED)
 @given(losing, st.booleans())
 def test_nobody_who_lost_too_much_does_in_many_stories(story, slow):
     check_stops(story, slow=slow)

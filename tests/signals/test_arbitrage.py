@@ -281,7 +281,7 @@ class Plain(Arbitrage):
             self.buy_event(event, 1, now_ns)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32))
 def test_the_sums_that_are_kept_are_those_added_up_again(seed):
     chance = random.Random(seed)

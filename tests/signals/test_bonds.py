@@ -125,7 +125,7 @@ def test_losses_add_and_calibration_scales_the_event_only():
     assert bond.chance == pytest.approx(1 - 0.025 - 0.004 - 0.0005)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     consensus=st.floats(0.5, 1.0),
     cost=st.floats(0.5, 0.999),
@@ -327,7 +327,7 @@ def test_a_book_with_nobody_near_its_mid_says_nothing():
     assert here.world.counts.get("signals.bonds.dips", 0) == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 500), st.floats(0.0, 1.0)), max_size=20))
 def test_the_promise_follows_what_part_of_our_orders_is_filled(orders):
     fills = Fills(BondsParams())

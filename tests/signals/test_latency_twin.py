@@ -162,7 +162,7 @@ def engine(world, module):
 INPUTS = ("mid", "mid", "print", "second")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32))
 def test_same_records_and_same_limits_in_any_life(seed):
     twins = Twins(random.Random(seed))

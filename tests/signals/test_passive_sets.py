@@ -144,7 +144,7 @@ def test_parameters_that_make_no_sense_are_refused_by_name():
 prices = st.integers(2, 97)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(prices, st.integers(1, 30)), min_size=2, max_size=6),
     st.sampled_from([0, 30_000, 70_000]),

@@ -169,7 +169,7 @@ class Life:
         )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.sampled_from([2, 256]))
 def test_both_paths_show_count_and_record_the_same(seed, most):
     compiled, twin = Life(BookPath, most), Life(PathReference, most)

@@ -3,17 +3,12 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.sim.wire import Request
 
-QUIET = settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-LONG = settings(QUIET, max_examples=3_000)
+LONG = settings(max_examples=3_000, derandomize=False)
 CLOB = [
     *(
         ("GET", path)
@@ -243,19 +238,19 @@ HEADERS = st.dictionaries(
 )
 
 
-@QUIET
+@settings(max_examples=120)
 @given(st.sampled_from(CLOB + PRIVATE), QUERIES, HEADERS, BODIES)
 def test_strangers_are_answered_in_shape(open_venue, route, query, headers, body):
     public(open_venue, route, query, headers, body)
 
 
-@QUIET
+@settings(max_examples=120)
 @given(route=st.sampled_from(PRIVATE), query=QUERIES, body=BODIES)
 def test_key_holders_are_answered_in_shape(key_holder, route, query, body):
     private(key_holder, route, query, body)
 
 
-@QUIET
+@settings(max_examples=120)
 @given(st.sampled_from(RELAYER), QUERIES, BODIES, st.booleans())
 def test_the_relayer_answers_in_shape(open_venue, route, query, body, known):
     relayed(open_venue, route, query, body, known=known)
@@ -285,7 +280,7 @@ def test_the_relayer_answers_thousands(open_venue, route, query, body, known):
     relayed(open_venue, route, query, body, known=known)
 
 
-@QUIET
+@settings(max_examples=120)
 @given(st.data())
 def test_spoiled_orders_are_refused_in_shape(key_holder, data):
     """A good order with a few of its fields replaced by anything."""

@@ -89,7 +89,7 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions, st.sampled_from((100, 10, 25)), st.sampled_from((0, 5000)))
 def test_money_is_conserved_and_nothing_rests_crossed(steps, tick_e4, failing):
     bench = Bench(tick_e4, settlement_failed_e4=failing)
@@ -124,7 +124,7 @@ def never_worse_than_its_limit(order, result):
         assert order.remaining_e6 == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(40, 60), st.integers(5, 50)), min_size=1, max_size=8))
 def test_better_price_first_then_older_order_first(asks):
     bench = Bench()
@@ -139,7 +139,7 @@ def test_better_price_first_then_older_order_first(asks):
     assert all(each.remaining_e6 == each.size_e6 for each in ranked[first_open + 1 :])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(30, 70), st.integers(5, 300)), min_size=1, max_size=6),
     st.integers(100, 30_000),

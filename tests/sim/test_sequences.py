@@ -10,7 +10,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.sim.abi import selector, uint_word
@@ -367,9 +367,7 @@ def play(venue_of, trader_of, seed, steps, every=1):
     return game
 
 
-@settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32))
 def test_any_sequence_leaves_the_venue_consistent(venue_of, trader_of, seed):
     game = play(venue_of, trader_of, seed, 120, every=2)

@@ -58,7 +58,7 @@ def test_order_hash_of_the_anvil_vector():
     assert other_signer != ANVIL.lower()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 2**255), st.binary(min_size=32, max_size=32))
 def test_recover_finds_whoever_signed(key, digest):
     account = Account.from_key(key.to_bytes(32, "big"))
@@ -66,7 +66,7 @@ def test_recover_finds_whoever_signed(key, digest):
     assert recover(digest, bytes(signed.signature)) == account.address.lower()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=70))
 def test_recover_of_rubbish_is_none_or_an_address(signature):
     found = recover(b"\x01" * 32, signature)

@@ -314,7 +314,7 @@ def test_tokens_get_their_new_rows_after_a_reboot(tmp_path):
     assert fresh.position(0) is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.integers(5, 40), st.sampled_from(["MATCHED", "CONFIRMED", "FAILED"])),

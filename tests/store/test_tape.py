@@ -175,7 +175,7 @@ def tape_to_cut(tmp_path_factory):
     return rig, path, path.read_bytes(), [frame.data for frame in rig.read()[0]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.floats(0, 1, exclude_max=True))
 def test_file_cut_anywhere_gives_whole_batches_and_says_so(tape_to_cut, cut):
     rig, path, content, good = tape_to_cut

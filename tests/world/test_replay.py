@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowlat.wiring._capture import InputLog, without_secrets
@@ -214,7 +214,7 @@ def test_capture_of_another_build_is_refused(fair):
 
 
 @given(place=st.integers(0, 10**9), bit=st.integers(0, 7))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_any_bit_that_flips_gives_a_verdict_or_a_reason(fair, place, bit):
     """Never a crash, and never another hash that is called equal."""
     _, data, _ = fair
@@ -236,7 +236,6 @@ def test_tags_of_compiled_code_are_the_same():
     assert {Tag.TURN, Tag.FRAME, Tag.INJECT} <= STIMULI
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(

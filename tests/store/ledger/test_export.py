@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_rig import rows
 from sqlalchemy import create_engine
@@ -85,11 +85,7 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=25)
 @given(steps=trades)
 def test_lots_and_fills_add_up_to_what_was_traded(tmp_path, steps):
     engine = create_engine("sqlite://")

@@ -72,7 +72,7 @@ grid = st.sampled_from(sorted(TICKS)).flatmap(
 sizes = st.integers(1, 10**8).map(lambda n: n * CENT_SHARE_E6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     keys, order_fields, st.integers(0, 3), st.booleans(), st.sampled_from([POLYGON, AMOY]), posts
 )
@@ -118,7 +118,7 @@ def test_v2_client_signs_and_posts_the_same_bytes(key, order, kind, neg_risk, ch
     assert order_body(template, UUID, params).decode() == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(keys, order_fields, st.integers(0, 3), st.booleans(), posts, st.booleans())
 def test_unified_client_signs_the_same_and_posts_the_same_fields(
     key, order, kind, neg_risk, params, session
@@ -275,7 +275,7 @@ def test_floats_lose_a_hundredth_of_a_share_at_573_of_the_first_10000_sizes():
     assert {113, 115, 201, 435, 1_999} <= set(wrong)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     keys,
     st.integers(1_000_000_000, 9_999_999_999),
