@@ -18,7 +18,7 @@ from lowlat.feeds._counters import MetadataCells
 from lowlat.feeds._listed import ListedNews
 from lowlat.feeds._universe import refusal
 from lowlat.feeds.params import UniverseParams
-from lowlat.venues.polymarket.gamma import MarketInfo
+from lowlat.venues.polymarket.market_info import MarketInfo
 
 __all__ = ["Admission", "event_key", "score_of"]
 

@@ -14,13 +14,13 @@ from lowlat.feeds.params import MetadataParams
 from lowlat.feeds.ports import Fetch
 from lowlat.venues.polymarket.gamma import (
     MARKETS_PAGE_MAX,
-    MarketInfo,
     Page,
     decode_events,
     decode_markets,
     events_path,
     markets_path,
 )
+from lowlat.venues.polymarket.market_info import MarketInfo
 
 __all__ = ["Listings"]
 

@@ -14,7 +14,7 @@ from lowlat.feeds._start_prices import Key
 from lowlat.feeds.params import MetadataParams
 from lowlat.feeds.ports import Fetch
 from lowlat.venues.polymarket.clob_markets import clob_market_path
-from lowlat.venues.polymarket.gamma import MarketInfo
+from lowlat.venues.polymarket.market_info import MarketInfo
 from lowlat.venues.polymarket.resolution import resolution_path
 
 __all__ = ["HTTP_NOT_FOUND", "Followed", "Questions"]

@@ -14,12 +14,8 @@ from lowlat.core.errors import RemoteProtocolError
 from lowlat.feeds._counters import FaultNotes, MetadataCells
 from lowlat.feeds.params import MetadataParams
 from lowlat.feeds.ports import Fetch
-from lowlat.venues.polymarket.gamma import (
-    MARKETS_PAGE_MAX,
-    MarketInfo,
-    decode_markets,
-    markets_path,
-)
+from lowlat.venues.polymarket.gamma import MARKETS_PAGE_MAX, decode_markets, markets_path
+from lowlat.venues.polymarket.market_info import MarketInfo
 
 __all__ = ["Sought"]
 

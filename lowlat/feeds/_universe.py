@@ -20,7 +20,7 @@ from lowlat.core.layout import (
 )
 from lowlat.feeds.params import UniverseParams
 from lowlat.venues.polymarket.clob_markets import MarketFacts
-from lowlat.venues.polymarket.gamma import MarketInfo
+from lowlat.venues.polymarket.market_info import MarketInfo
 from lowlat.venues.polymarket.rules import RuleReading
 from lowlat.venues.polymarket.wording import category_of, dispute_of, read_wording
 

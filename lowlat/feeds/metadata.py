@@ -42,7 +42,7 @@ from lowlat.feeds._universe import dossier_of, facts_refusal, market_row
 from lowlat.feeds.params import MetadataParams, UniverseParams
 from lowlat.feeds.ports import Counters, Fetch, Note
 from lowlat.venues.polymarket.clob_markets import MarketFacts, decode_clob_market, market_facts
-from lowlat.venues.polymarket.gamma import MarketInfo
+from lowlat.venues.polymarket.market_info import MarketInfo
 from lowlat.venues.polymarket.resolution import decode_resolution
 from lowlat.venues.polymarket.rules import read_rule
 

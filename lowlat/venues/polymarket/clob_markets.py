@@ -13,7 +13,7 @@ import msgspec
 
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import Exchange, Known, MarketStatus
-from lowlat.venues.polymarket.gamma import (
+from lowlat.venues.polymarket.market_info import (
     FeeSchedule,
     MarketInfo,
     check_condition_id,

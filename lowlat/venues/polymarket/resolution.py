@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from lowlat.venues.polymarket.gamma import check_condition_id, check_token_ids
+from lowlat.venues.polymarket.market_info import check_condition_id, check_token_ids
 from lowlat.venues.wire import BAD_JSON, Payload, malformed
 
 __all__ = ["Resolution", "decode_resolution", "resolution_path"]

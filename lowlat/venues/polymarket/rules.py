@@ -14,7 +14,7 @@ import msgspec
 from lowlat.core.errors import RemoteProtocolError
 from lowlat.core.layout import Coin, RuleDoubt, SettleRule
 from lowlat.core.units import parse_fixed
-from lowlat.venues.polymarket.gamma import MarketInfo
+from lowlat.venues.polymarket.market_info import MarketInfo
 from lowlat.venues.polymarket.windows import (
     COIN_NAMES,
     COIN_TICKERS,

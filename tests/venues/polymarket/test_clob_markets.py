@@ -16,7 +16,8 @@ from lowlat.venues.polymarket.clob_markets import (
     market_facts,
     taker_delay_ms,
 )
-from lowlat.venues.polymarket.gamma import FeeSchedule, decode_markets
+from lowlat.venues.polymarket.gamma import decode_markets
+from lowlat.venues.polymarket.market_info import FeeSchedule
 
 DATA = Path(__file__).parents[2] / "data" / "polymarket"
 BODY = (DATA / "clob_market.json").read_bytes()

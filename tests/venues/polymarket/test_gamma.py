@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from lowlat.core.errors import LocalProtocolError, RemoteProtocolError
 from lowlat.venues.polymarket import gamma
-from lowlat.venues.polymarket.gamma import CryptoConfig, FeeSchedule, MarketInfo, Page
+from lowlat.venues.polymarket.gamma import Page
+from lowlat.venues.polymarket.market_info import (
+    CryptoConfig,
+    FeeSchedule,
+    MarketInfo,
+    decimal_units,
+    yes_index,
+)
 
 DATA = Path(__file__).parents[2] / "data" / "polymarket"
 EVENTS = (DATA / "gamma_event.json").read_bytes()
@@ -144,7 +151,7 @@ def test_differing_neg_risk_ids_are_rejected():
      (("Herons", "Gulls"), 0), (("Over", "Under"), 0), (("Maybe", "Yes"), 0)],
 )  # fmt: skip
 def test_yes_is_found_by_label(outcomes, index):
-    assert gamma.yes_index(outcomes) == index
+    assert yes_index(outcomes) == index
 
 
 def test_swapped_labels_swap_tokens():
@@ -187,7 +194,7 @@ def test_answer_of_another_shape_is_an_error(body):
      ("0", 6, 0), ("-0", 6, 0)],
 )  # fmt: skip
 def test_numbers_become_exact_units(text, decimals, units):
-    assert gamma.decimal_units(Decimal(text), decimals) == units
+    assert decimal_units(Decimal(text), decimals) == units
 
 
 def test_paths():

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlat.core.layout import Coin, SettleRule
-from lowlat.venues.polymarket.gamma import CryptoConfig, decode_markets
+from lowlat.venues.polymarket.gamma import decode_markets
+from lowlat.venues.polymarket.market_info import CryptoConfig
 from lowlat.venues.polymarket.rules import RuleReading, read_rule
 
 DATA = Path(__file__).parents[2] / "data" / "polymarket"
