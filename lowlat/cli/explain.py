@@ -38,7 +38,7 @@ def explain(
 
 def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
     from lowlat.app.activity import rule_name
-    from lowlat.cli._book_words import book_of as _book
+    from lowlat.cli._book_words import book_of, group_of
     from lowlat.cli._rules import explain as explain_rule
     from lowlat.cli._subjects import orders_of
     from lowlat.core.layout import Urgency
@@ -82,7 +82,8 @@ def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
             "size_e6": decision.size_e6,
             "why": explain_rule(decision) if decision.rule else "within every limit",
         },
-        "book": _book(evidence, record, row),
+        "book": book_of(evidence, record, row),
+        "group_legs": group_of(evidence, record),
         "orders": [_order(each) for each in orders_of(evidence, record)],
         "source": evidence.source,
     }
@@ -121,7 +122,7 @@ def _order(order: "OrderRow") -> dict[str, Any]:
 
 
 def _print(story: dict[str, Any]) -> None:
-    from lowlat.cli._book_words import book_lines
+    from lowlat.cli._book_words import book_lines, group_lines, worth_lines
     from lowlat.cli._words import dollars, price, shares
 
     print(f"signal   {story['signal']}  {story['module']} ({story['mode']})")
@@ -138,7 +139,9 @@ def _print(story: dict[str, Any]) -> None:
         print(f"         leg {story['leg'] + 1} of {story['legs']} of group {story['group']:#x}")
     for number, line in enumerate(story["words"]):
         print(("because  " if not number else "         ") + line)
-    for number, line in enumerate(book_lines(story["book"])):
+    for number, line in enumerate(group_lines(story["group_legs"])):
+        print(("legs     " if not number else "         ") + line)
+    for number, line in enumerate([*book_lines(story["book"]), *worth_lines(story)]):
         print(("book     " if not number else "         ") + line)
     decision = story["decision"]
     if decision is None:
@@ -162,6 +165,9 @@ def _risk_words(decision: dict[str, Any]) -> str:
     size = shares(decision["size_e6"])
     if decision["rule"] == "approved":
         return f"approved {size}: {decision['why']}"
+    if decision["rule"] == "cut":
+        wanted = shares(decision["size_suggestion_e6"])
+        return f"approved {size} of {wanted}: the next smaller size whose orders are signed ahead"
     return (
         f"approved {size} of {shares(decision['size_suggestion_e6'])}, cut by "
         f"{decision['rule']}: {decision['why']}"

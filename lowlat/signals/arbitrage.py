@@ -42,7 +42,7 @@ from lowlat.signals.arbitrage_params import ArbitrageParams
 from lowlat.signals.module import Module
 from lowlat.signals.nested import place_of
 from lowlat.signals.passive_sets import find_bid, legs_of, next_events
-from lowlat.signals.set_costs import cost_table, unwind_cost_e6
+from lowlat.signals.set_costs import cost_table, set_words, unwind_cost_e6
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 from lowlat.venues.polymarket.windows import COIN_NAMES
 
@@ -80,30 +80,9 @@ class Arbitrage(Module):
 
     @classmethod
     def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
-        """Tell what the set costs and pays, and what this leg is."""
+        """Tell what the set costs and pays, what missing a leg takes of it, what this leg is."""
         del row
-        told: dict[str, Any] = signal.metadata
-        sets = signal.size_suggestion / E6
-        pays = sets * told["payout_e4"] / E4
-        cost, fees = told["cost_e6"] / E6, told["fees_e6"] / E6
-        least = "at least " if told.get("nested") else ""
-        here = f"{told['depth_e6'] / E6:g} were offered there"
-        if "rests_e4" in told:
-            undo, miss = told["undo_e6"] / E6, told["miss_ppm"] / E6
-            here = (
-                f"leg 1 rests at {told['rests_e4'] / E4:g}, the others are taken when it is "
-                f"filled; undoing it costs {undo:.4f} a share, at {miss:.0%} of the fills"
-            )
-        return [
-            (
-                f"{sets:g} sets of {signal.legs} legs pay {least}{pays:.4f} and cost {cost:.4f} "
-                f"with {fees:.4f} fees: {pays - cost - fees:.4f} before leg risk"
-            ),
-            (
-                f"this is leg {signal.leg + 1}: {sets:g} shares up to "
-                f"{signal.limit_price_e4 / E4:g}, {here}"
-            ),
-        ]
+        return set_words(signal)
 
     # ------------------------------------------------------------------------------- callbacks
     def wants(self) -> Sequence[Interest]:

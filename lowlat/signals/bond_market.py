@@ -113,15 +113,16 @@ class BondMarket:
 
     def size(
         self, book: BookView, outcome: int, limit_e4: int, worth: float, held_e6: int
-    ) -> tuple[int, int] | None:
-        """Return shares and all-in cost: what is offered, within a share of Kelly and the caps.
+    ) -> tuple[int, int, int] | None:
+        """Return shares, their all-in cost, and the cash that Kelly's share and the caps leave.
 
         ``held_e6``: what the account holds of the token, whoever bought it; at today's price it
         counts against the caps.
         """
         params, row = self.params, self.row
-        cost = limit_e4 / E4
-        kelly = max(0.0, (worth - cost) / (1.0 - cost))
+        price = limit_e4 / E4
+        cost = price + row.fee_rate_e6 / E6 * (price * (1.0 - price)) ** row.fee_exponent
+        kelly = max(0.0, (worth - cost) / (1.0 - cost)) if cost < 1.0 else 0.0
         most_e6 = min(
             params.market_cash_e6_max, int(params.kelly_share * kelly * params.bankroll_usd * E6)
         )
@@ -138,4 +139,4 @@ class BondMarket:
         )
         if not walk.complete or walk.cost_e6 < MIN_NOTIONAL_E6:
             return None
-        return size_e6, walk.cost_e6 + walk.fee_e6
+        return size_e6, walk.cost_e6 + walk.fee_e6, cash_e6

@@ -127,12 +127,12 @@ class Bonds(Module):
         worth, cost = signal.confidence, told["cost"]
         return [
             (
-                f"consensus {told['consensus']:.5f}: slow mid of YES {told['slow']:.5f}, of dips "
-                f"{100 * told['w']:.0f} % counted to come back"
+                f"consensus {told['consensus']:.5f}: mid {told['mid']:.5f} + {told['w']:.4f} (dips "
+                f"counted to come back) x what the slow mid {told['slow']:.5f} is above it"
             ),
             (
                 f"worth 1 - {told['loss_event']:.6f} event - {told['loss_rules']:.6f} rules "
-                f"(score {told['score']}) - the venue = {worth:.6f}"
+                f"(score {told['score']}) - {told['venue']:.6f} venue = {worth:.6f}"
             ),
             (
                 f"costs {cost:.6f} with fee (rate {row.fee_rate_e6 / E6:g}), leaves "
@@ -140,6 +140,10 @@ class Bonds(Module):
                 f"{(worth - cost) * shares:.4f}, of which {100 * told['filled']:.0f} % are filled"
             ),
             f"cash in {told['days']} days: {100 * told['yearly']:.1f} % a year, simple",
+            (
+                f"sized for ${told['cash']:.2f}: its share of Kelly within the caps, less what is "
+                f"held of the token"
+            ),
         ]
 
     # ------------------------------------------------------------------------------- callbacks
@@ -242,16 +246,15 @@ class Bonds(Module):
         limit_e4 = market.dip_limit_e4(outcome)
         if not 0 < ask_e4 <= limit_e4 or book.tick_e4 not in (0, market.row.tick_e4):
             return
-        slow = market.slow_of(outcome)
         if outcome not in market.dips:
             market.dips.add(outcome)
             due_ns = now_ns + self.params.revert_s * _S_NS
-            half = (slow + min(mid, ask_e4 / E4)) / 2.0
+            half = (market.slow_of(outcome) + min(mid, ask_e4 / E4)) / 2.0
             row = market.row
             self._watched.append(_Dip(row.market, row.generation, outcome, half, due_ns))
             self.ctx.count("dips")
         if now_ns >= market.next_ns:
-            self._buy(market, book, outcome, mid + self._dips.weight() * (slow - mid), now_ns)
+            self._buy(market, book, outcome, mid, now_ns)
 
     def _look_again(self, again: _Again, now_ns: int) -> None:
         """Look at what is left of an offer, unless nothing changed: it would be refused again."""
@@ -264,9 +267,11 @@ class Bonds(Module):
             self.on_book(book, now_ns)
 
     def _buy(
-        self, market: BondMarket, book: BookView, outcome: int, consensus: float, now_ns: int
+        self, market: BondMarket, book: BookView, outcome: int, mid: float, now_ns: int
     ) -> None:
         params, row = self.params, market.row
+        slow, weight = market.slow_of(outcome), self._dips.weight()
+        consensus = mid + weight * (slow - mid)
         wall_ns = self.ctx.wall_ns(now_ns)
         risk = assess(row, wall_ns)
         left_days = (row.end_ns - wall_ns) / _DAY_NS
@@ -288,7 +293,7 @@ class Bonds(Module):
         if sized is None:
             self.ctx.count("refused_size")
             return
-        size_e6, cost_e6 = sized
+        size_e6, cost_e6, cash_e6 = sized
         bond = value_bond(consensus, cost_e6 / size_e6, rules_loss, left_days, params, calibration)
         if bond.edge < params.edge_min or bond.yearly < params.yield_min:
             self.ctx.count("refused_yield")
@@ -307,15 +312,18 @@ class Bonds(Module):
                 urgency=Urgency.IMMEDIATE,
                 metadata={
                     "consensus": round(consensus, 5),
-                    "slow": round(market.slow, 5),
-                    "w": round(self._dips.weight(), 4),
+                    "mid": round(mid, 5),
+                    "slow": round(slow, 5),
+                    "w": round(weight, 4),
                     "filled": round(filled, 4),
                     "cost": round(bond.cost, 6),
                     "loss_event": round(bond.event_loss, 6),
                     "loss_rules": round(bond.rules_loss, 6),
+                    "venue": bond.venue_loss,
                     "score": risk.score,
                     "days": round(bond.days, 4),
                     "yearly": round(bond.yearly, 4),
+                    "cash": round(cash_e6 / E6, 2),
                     "exit": "resolution",
                 },
                 limit_price_e4=limit_e4,

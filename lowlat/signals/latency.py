@@ -23,6 +23,7 @@ prices come through ``_latency.Mids``.
 """
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -54,6 +55,7 @@ _AVERAGE_S: Final = 60
 _LEARNED_FROM: Final = frozenset({SettleSeries.CHAINLINK_SPOT, SettleSeries.BINANCE_SECOND_CLOSE})
 _HALF_GRID: Final = 0.005
 """Dollars: BTCUSDT, ETHUSDT and SOLUSDT trade in cents. Source: Binance exchangeInfo, tickSize."""
+_Z_TOLD_MIN: Final = 0.05
 _TIES: Final = {SettleRule.BINANCE_CANDLE_UP: -_HALF_GRID, SettleRule.BINANCE_ABOVE: _HALF_GRID}
 """Where YES begins, off the price that is compared with; a half of a tie at noon is no shift."""
 _RULES: Final = frozenset(
@@ -150,6 +152,7 @@ class Latency(Module):
             (
                 f"expects {told['mean_e2'] / 100:,.2f} against {against}: "
                 f"{told['z_e2'] / 100:+.2f} deviations, so YES {up:.4f} and NO {1 - up:.4f}"
+                f"{_deviation_words(told['mean_e2'] / 100, strike, told['z_e2'] / 100, up)}"
             ),
             (
                 f"{told['left_ms'] / 1000:.1f} s are left, {told['locked_s']} s of the average are "
@@ -161,9 +164,8 @@ class Latency(Module):
                 f"shares, fee rate {row.fee_rate_e6 / E6:g}"
             ),
             (
-                f"worth ${signal.expected_value:.4f}: {signal.size_suggestion / E6:g} x "
-                f"{signal.confidence:.4f} less price and fee of the asks it takes, times the part "
-                f"of its orders that is filled (fill_probability)"
+                f"worth ${signal.expected_value:.4f}: fill_probability x what is left of "
+                f"{signal.size_suggestion / E6:g} x {signal.confidence:.4f} after price and fee"
             ),
         ]
 
@@ -254,6 +256,15 @@ class Latency(Module):
             model = CoinModel(self.params.coin)
             found = self._coins[coin] = CoinQuotes(model, self.ctx.path)
         return found
+
+
+def _deviation_words(mean: float, strike: float | None, z: float, up: float) -> str:
+    """Tell how far one deviation is; of less than a twentieth of one too little is known."""
+    if abs(z) < 1.0:
+        z = NormalDist().inv_cdf(up) if 0.0 < up < 1.0 else 0.0
+    if strike is None or abs(z) < _Z_TOLD_MIN:
+        return ""
+    return f"; a deviation is about {abs((mean - strike) / z):,.2f}"
 
 
 def _lead_words(lead_ppb: int) -> list[str]:

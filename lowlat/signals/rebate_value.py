@@ -4,14 +4,16 @@ Source: feeds.md 6.8; polymarket.md 7.2-7.4.
 """
 
 from math import exp, log
+from typing import Any
 
 import msgspec
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.layout import Known, MarketRow
-from lowlat.core.units import E6, ONE_E4
+from lowlat.core.signal import Signal
+from lowlat.core.units import E4, E6, ONE_E4
 
-__all__ = ["RebatesParams", "logit_skew", "pay_of", "rebate_of", "worth_words"]
+__all__ = ["RebatesParams", "logit_skew", "pay_of", "quote_words", "rebate_of", "worth_words"]
 
 
 class RebatesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +113,29 @@ def rebate_of(row: MarketRow, price: float) -> float:
         return 0.0
     spread = (price * (1.0 - price)) ** row.fee_exponent
     return row.rebate_rate_e6 / E6 * row.fee_rate_e6 / E6 * spread
+
+
+def quote_words(signal: Signal, row: MarketRow) -> list[str]:
+    """Tell what a fill of one share earns and where the quote stands, or why it left."""
+    told: dict[str, Any] = signal.metadata
+    if not signal.size_suggestion:
+        return [f"takes its bid back: {told['why'].replace('_', ' ')}"]
+    price, shares = signal.limit_price_e4 / E4, signal.size_suggestion / E6
+    edge = told["worth"] - price + told["rebate"] - told["adverse"]
+    return [
+        (
+            f"bids {price:g} for {shares:g} shares, {told['ahead']} in front; mid of YES "
+            f"{told['mid']:g} without our quotes; leaned against what is held, a share is worth "
+            f"{told['worth']:.5f}"
+        ),
+        (
+            f"a filled share: {told['worth']:.5f} - {price:g} + rebate {told['rebate']:.6f} "
+            f"(share {row.rebate_rate_e6 / E6:g} of rate {row.fee_rate_e6 / E6:g}) - adverse "
+            f"{told['adverse']:.6f} = {edge:.6f}"
+        ),
+        f"rewards of ${told['reward_day']:.4f} a day while it rests",
+        *worth_words(signal.expected_value, edge * shares, told["reward_day"]),
+    ]
 
 
 def worth_words(value: float, filled: float, reward_day: float) -> list[str]:

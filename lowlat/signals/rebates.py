@@ -72,8 +72,8 @@ from lowlat.signals.rebate_value import (
     RebatesParams,
     logit_skew,
     pay_of,
+    quote_words,
     rebate_of,
-    worth_words,
 )
 from lowlat.venues.polymarket.amounts import MIN_NOTIONAL_E6, TICKS
 
@@ -103,24 +103,7 @@ class Rebates(Module):
     @classmethod
     def describe(cls, signal: Signal, row: MarketRow) -> list[str]:
         """Tell what a fill of one share earns and where the quote stands, or why it left."""
-        told: dict[str, Any] = signal.metadata
-        if not signal.size_suggestion:
-            return [f"takes its bid back: {told['why'].replace('_', ' ')}"]
-        price, shares = signal.limit_price_e4 / E4, signal.size_suggestion / E6
-        edge = told["worth"] - price + told["rebate"] - told["adverse"]
-        return [
-            (
-                f"bids {price:g} for {shares:g} shares, {told['ahead']} in front, mid of YES "
-                f"{told['mid']:g}; to us a share is worth {told['worth']:.5f}"
-            ),
-            (
-                f"a filled share: {told['worth']:.5f} - {price:g} + rebate {told['rebate']:.6f} "
-                f"(share {row.rebate_rate_e6 / E6:g} of rate {row.fee_rate_e6 / E6:g}) - adverse "
-                f"{told['adverse']:.6f} = {edge:.6f}"
-            ),
-            f"rewards of ${told['reward_day']:.4f} a day while it rests",
-            *worth_words(signal.expected_value, edge * shares, told["reward_day"]),
-        ]
+        return quote_words(signal, row)
 
     # ------------------------------------------------------------------------------- callbacks
     def wants(self) -> Sequence[Interest]:

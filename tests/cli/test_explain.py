@@ -153,7 +153,7 @@ def test_the_book_can_be_worked_out_by_hand(lowlat, instance, told):
     assert found["later_ns"] == 0
     text = lowlat("explain", "0x3fa9c", "-i", instance).stdout
     for line in (
-        "book     asks of the token, as it stood",
+        "book     asks of the token, as it stood; best bid 0.38",
         "0.4 x 100  takes 100: $40.00",
         "together 130 for $52.30, 0.4023 a share",
         "fee 0.07 x (p x (1 - p)) a share",
@@ -172,6 +172,59 @@ def test_a_sale_walks_the_bids_of_its_token(lowlat, instance, told):
     # NO is bid where YES is asked: 0.62 is 0.38.
     assert (found["side"], found["takes_e6"]) == ("bids", 7 * 10**6)
     assert [each["price_e4"] for each in found["levels"]] == [3_800]
+
+
+def test_what_is_left_for_a_lone_buyer_is_worked_out_from_the_book(lowlat, instance, told):
+    told(BOOKS, book(published_ns=5_001_000))
+    assert "less price and fee" not in lowlat("explain", "last", "-i", instance).stdout
+    told(BOOKS, book())
+    # 130 x 0.58 - 52.30 - 2.187990 = 20.912; of that the wish says 9.
+    assert (
+        "130 x 0.5800 less price and fee: $20.9120; worth $9.0000, 43% of it: the part of its "
+        "orders that is filled"
+    ) in lowlat("explain", "last", "-i", instance).stdout
+
+
+def test_what_rests_is_shown_among_its_like(lowlat, instance, told):
+    raw = b'{"why":"requote"}'
+    quote = WISH | {"metadata": raw, "metadata_bytes": len(raw), "decided_ns": 3_000, "urgency": 0}
+    told(SIGNALS, make(SIGNAL, **quote | {"id": 0x99999, "limit_price_e4": 3_900}))
+    told(BOOKS, book(id=0x99999, decoded_ns=3_000))
+    text = lowlat("explain", "0x99999", "-i", instance).stdout
+    # A bid for NO stands where YES is offered: 0.62 is 0.38. It takes nothing.
+    assert "book     bids of the token, as it stood; best ask 0.4\n           0.38 x 7\n" in text
+    assert "takes" not in text
+    assert "nothing within its price" not in text
+
+
+def test_each_leg_of_a_group_is_told_with_its_own_book(lowlat, instance, told):
+    for leg, token in enumerate((0, 1)):
+        name = {"id": 0x50000 + leg, "decided_ns": 4_000 + leg, "instrument": token, "leg": leg}
+        wish = WISH | name | {"group": 8, "legs": 2, "metadata": b"{}", "metadata_bytes": 2}
+        told(SIGNALS, make(SIGNAL, **wish | {"size_suggestion_e6": 5 * E6}))
+        if not leg:
+            told(BOOKS, book(id=0x50000, decoded_ns=4_000, published_ns=3_900))
+    # Another life's group of that number is not of this one.
+    far = WISH | {"id": 0x60000, "decided_ns": 9 * 10**9, "group": 8, "legs": 2, "metadata": b"{}"}
+    told(SIGNALS, make(SIGNAL, **far | {"metadata_bytes": 2}))
+    text = lowlat("explain", "0x50000", "-i", instance).stdout
+    assert "legs     1  0x50000  5 YES of btc-day up to 0.42: $0.00, fee $0.0000\n" in text
+    assert "         2  0x50001  5 NO of btc-day up to 0.42: its book was not kept\n" in text
+    assert "together $" not in text.split("book     ")[0], "a sum without a leg would lie"
+    told(BOOKS, book(id=0x50001, decoded_ns=4_001, published_ns=3_900))
+    legs = json.loads(lowlat("explain", "0x50000", "-i", instance, "--json").stdout)["group_legs"]
+    # NO at 0.40: 5 cost 2.00, the fee is 5 x 0.07 x 0.24.
+    assert [(each["cost_e6"], each["fee_e6"]) for each in legs] == [(0, 0), (2_000_000, 84_000)]
+    text = lowlat("explain", "0x50000", "-i", instance).stdout
+    assert "together $2.00, fees $0.0840" in text
+
+
+def test_a_cut_onto_signed_sizes_is_said_in_words(lowlat, instance, told):
+    decided = {"id": 2, "signal": WISH["id"], "decided_ns": 1_000, "approved": 1}
+    sizes = {"size_suggestion_e6": 150 * E6, "size_e6": 100 * E6, "limit": 100, "was": 150}
+    told(DECISIONS, make(DECISION, **decided, **sizes, module=b"latency", rule=Rule.CUT))
+    text = lowlat("explain", "0x3fa9c", "-i", instance).stdout
+    assert "risk     approved 100 of 150: the next smaller size whose orders are signed" in text
 
 
 def test_a_later_book_and_a_missing_one_are_said(lowlat, instance, told):

@@ -181,6 +181,11 @@ def crossing(account):
     ]
 
 
+def move(rig, asks, market, ask):
+    asks[market] = ask
+    rig.world.put_book(market, [((ask - 1) * 100, 500)], [(ask * 100, 500)])
+
+
 def act(rig, account, asks, step):
     """Do one step of a story."""
     if step[0] == "wish":
@@ -192,9 +197,12 @@ def act(rig, account, asks, step):
     elif step[0] == "answer" and account.open:
         tell(rig, account, *step[1:])
     elif step[0] == "price":
-        _, market, ask = step
-        asks[market] = ask
-        rig.world.put_book(market, [((ask - 1) * 100, 500)], [(ask * 100, 500)])
+        move(rig, asks, *step[1:])
+    elif step[0] == "fall":
+        held = [token for token in range(2 * MARKETS) if account.shares[token]]
+        if held:
+            token = held[step[1] % len(held)]
+            move(rig, asks, token >> 1, 92 if token & 1 else 9)
     elif step[0] == "later":
         rig.world.advance(step[1])
         rig.world.shard()
@@ -220,7 +228,7 @@ AFAR = {
 def live(story, *, slow=False, limits=BASE):
     rig = Rig(markets=8, limits=limits, cash=400.0)
     account = Account()
-    asks = [40] * MARKETS
+    rig.asks = asks = [40] * MARKETS
     for market, facts in enumerate(FACTS):
         rig.market(market, **facts)
     seen = 0
@@ -292,22 +300,38 @@ LOSSY = msgspec.structs.replace(
 )
 filled = st.tuples(st.just("answer"), st.integers(0, 20), st.just("fill"))
 moves = st.tuples(st.just("price"), st.integers(0, MARKETS - 1), st.sampled_from([8, 25, 41, 60]))
+bold = st.tuples(
+    st.just("wish"),
+    st.integers(0, 2 * MARKETS - 1),
+    st.integers(40, 150),
+    st.just(0),
+    st.just(80.0),
+    st.just(2),
+    st.sampled_from(MODULES),
+)
+fall = st.tuples(st.just("fall"), st.integers(0, 2 * MARKETS - 1))
+waits = st.tuples(st.just("wait"))
+single = st.one_of(
+    wish,
+    bold,
+    filled,
+    moves,
+    waits,
+    st.tuples(st.just("resume")),
+    restart,
+    st.tuples(st.just("reload"), st.just(LOSSY)),
+).map(lambda step: [step])
 losing = st.lists(
     st.one_of(
-        wish,
-        wish,
-        filled,
-        filled,
-        moves,
-        st.tuples(st.just("wait")),
-        st.tuples(st.just("wait")),
-        st.tuples(st.just("resume")),
-        restart,
-        st.tuples(st.just("reload"), st.just(LOSSY)),
+        st.tuples(bold, filled).map(list),
+        st.tuples(bold, filled, fall, waits).map(list),
+        st.tuples(fall, waits, restart, bold).map(list),
+        single,
+        single,
     ),
-    min_size=8,
-    max_size=40,
-)
+    min_size=4,
+    max_size=20,
+).map(lambda parts: [step for part in parts for step in part])
 
 
 def equity_e6(account, asks):
@@ -322,20 +346,19 @@ def equity_e6(account, asks):
 
 def check_stops(story, *, slow=False):
     """Hold what leaves to the halts in force when it left, and halts to the losses."""
-    asks = [40] * MARKETS
     halted, stopped = False, set()
-    lowered = 0
+    lowered = highest = 0
     steps = [("price", market, 40) for market in range(MARKETS)] + story
     for step, (rig, account, new) in zip(steps, live(steps, slow=slow, limits=LOSSY), strict=True):
         state, equity = rig.engine.state, rig.engine.equity
         buys = [intent for intent in new if intent.action == 0]
         assert not (halted and buys and step[0] != "resume"), "halted: nothing new is bought"
         assert not {intent.module for intent in buys} & stopped or step[0] == "resume"
-        if step[0] == "price":
-            asks[step[1]] = step[2]
         if step[0] == "wait":
-            worth = equity_e6(account, asks)
+            worth = equity_e6(account, rig.asks)
             assert abs(equity.equity_e6 - worth) <= 10, "marked at the bids, to rounding"
+            highest = max(highest, worth - 10)
+            assert min(equity.peak_e6, equity.trailing_peak_e6) >= highest, "peaks outlive deaths"
             below = (equity.peak_e6 - worth) * 10**6 // equity.peak_e6
             trailing = (equity.trailing_peak_e6 - worth) * 10**6 // equity.trailing_peak_e6
             if below > LOSSY.drawdown_max_ppm or trailing > LOSSY.trailing_drawdown_max_ppm:
@@ -345,6 +368,8 @@ def check_stops(story, *, slow=False):
                 lost = state.scores.records[module].loss_today_e6
                 most = state.bankroll_e6 * LOSSY.module_loss_max_ppm // 10**6
                 assert lost <= most or state.scores.score(module).stopped, (module, lost, most)
+        if step[0] == "resume":
+            highest = 0
         halted = bool(rig.halt)
         stopped = {name for name in state.scores.records if state.scores.score(name).stopped}
     return lowered
