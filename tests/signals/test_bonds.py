@@ -165,8 +165,27 @@ def test_once_dips_come_back_a_dip_is_bought():
     assert signal.confidence == pytest.approx(worth, abs=1e-6)
     shares = signal.size_suggestion / E6
     assert signal.expected_value == pytest.approx(0.8 * (worth - told["cost"]) * shares, abs=1e-4)
-    assert told["cost"] == pytest.approx(0.92 + 0.04 * 0.92 * 0.08, abs=1e-5)
-    assert shares * told["cost"] <= 50.0
+    cost = 0.92 + 0.04 * 0.92 * 0.08
+    assert told["cost"] == pytest.approx(cost, abs=1e-5)
+    assert told["consensus"] == pytest.approx(
+        told["mid"] + told["w"] * (told["slow"] - told["mid"]), abs=1e-4
+    )
+    # A tenth of Kelly of 1 000 dollars, the fee in its cost, or 50 dollars.
+    cash = min(50.0, 100.0 * (worth - cost) / (1.0 - cost))
+    assert told["cash"] == pytest.approx(cash, abs=0.02)
+    assert shares <= told["cash"] / 0.92 < shares + 1
+
+
+def test_kelly_of_a_bond_counts_the_fee():
+    """At 0.92 the fee is 0.002944 a share: the edge and what can be won are both less by it."""
+    here = learned(bankroll_usd=300.0)
+    here.show(CHEAP)
+    wish = here.signals[-1]
+    worth, cost = wish.confidence, 0.92 + 0.04 * 0.92 * 0.08
+    without = 30.0 * (worth - 0.92) / 0.08
+    assert wish.metadata["cash"] == pytest.approx(30.0 * (worth - cost) / (1.0 - cost), abs=0.01)
+    assert wish.metadata["cash"] < without - 0.1
+    assert "venue" in " ".join(Bonds.describe(wish, here.world.rows[0]))
 
 
 def test_where_dips_are_news_nothing_is_bought():
@@ -188,6 +207,7 @@ def test_the_other_token_is_bought_as_well():
         for _ in range(12):
             here.show(low)
     assert {each.token_id for each in here.signals} == {"2001"}
+    assert all(each.metadata["slow"] > 0.9 for each in here.signals), "told of the token bought"
 
 
 @pytest.mark.parametrize(

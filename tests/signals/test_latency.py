@@ -13,7 +13,7 @@ from lowlat.core.units import E6, E8
 from lowlat.signals._coin import CoinModel
 from lowlat.signals.coins import CoinParams
 from lowlat.signals.engine import SignalsEngine
-from lowlat.signals.latency import Latency, LatencyParams
+from lowlat.signals.latency import Latency, LatencyParams, _deviation_words
 from lowlat.signals.module import Mode
 from lowlat.signals.params import EngineParams
 
@@ -403,6 +403,23 @@ def test_a_lead_is_worth_what_it_foretold_and_no_more():
     assert coin.lead_weight == pytest.approx(1e-4, rel=1e-6)
     assert coin.ahead == pytest.approx(mid * (1 + 0.5e-4), rel=1e-9)
     assert coin.mid == mid
+
+
+@pytest.mark.parametrize(
+    ("z", "up", "told"),
+    [
+        # 3.21 above the start price are 0.104 deviations: one is 30.86.
+        (0.10, 0.5414, "; a deviation is about 30.8"),
+        (-2.00, 0.0228, "; a deviation is about 1.6"),
+        (0.01, 0.5040, ""),
+        (9.00, 1.0000, "; a deviation is about 0.36"),
+    ],
+)
+def test_what_a_deviation_is_is_told_where_the_numbers_tell(z, up, told):
+    words = _deviation_words(3_357.92, 3_354.71, z, up)
+    assert words.startswith(told)
+    assert bool(words) is bool(told)
+    assert _deviation_words(3_357.92, None, z, up) == ""
 
 
 def test_a_lead_that_foretells_nothing_weighs_nothing():
