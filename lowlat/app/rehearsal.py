@@ -6,10 +6,11 @@ takes several times as long from its tick. So a second set of the same engines, 
 and with a key made up at the start, decides and sends one order every other millisecond, to
 ourselves (net/warm.py). It shares code with the real ones and nothing else.
 
-The order and its answer are two steps, each in a turn of its own, so that a frame waits for one of
-them at most; none is begun while an order of ours is under way. ADR 0008.
+Each engine's part of the order and of its answer is a step, in a turn of its own, so that a frame
+waits for one of them at most; none is begun while an order of ours is under way. ADR 0008.
 """
 
+import itertools
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -21,9 +22,7 @@ from lowlat.app.machine import Metrics, RandomSalts
 from lowlat.app.rehearsal_market import RehearsalMarket
 from lowlat.core.clock import RealClock
 from lowlat.core.directory import MarketDirectory
-from lowlat.core.layout import (
-    Action,
-)
+from lowlat.core.layout import Action
 from lowlat.core.ports import SENT
 from lowlat.execution._pool import Ready
 from lowlat.feeds.polymarket import FeedOutputs, PolymarketFeed
@@ -40,6 +39,7 @@ _SECOND_NS: Final = 1_000_000_000
 _NEVER_NS: Final = 10**15
 _WARMUP_S: Final = 2
 _REST_EVERY: Final = 16
+_STAGES: Final = 3
 _SLOTS: Final = 256
 _ROWS: Final = 512
 _LISTED: Final = b'{"limit":100,"count":0,"next_cursor":"LTE=","data":[]}'
@@ -52,6 +52,8 @@ _KILLED: Final = (
     b'{"error":"no orders found to match with FAK order. FAK orders are partially filled or '
     b'killed if no match is found."}'
 )
+
+_Steps = tuple[Callable[[int], object], ...]
 
 
 class Rehearsal:
@@ -110,12 +112,36 @@ class Rehearsal:
             self._clock,
             private.scope("feed"),
             note,
-            pump=self._trading.pump,
+            # Stage by stage instead: a frame of the venue waits for one of them at most.
+            pump=None,
         )
-        self._steps: Final = (self._trigger, self._answer)
+        pump = self._trading.pump
+        assert pump is not None, "all stages are here"
+        order: _Steps = (
+            self._frame,
+            *(lambda _, stage=stage: pump.advance(stage) for stage in range(_STAGES)),
+            *(lambda _, stage=stage: pump.settle(stage) for stage in (1, 2, 0)),
+            self._take_back,
+            self._answer,
+            self._forget,
+            self._read,
+            self._trading.risk.turn,
+        )
+        trading = self._trading
+        self._rest: Final[_Steps] = (
+            self._market.turn,
+            self._feed.turn,
+            trading.signals.turn,
+            trading.risk.turn,
+            trading.executor.turn,
+            self._read,
+        )
+        """What is due by time."""
+        self._rounds: Final = itertools.cycle([order] * (_REST_EVERY - 1) + [order + self._rest])
+        self._steps = next(self._rounds)
         self._at = 0
         self._due_ns = 0
-        self._done = 0
+        self._sent = 0
         self._kept: dict[tuple[int, ...], Ready] = {}
         self._ready = False
         self._over = False
@@ -152,8 +178,9 @@ class Rehearsal:
                 self._get_ready(now_ns)
             elif self._at or not self._under_way():
                 self._steps[self._at](now_ns)
-                self._at = (self._at + 1) % len(self._steps)
-                if self._at == 0:
+                self._at += 1
+                if self._at == len(self._steps):
+                    self._at, self._steps = 0, next(self._rounds)
                     self._due_ns = now_ns + _EVERY_NS
         except Exception as error:  # noqa: BLE001 - noted, and the end of it
             # It only makes orders faster: without it they are slower, and still right.
@@ -166,8 +193,10 @@ class Rehearsal:
         self._line.close()
 
     def _get_ready(self, now_ns: int) -> None:
-        self._rest(now_ns)
-        self._deliver(now_ns)
+        for step in self._rest:
+            step(now_ns)
+        self._transport.take_back()
+        self._answer(now_ns)
         trading = self._trading
         pool = trading.executor.pool
         if trading.executor.ready and not trading.risk.state.waiting and not pool.ready.todo:
@@ -175,55 +204,41 @@ class Rehearsal:
             self._ready = bool(self._kept)
 
     # --------------------------------------------------------------------------- steps
-    def _trigger(self, now_ns: int) -> None:
-        """Deliver a frame that is worth an order: everything up to the write happens in it."""
-        before = self._transport.urgent
+    def _frame(self, now_ns: int) -> None:
+        """Deliver a frame that is worth an order."""
+        self._sent = self._transport.urgent
         self._feed.on_frame(self._socket, self._market.next_frame(), True, now_ns)
-        if self._transport.urgent != before:
-            self._orders.add(1)
-        else:
-            self._missed.add(1)
 
-    def _answer(self, now_ns: int) -> None:
-        """Answer the order as a venue does that could not fill it; make its template good again.
+    def _take_back(self, _: int) -> None:
+        """Read what was sent."""
+        (self._orders if self._transport.urgent != self._sent else self._missed).add(1)
+        self._transport.take_back()
 
-        Nobody has seen it: signing another would take longer than all the rest.
+    def _forget(self, _: int) -> None:
+        """Make its template good again: signing another would take longer than all the rest.
+
+        Nobody has seen it. Its id comes again with the next order: it leaves no row behind.
         """
-        self._deliver(now_ns)
         pool = self._trading.executor.pool
         todo = pool.ready.todo
         while todo:
             ready = self._kept.get(todo.pop())
             if ready is not None:
                 pool.ready.put(ready)
-        # Its id comes again with the next order: it is forgotten before, and leaves no row behind.
         desk = self._trading.executor.desk
         for order in [each for each in desk.by_id.values() if each.done]:
             desk.drop(order)
-        self._read()
-        desk.rows_free(_ROWS + 1)
-        self._trading.risk.turn(now_ns)
-        self._done += 1
-        if self._done % _REST_EVERY == 0:
-            self._rest(now_ns)
 
-    def _rest(self, now_ns: int) -> None:
-        """Do what is due by time."""
-        trading = self._trading
-        self._market.turn(now_ns)
-        self._feed.turn(now_ns)
-        for engine in (trading.signals, trading.risk, trading.executor):
-            engine.turn(now_ns)
-        self._read()
-
-    def _read(self) -> None:
-        """Read what a ledger would."""
+    def _read(self, _: int) -> None:
+        """Read what a ledger would; rows of orders that it has read are free again."""
         for reader in self._ledger:
             while reader.poll():
                 pass
             reader.release()
+        self._trading.executor.desk.rows_free(_ROWS + 1)
 
-    def _deliver(self, now_ns: int) -> None:
+    def _answer(self, now_ns: int) -> None:
+        """Answer the order as a venue does that could not fill it, and every question."""
         for key, request in self._transport.taken():
             line = request.split(b"\r\n", 1)[0]
             status, body = 400, _KILLED
@@ -240,6 +255,7 @@ class _Answered:
     def __init__(self, line: WarmLine) -> None:
         self._line = line
         self._waiting: list[tuple[int, bytes]] = []
+        self._taken: list[tuple[int, bytes]] = []
         self.urgent = 0
 
     def send(self, request: bytes | bytearray | memoryview, key: int, *, urgent: bool) -> int:
@@ -254,12 +270,16 @@ class _Answered:
         """Return 1 when the line is free."""
         return self._line.idle()
 
+    def take_back(self) -> None:
+        """Read what was sent since, and free the line."""
+        if self._line.take_back() >= 0:
+            self._taken += self._waiting
+            self._waiting = []
+
     def taken(self) -> list[tuple[int, bytes]]:
-        """Return what was sent since, and free the line."""
-        if self._line.take_back() < 0:
-            return []
-        waiting, self._waiting = self._waiting, []
-        return waiting
+        """Return what was read since."""
+        taken, self._taken = self._taken, []
+        return taken
 
 
 class _Socket:

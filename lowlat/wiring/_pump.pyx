@@ -40,6 +40,23 @@ cdef class Pump(RunEnd):
         """Run it from Python, as feeds without a compiled path do."""
         self.c_run()
 
+    def advance(self, int stage):
+        """Run one stage alone (0 signals, 1 risk, 2 executor); return how much it did."""
+        return self._stage(stage).c_advance(self._clock.c_monotonic_ns())
+
+    def settle(self, int stage):
+        """Let one stage record what it did."""
+        self._stage(stage).c_settle()
+
+    cdef TurnEnd _stage(self, int stage):
+        if stage == 0:
+            return self._signals
+        if stage == 1:
+            return self._risk
+        if stage == 2:
+            return self._executor
+        raise ValueError(f"stage was {stage}, expected 0 to 2")
+
     cdef int c_run(self) except -1:
         cdef int64_t now_ns = self._clock.c_monotonic_ns()
         cdef int _at

@@ -13,6 +13,7 @@ AMBIGUOUS    nobody knows: look the precomputed id up, count it as exposure unti
 ===========  ===================================================================================
 """
 
+import functools
 import re
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -162,18 +163,24 @@ _STATUSES: Final[dict[int, tuple[RejectCode, Policy]]] = {
 _TEXT_MAX: Final = 200
 
 
+@functools.lru_cache(maxsize=64)
+def _known(words: str) -> tuple[RejectCode, Policy] | None:
+    """Return what the first text found in the words means: the same come again and again."""
+    for pattern, code, policy in _COMPILED:
+        if pattern.search(words):
+            return code, policy
+    return None
+
+
 def classify(http_status: int, text: str | None) -> Refusal:
     """Say what a refusal means. ``text`` is None when the body held no words of the venue.
 
     A status that speaks for itself (401, 403, 425, 429) overrides an unknown text, and its policy
     overrides a known one: whatever was wrong with the order, it was not looked at.
     """
-    words = (text or "").lower()
-    found: tuple[RejectCode, Policy] | None = None
-    for pattern, code, policy in _COMPILED:
-        if pattern.search(words):
-            found = (code, policy)
-            break
+    # What is long is not kept: a page of some proxy, the same only by chance.
+    search = _known if text and len(text) <= _TEXT_MAX else _known.__wrapped__
+    found = search(text.lower()) if text else None
     shown = (text or "")[:_TEXT_MAX]
     by_status = _STATUSES.get(http_status)
     if by_status is not None:
