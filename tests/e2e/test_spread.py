@@ -1,9 +1,10 @@
-"""Topology spread in real processes: it trades, agrees, and survives the loss of any of them."""
+"""Other topologies in real processes: they trade, agree, and survive the loss of any of them.
 
-import json
+That spread trades and agrees at all is held by the demo, see tests/cli/test_demo.py.
+"""
+
 import os
 import random
-import subprocess
 import sys
 
 import msgspec
@@ -26,10 +27,8 @@ from lowlat.app.topology import (
     fit_cores,
     load_topology,
 )
-from lowlat.shm.places import segment_names
 
 pytestmark = pytest.mark.e2e
-ENTRY = "from lowlat.cli.main import main; main()"
 
 
 @pytest.fixture
@@ -37,31 +36,6 @@ def spread():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("spread needs two cores")
     return fit_cores(load_topology("spread"))
-
-
-def test_spread_trades_on_two_cores_and_agrees_with_the_venue(spread, instance, home):
-    # On a starved machine nothing may come of the first seconds: then it gets more of them.
-    for seconds in ("3", "20", "60"):
-        done = subprocess.run(
-            [sys.executable, "-c", ENTRY, "demo", "--topology", "spread", "--seconds", seconds,
-             "--json", "--instance", instance],
-            capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
-        result = json.loads(done.stdout)
-        if result["orders"]:
-            break
-    agreement = result["agreement"]
-    assert agreement["cash"] is agreement["positions"] is True
-    assert result["orders"] > 0
-    assert result["pairs"]["open"] == 0
-    assert result["processes"].keys() == spread.keys()
-    for name, row in result["processes"].items():
-        assert row.keys() == {"core", "wait", "restarts", "rss"}
-        assert row["core"] == str(spread[name].core)
-        assert row["restarts"] == 0
-        assert row["rss"] > 1 << 20
-    assert segment_names(instance) == []
 
 
 GROUPS = {
