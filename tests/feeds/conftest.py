@@ -1,11 +1,17 @@
 """A feed on real shared-memory records, with recorded connections, fetches and a virtual clock."""
 
 import json
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from metadata_kit import Rig as MetadataRig
 
 from lowlat.core.clock import VirtualClock
 from lowlat.core.directory import MarketDirectory
@@ -367,3 +373,9 @@ def rig():
     rig.dump()
     rig.market.take()
     return rig
+
+
+@pytest.fixture
+def make(tools):
+    """Make a metadata engine and its venue, see metadata_kit.py."""
+    return lambda **more: MetadataRig(tools, **more)
