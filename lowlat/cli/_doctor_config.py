@@ -141,7 +141,8 @@ def _venue_clock(address: "Address", found: "EngineConfig") -> Finding:
     # Whole seconds, rounded down: half of one is the best guess. It was told at some moment of
     # the round trip: what that alone can explain accuses nobody.
     offset_s = (begin_s + end_s) / 2 - venue_s - 0.5
-    have = f"ours is {offset_s:+.1f} s from it (it tells whole seconds)"
+    # Plus nothing: what rounds to minus zero is said without its sign.
+    have = f"ours is {round(offset_s, 1) + 0.0:+.1f} s from it (it tells whole seconds)"
     if abs(offset_s) > _OFFSET_S_MAX + (end_s - begin_s) / 2:
         return Finding(name, FAIL, have, "set the clock: the venue refuses old timestamps")
     return Finding(name, OK, have)

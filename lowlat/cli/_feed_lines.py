@@ -45,12 +45,14 @@ class FeedLine:
 
 def feed_lines(attached: Attached, reading: Reading, rates: dict[str, float]) -> list[FeedLine]:
     """Return one line a source, whatever process runs it."""
-    now_ns = monotonic_ns()
-    wall_offset_ns = time.time_ns() - now_ns
+    wall_offset_ns = time.time_ns() - monotonic_ns()
     shards, versions = attached.tables["shard"].snapshot()
+    shards_ns = monotonic_ns()
     shards = shards[(versions > 0) & (shards["venue"] == Venue.POLYMARKET)]
+    # Each with the time it was read at: all books take longer than a feed is silent.
     books, versions = attached.tables["book"].snapshot()
     spots, spot_versions = attached.tables["spot_top"].snapshot()
+    spots_ns = monotonic_ns()
     spots = spots[(spot_versions > 0) & (spots["coin"] != Coin.NONE)]
 
     def line(
@@ -58,6 +60,7 @@ def feed_lines(attached: Attached, reading: Reading, rates: dict[str, float]) ->
         up: int,
         of: int,
         at_ns: list[int],
+        now_ns: int,
         lag_ns: int | None,
         gaps: tuple[str, ...],
     ) -> FeedLine:
@@ -80,6 +83,7 @@ def feed_lines(attached: Attached, reading: Reading, rates: dict[str, float]) ->
             int((shards["alive"] != 0).sum()),
             len(shards),
             shards["last_data_ns"].tolist(),
+            shards_ns,
             _lag_ns(books[versions > 0], wall_offset_ns),
             ("diverged", "resyncs_failed", "frozen"),
         ),
@@ -88,22 +92,24 @@ def feed_lines(attached: Attached, reading: Reading, rates: dict[str, float]) ->
             len(spots),
             len(spots),
             spots["recv_ns"].tolist(),
+            spots_ns,
             _lag_ns(spots, wall_offset_ns),
             ("trade_gaps", "depth_gaps", "depth_mismatches", "frozen"),
         ),
         _prices_line(attached, line, wall_offset_ns),
-        _metadata_line(reading, line, now_ns),
+        _metadata_line(reading, line),
     ]
 
 
-def _metadata_line(reading: Reading, line: Any, now_ns: int) -> FeedLine:
+def _metadata_line(reading: Reading, line: Any) -> FeedLine:
     """Describe what is known of markets; its age is that of the last whole sweep."""
     sweep_age_ns = gauge(reading, "feed.metadata.sweep_age_ns")
     found: FeedLine = line(
         "metadata",
         gauge(reading, "feed.metadata.tradeable") or 0,
         gauge(reading, "feed.metadata.markets") or 0,
-        [] if sweep_age_ns is None else [now_ns - sweep_age_ns],
+        [] if sweep_age_ns is None else [-sweep_age_ns],
+        0,
         None,
         ("requests_failed", "overruns"),
     )
@@ -120,13 +126,14 @@ def _prices_line(attached: Attached, line: Any, wall_offset_ns: int) -> FeedLine
     view = attached.streams["settle"]
     view.rewind()
     batches = [records for records in view.batch(4096).values() if len(records)]
+    now_ns = monotonic_ns()
     newest: dict[tuple[int, int], np.void] = {}
     for record in (each for batch in batches for each in batch if not each["history"]):
         newest[int(record["coin"]), int(record["series"])] = record
     stamps = [int(each["recv_ns"]) for each in newest.values()]
     lags = _lag_ns(batches[-1], wall_offset_ns) if batches else None
     found: FeedLine = line(
-        "prices", len(newest), len(newest), stamps, lags, ("gaps", "conflicts", "frozen")
+        "prices", len(newest), len(newest), stamps, now_ns, lags, ("gaps", "conflicts", "frozen")
     )
     return found
 

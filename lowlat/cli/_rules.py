@@ -7,7 +7,7 @@ from lowlat.cli._words import count, dollars, duration, price, shares
 from lowlat.core.layout import DecisionRecord, Rule
 from lowlat.core.units import NO_PRICE_E4
 
-__all__ = ["FACTS", "explain", "nearness"]
+__all__ = ["FACTS", "MEANINGS", "explain", "nearness"]
 
 Words = Callable[[int], str]
 
@@ -75,6 +75,52 @@ FACTS: Final[dict[int, str]] = {
     Rule.DROPPED_EPOCH: "the engine was restarted before it was decided",
 }
 """Facts without a distance, in words."""
+MEANINGS: Final[dict[int, str]] = FACTS | {
+    Rule.APPROVED: "sent as it was wished",
+    Rule.CUT: "sent smaller: the decision says by which rule",
+    Rule.EXPIRED: "its latency budget was spent before it was decided",
+    Rule.DUPLICATE: "the same wish again within the window",
+    Rule.OUTRANKED: "better wishes of the same turn took the room",
+    Rule.STALE_BOOK: "the connection behind its book is gone or silent",
+    Rule.NO_EDGE: "not worth enough after fees, slippage and delay",
+    Rule.OFF_GRID: "its price is not on the tick",
+    Rule.MIN_SIZE: "below the venue's least order, often after a cut",
+    Rule.MARKET_LIMIT: "loss limit of its market or event",
+    Rule.TOTAL_LIMIT: "loss limit of everything held",
+    Rule.CORRELATED_LIMIT: "loss limit of markets that fall together",
+    Rule.SERIES_LIMIT: "loss limit of its series",
+    Rule.SOURCE_LIMIT: "loss limit of all that one source resolves",
+    Rule.LONG_LOCKED: "share of capital in what ends late, or nobody knows when",
+    Rule.CASH: "cash that nothing else holds, or its share of the bankroll",
+    Rule.RESERVE: "cash for the unwind of its group",
+    Rule.DRAWDOWN: "the account is too far below its peak",
+    Rule.DEPTH: "more than its share of what the book shows",
+    Rule.IMPACT: "it would move the price too far",
+    Rule.RATE: "orders a second",
+    Rule.NOTIONAL: "dollars of one order",
+    Rule.NOTIONAL_RATE: "dollars of new orders within the window",
+    Rule.FAT_FINGER: "shares of one order",
+    Rule.PRICE_BAND: "too far from the touch",
+    Rule.SELF_CROSS: "it would meet an order of our own",
+    Rule.POSITION: "more than is held and settled",
+    Rule.NOT_OWNED: "its module sells only what it owns",
+    Rule.RESOLUTION_RISK: "how its market resolves is too uncertain",
+    Rule.BREAKER: "too many errors of one kind, or the venue takes none now",
+    Rule.NO_CONNECTION: "no warm idle connection: nothing left the machine",
+    Rule.NO_ROOM: "no free order row, or the ledger is too far behind",
+    Rule.OPEN_ORDERS: "orders open at the same time",
+    Rule.KELLY: "share of the bankroll that its edge is worth",
+    Rule.TOO_LATE: "its market ends too soon, or ended",
+    Rule.MODULE_LOSS: "its module lost too much today",
+    Rule.MODULE_BUDGET: "capital that its module may hold",
+    Rule.DAMPED: "its module's promises did not come true",
+    Rule.MERGED: "it went into a better wish of the same token",
+    Rule.CROSSED: "it met another module's opposite wish inside",
+    Rule.EXIT_STOP: "risk sells: so far below cost",
+    Rule.EXIT_TARGET: "risk sells: the bid reached the target",
+    Rule.EXIT_TIME: "risk sells: held for long enough",
+}
+"""What each rule looks at, for whoever reads its name the first time."""
 
 
 def explain(decision: DecisionRecord) -> str:

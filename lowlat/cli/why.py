@@ -86,7 +86,7 @@ def _print_around(result: dict[str, Any]) -> None:
         print("\nOrders that took, by age of the message they answered when they left")
     for take in result["takes"]:
         print(
-            f"  below {take['age']:<10}{take['orders']:>8,} orders  {take['share_filled']:6.1%} of "
+            f"  {_age(take['age']):<16}{take['orders']:>8,} orders  {take['share_filled']:6.1%} of "
             "their shares filled"
         )
     if result["markouts"]:
@@ -96,7 +96,12 @@ def _print_around(result: dict[str, Any]) -> None:
             f"after {after}: " + ("not marked" if cents is None else f"{cents:+.2f} c")
             for after, cents in row["cents"].items()
         )
-        print(f"  {row['module']:<10} below {row['age']:<8}{marks}")
+        print(f"  {row['module']:<10} {_age(row['age']):<14}{marks}")
+
+
+def _age(limit: str) -> str:
+    """Say a class of ages by its upper end; the last one has none."""
+    return "older" if limit == "ever" else f"below {limit}"
 
 
 def _markouts(instance: str, subject: str | None) -> list[dict[str, Any]]:
@@ -217,7 +222,7 @@ def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[st
     from collections import Counter
 
     from lowlat.app.activity import rule_name
-    from lowlat.cli._rules import FACTS
+    from lowlat.cli._rules import MEANINGS
     from lowlat.core.layout import Rule
 
     rules = Counter(
@@ -228,7 +233,7 @@ def _summary(evidence: "Evidence", decisions: list["DecisionRecord"]) -> dict[st
         "count": len(decisions),
         "rules": dict(rules.most_common()),
         "group_causes": _group_causes(evidence, decisions),
-        "words": {rule_name(number): words for number, words in FACTS.items()},
+        "words": {rule_name(number): words for number, words in MEANINGS.items()},
         "misses": _misses(evidence, decisions),
     }
 

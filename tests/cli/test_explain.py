@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from instance_kit import Instance
 
 from lowlat.cli import _evidence
+from lowlat.cli._rules import MEANINGS
 from lowlat.core.layout import (
     BOOK_ROW,
     DECISION,
@@ -264,3 +265,7 @@ def test_why_shows_fills_by_the_age_of_what_was_answered(lowlat, home, instance,
         assert [(each["orders"], each["share_filled"]) for each in takes] == [(2, 0.375), (1, 0.1)]
     assert json.loads(lowlat("why", "bonds", "-i", instance, "--json").stdout)["takes"] == []
     assert "37.5% of their shares filled" in lowlat("why", "-i", instance).stdout
+
+
+def test_every_rule_is_said_in_words():
+    assert set(MEANINGS) == set(Rule)

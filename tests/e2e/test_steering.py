@@ -20,7 +20,7 @@ from lowlat.shm.places import instance_dir
 
 pytestmark = [pytest.mark.e2e, pytest.mark.stress]
 MAIN = [sys.executable, "-c", "from lowlat.cli.main import main; main()"]
-WAIT_S = 60
+WAIT_S = 120
 
 
 def lowlat(*arguments):
