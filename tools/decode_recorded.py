@@ -24,6 +24,7 @@ from lowlat.venues.binance.stream import StreamCodec
 from lowlat.venues.kalshi import catalogue, exchange, holdings, orders
 from lowlat.venues.kalshi import stream as kalshi_stream
 from lowlat.venues.polymarket import (
+    books,
     gamma,
     lookups,
     market,
@@ -140,7 +141,7 @@ POLYMARKET = {
     "cancel": lambda raw, _: answer_of(replies.decode_cancel_reply(200, raw)),
     "fee": lambda raw, _: [lookups.decode_fee_rate(200, raw)],
     "resolution": lambda raw, _: [resolution.decode_resolution(raw)],
-    "book": lambda raw, _: [market.decode_book(raw)],
+    "book": lambda raw, _: [books.decode_book(raw)],
     "positions": lambda raw, _: [wallet.decode_holdings_page(200, raw)],
     "wallet trades": lambda raw, _: page_of(wallets.decode_wallet_trades(raw)),
     "tags": lambda raw, _: tags.decode_tags(raw),

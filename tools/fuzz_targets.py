@@ -178,6 +178,7 @@ def targets():
     from lowlat.venues.kalshi import stream as kalshi_stream
     from lowlat.venues.polymarket import (
         account,
+        books,
         clob_markets,
         gamma,
         lookups,
@@ -214,12 +215,11 @@ def targets():
         "market": (market, market.decode_any),
         "market-scan": (market, market.decode),
         "user": (user, user.UserCodec(us).decode),
-        "book": (market, market.decode_book),
+        "book": (books, books.decode_book),
         "books": (
-            market,
+            books,
             lambda payload: [
-                (market.name_book(raw), market.decode_book(raw))
-                for raw in market.split_books(payload)
+                (books.name_book(raw), books.decode_book(raw)) for raw in books.split_books(payload)
             ],
         ),
         "rtds": (prices, prices.decode_rtds),

@@ -18,7 +18,8 @@ from lowlat.feeds._shards import Shards
 from lowlat.feeds._state import TokenIndex
 from lowlat.feeds._sweep import Sweep
 from lowlat.feeds.params import PolymarketFeedParams
-from lowlat.venues.polymarket.market import Book, RestBook
+from lowlat.venues.polymarket.books import RestBook
+from lowlat.venues.polymarket.market import Book
 
 __all__ = ["Books"]
 

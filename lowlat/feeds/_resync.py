@@ -12,7 +12,8 @@ from lowlat.feeds._counters import FaultNotes, PolymarketCells
 from lowlat.feeds._shard import MarketState, Shard
 from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Fetch
-from lowlat.venues.polymarket.market import PriceChange, RestBook, decode_book, event_ns
+from lowlat.venues.polymarket.books import RestBook, decode_book
+from lowlat.venues.polymarket.market import PriceChange, event_ns
 
 __all__ = ["Resync"]
 

@@ -20,14 +20,8 @@ from lowlat.feeds._publish import FeedOutputs
 from lowlat.feeds._shard import MarketState, Shard
 from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Fetch
-from lowlat.venues.polymarket.market import (
-    RestBook,
-    books_body,
-    decode_book,
-    event_ns,
-    name_book,
-    split_books,
-)
+from lowlat.venues.polymarket.books import RestBook, books_body, decode_book, name_book, split_books
+from lowlat.venues.polymarket.market import event_ns
 
 __all__ = ["Sweep"]
 

@@ -27,6 +27,7 @@ from lowlat.feeds._shards import Shards
 from lowlat.feeds._sweep import Sweep
 from lowlat.feeds.params import PolymarketFeedParams
 from lowlat.feeds.ports import Connection, Counters, Dial, Fetch, FrameTape, Note
+from lowlat.venues.polymarket.books import RestBook
 from lowlat.venues.polymarket.market import (
     PONG,
     Book,
@@ -36,7 +37,6 @@ from lowlat.venues.polymarket.market import (
     MarketResolved,
     NewMarket,
     PriceChange,
-    RestBook,
     TickSizeChange,
     decode,
     event_ns,
