@@ -130,16 +130,16 @@ class SpotPath:
         found = self.seconds.get(second)
         return None if found is None else found[1]
 
-    def average_e8(self, second: int) -> int | None:
-        """Return the 60 second average stamped at a second; it ends ``twap_lag_s`` before."""
+    def average_e8(self, second: int, window_s: int = AVERAGE_S) -> int | None:
+        """Return the average stamped at a second; it ends ``twap_lag_s`` before."""
         last = second - self._lag_s
         total = 0
-        for each in range(last - AVERAGE_S + 1, last + 1):
+        for each in range(last - window_s + 1, last + 1):
             found = self.seconds.get(each)
             if found is None:
                 return None
             total += found[1]
-        return total // AVERAGE_S
+        return total // window_s
 
     def outlook(self, end_s: int, now_s: int) -> tuple[float, float, int]:
         """Return what is known now of the average stamped at ``end_s``.

@@ -31,7 +31,9 @@ from lowlat.sim.indexer import Indexer
 from lowlat.sim.long_tail import LongTail
 from lowlat.sim.market_ws import MarketFeed
 from lowlat.sim.news import News
-from lowlat.sim.prices import PolyBolt, PriceTicker, Rtds
+from lowlat.sim.polybolt import PING_NS as BOLT_PING_NS
+from lowlat.sim.polybolt import PolyBolt
+from lowlat.sim.prices import PriceTicker, Rtds
 from lowlat.sim.relayer import Relayer
 from lowlat.sim.rewards import Rewards
 from lowlat.sim.rpc import Rpc
@@ -93,7 +95,9 @@ class Venue:
         self.universe = Universe(config, self.exchange, self.timers, _rng(config, "universe"))
         self.crypto = CryptoMarkets(config, self.exchange, self.timers, self.universe, self.spots)
         self.rtds = Rtds(self.spots, _rng(config, "rtds"))
-        self.polybolt = PolyBolt(self.spots, self.credentials)
+        self.polybolt = PolyBolt(
+            self.spots, self.credentials, self.exchange, self.faults, _rng(config, "polybolt")
+        )
         self.binance = Binance(
             self.spots, _rng(config, "binance"), self.faults, config.binance_life_s
         )
@@ -147,6 +151,7 @@ class Venue:
         self.flow.open(now_ns)
         self.news.open(now_ns)
         self.edges.open(now_ns)
+        self.timers.at(now_ns + BOLT_PING_NS, self._on_bolt_ping)
         if self.spots:
             self._start_clocks(now_ns)
 
@@ -246,6 +251,10 @@ class Venue:
     def _on_ping(self, now_ns: int) -> None:
         self.binance.ping(now_ns)
         self.timers.at(now_ns + PING_NS, self._on_ping)
+
+    def _on_bolt_ping(self, now_ns: int) -> None:
+        self.polybolt.ping(now_ns)
+        self.timers.at(now_ns + BOLT_PING_NS, self._on_bolt_ping)
 
     def sessions(self, feed: str) -> list[Session]:
         """Return the connected sockets of a feed by name."""

@@ -226,7 +226,7 @@ def test_two_formats_say_the_same_price(venue):
     assert [f["seq"] for f in updates] == list(range(2, 2 + len(updates)))
 
 
-def test_bad_topic_or_bad_credentials_are_refused(venue):
+def test_a_bad_topic_ends_its_whole_frame(venue):
     rtds = Client(venue, venue.rtds)
     rtds.send(
         {"action": "subscribe", "subscriptions": [{"topic": "crypto_prices"}, {"topic": "nope"}]}
@@ -234,10 +234,51 @@ def test_bad_topic_or_bad_credentials_are_refused(venue):
     assert [frame["statusCode"] for frame in rtds.frames] == [401]
     rtds.wait(3_000)
     assert len(rtds.frames) == 1
-    bolt = Client(venue, venue.polybolt)
-    bolt.send({"op": "auth", "auth": {"apiKey": "a", "secret": "b", "passphrase": "c"}})
-    assert bolt.frames[-1]["code"] == "auth_invalid"
-    assert bolt.closed == [(4001, "auth")]
+
+
+CHAINLINK = "crypto_prices_chainlink"
+
+
+@pytest.mark.parametrize(
+    ("topic", "text", "past", "updates"),
+    [
+        ("crypto_prices", "", {"btcusdt", "ethusdt"}, {"btcusdt", "ethusdt"}),
+        ("crypto_prices", "ethusdt,solusdt", {"ethusdt"}, {"ethusdt"}),
+        ("crypto_prices", '{"symbol":"btcusdt"}', {"btcusdt"}, {"btcusdt"}),
+        (CHAINLINK, '{"symbol":"btc/usd"}', {"btc/usd"}, {"btc/usd"}),
+        (CHAINLINK, '{"symbol": "btc/usd"}', {"btc/usd"}, set()),
+        (CHAINLINK, "btc/usd", {400}, set()),
+        ("comments", "", set(), set()),
+    ],
+)
+def test_a_filter_is_read_as_the_relay_reads_it(venue, topic, text, past, updates):
+    """One blank in an object brings the past and then silence; a bare word ends the frame."""
+    client = Client(venue, venue.rtds)
+    wanted = {"topic": topic, "type": "update", "filters": text}
+    client.send({"action": "subscribe", "subscriptions": [wanted]})
+    assert {f.get("statusCode") or f["payload"]["symbol"] for f in client.frames} == past
+    client.frames.clear()
+    client.wait(3_000)
+    assert {f["payload"]["symbol"] for f in client.frames} == updates
+    client.send({"action": "unsubscribe", "subscriptions": [wanted]})
+    client.frames.clear()
+    client.wait(3_000)
+    assert not [f for f in client.frames if "payload" in f]
+
+
+def test_the_half_minute_average_is_of_thirty_seconds(venue):
+    client = Client(venue, venue.rtds)
+    topics = [{"topic": "crypto_prices_twap_thirty"}, {"topic": CHAINLINK}]
+    client.send({"action": "subscribe", "subscriptions": topics})
+    client.wait(60_000)
+    spot, twap = {}, {}
+    for payload in (f["payload"] for f in client.frames if f["payload"]["symbol"] == "btc/usd"):
+        if "data" not in payload:
+            series = twap if payload.get("window_s") == 30 else spot
+            series[payload["timestamp"] // 1000] = int(payload["full_accuracy_value"])
+    second, lag_s = START_NS // S + 50, venue.config.twap_lag_s
+    window = [spot[s] for s in range(second - lag_s - 29, second - lag_s + 1)]
+    assert twap[second] // 10**10 == sum(window) // 30 // 10**10
 
 
 def test_window_resolves_by_the_published_averages():
@@ -255,17 +296,3 @@ def test_window_resolves_by_the_published_averages():
     venue.step(venue.now_ns + 2 * S)
     start, end = averages[market.start_ns], averages[market.end_ns]
     assert market.winner == (0 if end >= start else 1)
-
-
-def test_polybolt_slows_down_who_subscribes_too_often_and_drops_huge_frames(venue):
-    bolt = Client(venue, venue.polybolt)
-    ask = {"op": "subscribe", "rid": "1", "subscriptions": []}
-    for _ in range(21):
-        bolt.send(ask)
-    assert [frame["op"] for frame in bolt.frames] == ["subscribed"] * 20 + ["error"]
-    assert bolt.frames[-1]["code"] == "rate_limited"
-    bolt.wait(1_000)
-    bolt.send(ask)
-    assert bolt.frames[-1]["op"] == "subscribed"
-    bolt.send(b" " * 65_537)
-    assert bolt.closed[0][0] == 4008
