@@ -22,6 +22,7 @@ from lowlat.sim.pages import page
 from lowlat.sim.reads import PublicReads
 from lowlat.sim.reward_reads import RewardReads
 from lowlat.sim.rewards import Rewards
+from lowlat.sim.site import Site
 from lowlat.sim.verify import checksum_address
 from lowlat.sim.wire import UNREADABLE, Request, Respond, Response, failure, success
 
@@ -61,6 +62,7 @@ class ClobApi:
         heartbeats: Heartbeats,
         rewards: Rewards,
         history: History,
+        site: Site,
     ) -> None:
         self._credentials = credentials
         self._config = exchange.config
@@ -81,7 +83,7 @@ class ClobApi:
             for path in ("/order", "/orders"):
                 self._entry["POST", path] = lambda _, __, respond: respond(RESTRICTED)
         self._public: dict[Route, Public] = {
-            ("GET", "/api/geoblock"): lambda request, _: self._region(request),
+            **site.routes(),
             **_service_routes(credentials),
             **_market_routes(reads, history),
             **_income_routes(income),
@@ -116,12 +118,6 @@ class ClobApi:
         public = self._public.get(route)
         respond(self._other(request, now_ns) if public is None else public(request, now_ns))
 
-    def _region(self, request: Request) -> Response:
-        """Say whether an address may trade; the site does, which has no port here. Source: 1."""
-        config = self._config
-        where = {"ip": request.address, "country": config.country, "region": ""}
-        return success({"blocked": config.geoblocked, **where})
-
     def _other(self, request: Request, now_ns: int) -> Response:
         private = self._private.get((request.method, request.path))
         head, _, name = request.path.rpartition("/")
@@ -146,8 +142,8 @@ class ClobApi:
                 {"apiKeys": held.keys_of(key.owner)}
             ),
             ("DELETE", "/auth/api-key"): lambda key, _, __: self._delete(key),
-            ("GET", "/auth/ban-status/closed-only"): lambda _, __, ___: success(
-                {"closed_only": False}
+            ("GET", "/auth/ban-status/closed-only"): lambda key, _, __: success(
+                {"closed_only": held.restriction(key.owner) == "closed_only"}
             ),
             ("POST", "/auth/readonly-api-key"): lambda key, _, __: success(
                 {"apiKey": held.create_readonly(key).key}

@@ -13,6 +13,7 @@ import orjson
 
 from lowlat.sim import sbe
 from lowlat.sim.binance_book import Book, Levels, e8
+from lowlat.sim.binance_info import ticker_event
 from lowlat.sim.binance_rest import BinanceRest
 from lowlat.sim.faults import Faults
 from lowlat.sim.feed_session import Session
@@ -26,6 +27,8 @@ NS: Final = 1_000_000_000
 US: Final = 1_000
 MS: Final = 1_000_000
 MESSAGES_PER_S_MAX: Final = 5
+STREAMS_MAX: Final = 1024
+ID_CHARS_MAX: Final = 36
 PONG_LIMIT_NS: Final = 60 * NS
 PARTIAL: Final = (5, 10, 20)
 
@@ -98,6 +101,7 @@ class Binance:
 
     def on_second(self, second: int, now_ns: int) -> None:
         """Send what speaks each second: candles, tickers, the slow diff; end old sockets."""
+        self.rest.remember()
         for coin, spot in self._spots.items():
             book = self._books[coin]
             name = book.symbol.lower()
@@ -106,7 +110,7 @@ class Binance:
                 self._send_diff("@depth", book.symbol, first, last, sides, now_ns)
             for stream, event in (("ticker", "24hrTicker"), ("miniTicker", "24hrMiniTicker")):
                 if self._by_stream.get((f"{name}@{stream}", False)):
-                    value = _ticker(event, self.rest.day(book, now_ns), now_ns)
+                    value = ticker_event(event, self.rest.day(book, now_ns), now_ns)
                     self._send(f"{name}@{stream}", value, ("E",), now_ns)
             for interval in INTERVALS_S:
                 stream = f"{name}@kline_{interval}"
@@ -321,19 +325,39 @@ class BinanceFeed:
     def _reply(self, session: Session, control: _Control) -> dict[str, Any]:
         names = [str(each) for each in control.params]
         result: Any = None
+        if isinstance(control.id, str) and len(control.id) > ID_CHARS_MAX:
+            return _refusal(2, "Invalid request: id is too long", None)
         if control.method == "SUBSCRIBE":
+            if len(session.subscriptions | set(names)) > STREAMS_MAX:
+                return _refusal(2, "Invalid request: too many streams", control.id)
             self._exchange.subscribe(session, names)
         elif control.method == "UNSUBSCRIBE":
             self._exchange.unsubscribe(session, names)
         elif control.method == "LIST_SUBSCRIPTIONS":
             result = sorted(session.subscriptions)
-        elif control.method == "SET_PROPERTY" and control.params[:1] == ["combined"]:
-            self.combined = control.params[1:] == [True]
-        elif control.method == "GET_PROPERTY" and names == ["combined"]:
-            result = self.combined
+        elif control.method in {"SET_PROPERTY", "GET_PROPERTY"}:
+            return self._property(control)
         else:
-            return {"code": 2, "msg": f"Invalid request: {control.method}", "id": control.id}
+            return _refusal(2, f"Invalid request: {control.method}", control.id)
         return {"result": result, "id": control.id}
+
+    def _property(self, control: _Control) -> dict[str, Any]:
+        """Read or set the only property there is; each mistake has its code. Source: 1.2."""
+        setting = control.method == "SET_PROPERTY"
+        if len(control.params) != 1 + setting:
+            return _refusal(2, f"Invalid request: {control.method}", control.id)
+        if control.params[0] != "combined":
+            return _refusal(0, "Unknown property", control.id)
+        if not setting:
+            return {"result": self.combined, "id": control.id}
+        if not isinstance(control.params[1], bool):
+            return _refusal(1, "Invalid value type: expected Boolean", control.id)
+        self.combined = control.params[1]
+        return {"result": None, "id": control.id}
+
+
+def _refusal(code: int, text: str, request_id: int | str | None) -> dict[str, Any]:
+    return {"code": code, "msg": text, "id": request_id}
 
 
 def _in_unit(value: dict[str, Any], times: tuple[str, ...], divisor: int) -> dict[str, Any]:
@@ -343,37 +367,4 @@ def _in_unit(value: dict[str, Any], times: tuple[str, ...], divisor: int) -> dic
         if name in times
         else (_in_unit(each, times, divisor) if isinstance(each, dict) else each)
         for name, each in value.items()
-    }
-
-
-def _ticker(event: str, day: dict[str, Any], now_ns: int) -> dict[str, Any]:
-    """Return what a ticker stream says of a day's figures."""
-    value = {
-        "e": event,
-        "E": now_ns,
-        "s": day["symbol"],
-        "c": day["lastPrice"],
-        "o": day["openPrice"],
-        "h": day["highPrice"],
-        "l": day["lowPrice"],
-        "v": day["volume"],
-        "q": day["quoteVolume"],
-    }
-    if event == "24hrMiniTicker":
-        return value
-    return value | {
-        "p": day["priceChange"],
-        "P": day["priceChangePercent"],
-        "w": day["weightedAvgPrice"],
-        "x": day["prevClosePrice"],
-        "Q": day["lastQty"],
-        "b": day["bidPrice"],
-        "B": day["bidQty"],
-        "a": day["askPrice"],
-        "A": day["askQty"],
-        "O": day["openTime"],
-        "C": day["closeTime"],
-        "F": day["firstId"],
-        "L": day["lastId"],
-        "n": day["count"],
     }

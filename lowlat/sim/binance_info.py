@@ -1,11 +1,11 @@
-"""What the simulated spot exchange says of its symbols. Pure.
+"""What the simulated spot exchange says of its symbols and of a day. Pure.
 
 Source: feeds.md 1.4; field by field the vendor's documentation of /api/v3/exchangeInfo, 2026-11.
 """
 
 from typing import Any, Final
 
-__all__ = ["exchange_info"]
+__all__ = ["exchange_info", "ticker_event"]
 
 ORDER_TYPES: Final = (
     "LIMIT",
@@ -90,4 +90,37 @@ def _symbol(symbol: str, coin: str) -> dict[str, Any]:
         "permissionSets": [["SPOT"]],
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
+    }
+
+
+def ticker_event(event: str, day: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """Return what a ticker stream says of a day's figures."""
+    value = {
+        "e": event,
+        "E": now_ns,
+        "s": day["symbol"],
+        "c": day["lastPrice"],
+        "o": day["openPrice"],
+        "h": day["highPrice"],
+        "l": day["lowPrice"],
+        "v": day["volume"],
+        "q": day["quoteVolume"],
+    }
+    if event == "24hrMiniTicker":
+        return value
+    return value | {
+        "p": day["priceChange"],
+        "P": day["priceChangePercent"],
+        "w": day["weightedAvgPrice"],
+        "x": day["prevClosePrice"],
+        "Q": day["lastQty"],
+        "b": day["bidPrice"],
+        "B": day["bidQty"],
+        "a": day["askPrice"],
+        "A": day["askQty"],
+        "O": day["openTime"],
+        "C": day["closeTime"],
+        "F": day["firstId"],
+        "L": day["lastId"],
+        "n": day["count"],
     }

@@ -3,6 +3,7 @@
 Source: feeds.md 1.2-1.4, 1.6.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ BAN_NS: Final = 120 * NS
 REFUSED_MAX: Final = 10
 """So many requests after a 429 end in a ban."""
 DAY_S: Final = 86_400
+SNAPSHOT_AGE_S: Final = 5
 DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 LIMITS: Final = (
     ("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX),
@@ -60,6 +62,7 @@ class BinanceRest:
         self._coins = {book.symbol: coin for coin, book in books.items()}
         self._recorded = recorded
         self._faults = faults
+        self._old: dict[str, deque[tuple[int, Levels, Levels]]] = {}
         self._used: dict[str, tuple[int, int]] = {}
         self._refused: dict[str, int] = {}
         self._banned_ns: dict[str, int] = {}
@@ -140,8 +143,19 @@ class BinanceRest:
             "asks": [[e8(p), e8(q)] for p, q in asks[:count]],
         }, weight
 
+    def remember(self) -> None:
+        """Keep what every book is at this second, as long as a snapshot may have to be old."""
+        if not self._faults.may_hit("binance_snapshot_old_e4"):
+            return
+        for symbol, book in self._books.items():
+            kept = self._old.setdefault(symbol, deque(maxlen=SNAPSHOT_AGE_S))
+            kept.append((book.update_id, book.levels(0), book.levels(1)))
+
     def _book(self, symbol: str) -> tuple[int, Levels, Levels] | None:
         book = self._books.get(symbol)
+        kept = self._old.get(symbol)
+        if kept and self._faults.hit("binance_snapshot_old_e4"):
+            return kept[0]
         if book is not None:
             return book.update_id, book.levels(0), book.levels(1)
         if symbol not in self._recorded:

@@ -125,6 +125,7 @@ class Market:
         "condition_id",
         "end_ns",
         "event",
+        "final_price_e8",
         "group_item",
         "id",
         "index",
@@ -177,6 +178,7 @@ class Market:
         self.coin = ""
         self.strike_e8 = 0
         self.start_price_e8 = 0
+        self.final_price_e8 = 0
         self.last_trade_e4: int | None = None
         self.last_trade_side = ""
         self.volume_e6 = 0

@@ -41,6 +41,7 @@ class Control:
             "skew": self._skew,
             "deposit": self._skew,
             "account": self._account,
+            "restrict": self._restrict,
             "session_key": self._session_key,
             "orders": self._orders,
             "edge": self._edge,
@@ -207,6 +208,11 @@ class Control:
             "wallets": wallets,
             "relayerApiKey": self._venue.credentials.relayer_key(values["owner"]),
         }
+
+    def _restrict(self, values: dict[str, Any]) -> Any:
+        """Ban an owner, or let him only close positions (closed_only); an empty kind lifts it."""
+        self._venue.credentials.restrict(values["owner"], values.get("kind", "banned"))
+        return None
 
     def _session_key(self, values: dict[str, Any]) -> Any:
         """Let a key trade for an EOA's deposit wallet, without its signature; return API keys."""

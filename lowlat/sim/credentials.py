@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from typing import Final, NamedTuple
 
+from lowlat.core.errors import ConfigError
 from lowlat.sim.accounts import Account, Accounts
 from lowlat.sim.config import SimConfig
 from lowlat.sim.faults import Faults
@@ -19,6 +20,7 @@ __all__ = ["ApiKey", "BuilderKey", "Credentials"]
 
 NS: Final = 1_000_000_000
 NONCE_DIGITS_MAX: Final = 20
+RESTRICTIONS: Final = ("", "banned", "closed_only")
 
 
 class ApiKey:
@@ -63,6 +65,7 @@ class Credentials:
         self._builders: dict[str, BuilderKey] = {}
         self._sessions: dict[str, dict[str, tuple[tuple[str, ...], int]]] = {}
         """Scopes and end (seconds) by deposit wallet and session signer, lower case."""
+        self._restricted: dict[str, str] = {}
         self._made = 0
 
     def create(self, owner: str, nonce: str = "0") -> ApiKey:
@@ -78,6 +81,17 @@ class Credentials:
             if kind in self._config.wallet_types:
                 self._open(wallet, owner, kind)
         return key
+
+    def restrict(self, owner: str, kind: str) -> None:
+        """Ban an owner, let him only close (``closed_only``), or lift both (empty)."""
+        if kind not in RESTRICTIONS:
+            allowed = ", ".join(map(repr, RESTRICTIONS))
+            raise ConfigError(f"kind was {kind!r}, allowed: {allowed}")
+        self._restricted[owner.lower()] = kind
+
+    def restriction(self, owner: str) -> str:
+        """Return what an owner may not do, empty for everybody else."""
+        return self._restricted.get(owner, "")
 
     def open_deposit_wallet(self, owner: str) -> Account:
         """Return the account of an EOA's deposit wallet, opened when the EOA is new."""

@@ -83,7 +83,7 @@ class CryptoMarkets:
         end_e8 = spot.average_e8(market.end_ns // NS)
         assert start_e8 is not None, f"{market.slug}: history too short"
         assert end_e8 is not None, f"{market.slug}: ended before its last second"
-        market.start_price_e8 = start_e8
+        market.start_price_e8, market.final_price_e8 = start_e8, end_e8
         self._exchange.resolve(market, 0 if end_e8 >= start_e8 else 1, now_ns)
 
     # ----------------------------------------------------------------------------- candles

@@ -230,6 +230,16 @@ class Entry:
             return "invalid signature"
         if kind not in self._exchange.config.wallet_types:
             return "maker address not allowed, please use the deposit wallet flow"
+        return self._account_error(signed, key)
+
+    def _account_error(self, signed: SignedOrder, key: ApiKey) -> str | None:
+        """Refuse whom the venue banned, and the BUYs of whom it lets only close."""
+        restriction = self._credentials.restriction(key.owner)
+        if restriction == "banned":
+            return f"'{signed.maker}' address banned"
+        # Whether closing by a BUY of the other outcome is allowed is unknown: here it is not.
+        if restriction == "closed_only" and signed.side == "BUY":
+            return f"'{signed.maker}' address in closed only mode"
         return None
 
 

@@ -74,6 +74,10 @@ class Faults:
             raise ConfigError(f"fault {name!r} cannot be armed, expected a knob ending in _e4")
         self._once[name] = self._once.get(name, 0) + count
 
+    def may_hit(self, name: str) -> bool:
+        """Say whether a fault could strike at all."""
+        return bool(self._once.get(name) or getattr(self.config, name))
+
     def hit(self, name: str) -> bool:
         """Draw whether this fault strikes now."""
         armed = self._once.get(name, 0)

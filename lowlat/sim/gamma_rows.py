@@ -143,7 +143,10 @@ def _event_head(event: Event, *, closed: bool) -> dict[str, Any]:
     first = event.markets[0]
     if first.kind == "twap" and closed and first.start_price_e8:
         # Known only after the end, as live. Source: feeds.md 3.2.
-        head["eventMetadata"] = {"priceToBeat": first.start_price_e8 / E8}
+        head["eventMetadata"] = {
+            "priceToBeat": first.start_price_e8 / E8,
+            "finalPrice": first.final_price_e8 / E8,
+        }
     return head
 
 

@@ -37,6 +37,7 @@ from lowlat.sim.prices import PriceTicker, Rtds
 from lowlat.sim.relayer import Relayer
 from lowlat.sim.rewards import Rewards
 from lowlat.sim.rpc import Rpc
+from lowlat.sim.site import Site
 from lowlat.sim.spot import SpotPath
 from lowlat.sim.tape import TapePlayer, load_tape
 from lowlat.sim.timers import EVERYTHING, Timers
@@ -77,8 +78,19 @@ class Venue:
         self.heartbeats = Heartbeats(self.exchange, self.timers, _rng(config, "heartbeats"))
         self.rewards = Rewards(self.exchange, self.timers, _rng(config, "rewards"), now_ns)
         history = History(self.exchange)
+        self.spots = {
+            coin: SpotPath(coin, config, _rng(config, f"spot {coin}"), now_ns)
+            for coin in config.coins
+        }
         self.clob = ClobApi(
-            self.exchange, self.credentials, entry, cancels, self.heartbeats, self.rewards, history
+            self.exchange,
+            self.credentials,
+            entry,
+            cancels,
+            self.heartbeats,
+            self.rewards,
+            history,
+            Site(config, self.spots),
         )
         self.indexer = Indexer(config, self.exchange, self.timers, _rng(config, "indexer"))
         self.chain = Chain(self.exchange, self.credentials, self.timers)
@@ -88,10 +100,6 @@ class Venue:
         self.rpc = Rpc(self.exchange, self.chain)
         self.market_feed = MarketFeed(self.exchange, self.faults)
         self.user_feed = UserFeed(self.exchange, self.credentials, self.timers, self.faults)
-        self.spots = {
-            coin: SpotPath(coin, config, _rng(config, f"spot {coin}"), now_ns)
-            for coin in config.coins
-        }
         self.universe = Universe(config, self.exchange, self.timers, _rng(config, "universe"))
         self.crypto = CryptoMarkets(config, self.exchange, self.timers, self.universe, self.spots)
         self.rtds = Rtds(self.spots, _rng(config, "rtds"))

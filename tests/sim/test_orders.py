@@ -5,6 +5,8 @@ Signatures come from eth_account's own typed-data code, a second opinion on lowl
 
 import pytest
 
+from lowlat.core.errors import ConfigError
+
 MS = 1_000_000
 
 
@@ -203,3 +205,24 @@ def test_rejection_of_a_v1_order_names_the_version(pair):
     alice, _ = pair
     body = {"order": {"salt": 1, "nonce": "0", "feeRateBps": "0"}, "owner": alice.api.apiKey}
     assert alice.post(body).json["error"] == "order_version_mismatch"
+
+
+def test_who_is_banned_or_may_only_close_is_told_so(pair, plain, quiet_venue):
+    alice, bob = pair
+    token = plain.tokens[0]
+    alice.limit(token, "BUY", 6000, 50)
+    bob.limit(plain.tokens[1], "BUY", 4000, 50)
+    quiet_venue.step(quiet_venue.now_ns + 20_000 * MS)
+    owner = alice.address
+    for kind, words in (("banned", "banned"), ("closed_only", "in closed only mode")):
+        quiet_venue.credentials.restrict(owner, kind)
+        answer = alice.limit(token, "BUY", 1000, 50)
+        assert answer.status == 400
+        assert answer.json["error"].lower() == f"'{owner.lower()}' address {words}"
+        told = alice.call("GET", "/auth/ban-status/closed-only").json
+        assert told == {"closed_only": kind == "closed_only"}
+    assert alice.limit(token, "SELL", 9000, 10).json["status"] == "live"
+    quiet_venue.credentials.restrict(owner, "")
+    assert alice.limit(token, "BUY", 1000, 10).status == 200
+    with pytest.raises(ConfigError, match="kind was 'shunned', allowed: '', 'banned'"):
+        quiet_venue.credentials.restrict(owner, "shunned")

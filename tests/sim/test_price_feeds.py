@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -97,6 +98,18 @@ def test_gap_fault_swallows_one_diff(venue):
     assert [b[0] == a[1] + 1 for a, b in itertools.pairwise(ids)].count(False) == 1
 
 
+def test_snapshot_of_five_seconds_ago_begins_before_the_diffs(venue):
+    venue.faults.arm("binance_snapshot_old_e4", 1)
+    venue.step(venue.now_ns + 6 * S)
+    client = Client(venue, venue.binance.feed("/ws/btcusdt@depth@100ms"))
+    client.wait(1_000)
+    first = client.frames[0]["U"]
+    stale, fresh = (get(venue, "/api/v3/depth", symbol="BTCUSDT")[1] for _ in range(2))
+    assert stale["lastUpdateId"] < first - 1
+    assert stale["bids"]
+    assert fresh["lastUpdateId"] >= first
+
+
 def test_control_messages_answer_and_a_sixth_in_a_second_ends_it(venue):
     client = Client(venue, venue.binance.feed("/ws"))
     client.send({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": 1})
@@ -115,6 +128,24 @@ def test_control_messages_answer_and_a_sixth_in_a_second_ends_it(venue):
     assert client.frames[-1]["code"] == 2
     client.send({"method": "GET_PROPERTY", "params": ["combined"], "id": 5})
     assert client.closed == [(1008, "Too many requests")]
+
+
+def test_each_mistake_in_a_property_has_its_code(venue):
+    client = Client(venue, venue.binance.feed("/ws"))
+    for method, *params in (
+        ("SET_PROPERTY", "color", True),
+        ("SET_PROPERTY", "combined", "yes"),
+        ("SET_PROPERTY", "combined"),
+        ("GET_PROPERTY", "color"),
+    ):
+        client.send({"method": method, "params": params, "id": 7})
+    assert [(f["code"], f["id"]) for f in client.frames] == [(0, 7), (1, 7), (2, 7), (0, 7)]
+    full = Client(venue, venue.binance.feed("/ws"))
+    streams = [f"s{i}@trade" for i in range(1024)]
+    full.send({"method": "SUBSCRIBE", "params": streams, "id": 1})
+    full.send({"method": "SUBSCRIBE", "params": ["s0@trade"], "id": 2})
+    full.send({"method": "SUBSCRIBE", "params": ["one@more"], "id": 3})
+    assert [f.get("code") for f in full.frames] == [None, None, 2]
 
 
 def test_time_unit_applies_to_every_time(venue):
@@ -296,3 +327,39 @@ def test_window_resolves_by_the_published_averages():
     venue.step(venue.now_ns + 2 * S)
     start, end = averages[market.start_ns], averages[market.end_ns]
     assert market.winner == (0 if end >= start else 1)
+    # The metadata service tells both once it is over, and never before.
+    assert market.start_price_e8 == start // 10**10
+    assert market.final_price_e8 == end // 10**10
+
+
+def test_the_sites_price_of_a_window_comes_late_and_without_its_flags_is_the_spot(venue):
+    start_s = START_NS // S + 30
+    window = {
+        "symbol": "ETH",
+        "eventStartTime": datetime.fromtimestamp(start_s, UTC).isoformat(),
+        "endDate": datetime.fromtimestamp(start_s + 30, UTC).isoformat(),
+        "variant": "fiveminute",
+    }
+    average = {"twapEnabled": "true", "twapLookbackSeconds": "60"}
+
+    def price(**query):
+        answers = []
+        texts = {name: [text] for name, text in (window | query).items()}
+        request = Request("GET", "/api/crypto/crypto-price", texts, {}, b"")
+        venue.clob_request(request, answers.append)
+        return answers[0].status, json.loads(answers[0].body)
+
+    venue.step((start_s + 2) * S)
+    assert price(**average)[1]["openPrice"] is None
+    venue.step((start_s + 20) * S)
+    _, found = price(**average)
+    spot = venue.spots["ETH"]
+    assert found["openPrice"] == spot.average_e8(start_s) / 1e8
+    assert (found["closePrice"], found["completed"], found["incomplete"]) == (None, False, False)
+    assert price()[1]["openPrice"] == spot.settle_e8(start_s) / 1e8
+    assert price(variant="hourly")[1]["openPrice"] == spot.seconds[start_s][0] / 1e8
+    venue.step((start_s + 50) * S)
+    _, found = price(**average)
+    assert (found["closePrice"], found["completed"]) == (spot.average_e8(start_s + 30) / 1e8, True)
+    for wrong in ({"symbol": "TULIP"}, {"endDate": "soon"}, {"endDate": window["eventStartTime"]}):
+        assert price(**average, **wrong)[0] == 400
