@@ -87,6 +87,7 @@ class ClobApi:
             **_service_routes(credentials),
             **_market_routes(reads, history),
             **_income_routes(income),
+            **_single_only(),
             ("GET", "/builder/trades"): lambda request, _: own.builder_trades(request),
         }
         self._named: dict[str, Named] = {
@@ -200,6 +201,13 @@ class ClobApi:
             return failure(404, "builder not found")
         maker, taker = rates
         return success({"builder_maker_fee_rate_bps": maker, "builder_taker_fee_rate_bps": taker})
+
+
+def _single_only() -> dict[Route, Public]:
+    """Several tokens are asked for by POST only. Source: 1.3."""
+    refusal = failure(400, "Invalid payload")
+    paths = ("/books", "/midpoints", "/spreads", "/last-trades-prices")
+    return {("GET", path): lambda *_: refusal for path in paths}
 
 
 def _service_routes(credentials: Credentials) -> dict[Route, Public]:

@@ -105,6 +105,7 @@ class Binance:
         for coin, spot in self._spots.items():
             book = self._books[coin]
             name = book.symbol.lower()
+            book.turnover.mark(second)
             first, last, sides = book.take_slow()
             if last >= first:
                 self._send_diff("@depth", book.symbol, first, last, sides, now_ns)
@@ -115,7 +116,7 @@ class Binance:
             for interval in INTERVALS_S:
                 stream = f"{name}@kline_{interval}"
                 if self._by_stream.get((stream, False)):
-                    for each in kline_events(spot, book.symbol, interval, second, now_ns):
+                    for each in kline_events(spot, book, interval, second, now_ns):
                         self._send(stream, each, ("E", "t", "T"), now_ns)
         for session, feed in list(self._feeds.items()):
             if feed.opened_ns and now_ns - feed.opened_ns >= self._life_ns:
@@ -218,10 +219,8 @@ class Binance:
                 session.ping(str(now_ns // MS).encode())
 
     def _trade(self, book: Book, *, bought: bool, now_ns: int) -> None:
-        book.trade_id += 1
-        price, quantity = book.top(1 if bought else 0)
-        size = max(10**4, quantity // 10)
-        book.trades.append((book.trade_id, now_ns, price, size, not bought))
+        size = max(10**4, book.top(1 if bought else 0)[1] // 10)
+        price = book.add_trade(size, now_ns, bought=bought)
         head = {"E": now_ns, "s": book.symbol, "p": e8(price), "q": e8(size), "T": now_ns}
         sides = {"m": not bought, "M": True}
         name, number = book.symbol.lower(), book.trade_id

@@ -10,6 +10,7 @@ from typing import Final
 
 from lowlat.core.units import E8
 from lowlat.sim.spot import SpotPath
+from lowlat.sim.turnover import Turnover
 
 __all__ = ["Book", "Levels", "e8"]
 
@@ -28,7 +29,9 @@ class Book:
         self.update_id = rng.randrange(10**9, 10**10)
         self.flushed_id = self._slow_id = self.update_id
         self._slow: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        self.trade_id = rng.randrange(10**8, 10**9)
+        self.trade_id = self.first_trade_id = rng.randrange(10**8, 10**9)
+        """Of the last trade, and of the one before the first."""
+        self.turnover = Turnover()
         self.trades: deque[tuple[int, int, int, int, bool]] = deque(maxlen=TRADES_KEPT)
         """(id, time, price, size, whether the buyer made) of the last trades."""
         self.sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
@@ -61,6 +64,14 @@ class Book:
         levels = self.sides[side]
         price = min(levels) if side else max(levels)
         return price, levels[price]
+
+    def add_trade(self, size_e8: int, now_ns: int, *, bought: bool) -> int:
+        """Count a trade at the top; return its price."""
+        price_e8 = self.top(1 if bought else 0)[0]
+        self.trade_id += 1
+        self.trades.append((self.trade_id, now_ns, price_e8, size_e8, not bought))
+        self.turnover.add(price_e8, size_e8, bought=bought)
+        return price_e8
 
     def take_changes(self) -> tuple[Levels, Levels]:
         """Return what changed since the last diff, best first; the slow diff keeps it too."""

@@ -29,6 +29,17 @@ REFUSED_MAX: Final = 10
 DAY_S: Final = 86_400
 SNAPSHOT_AGE_S: Final = 5
 DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+OF_ONE: Final = frozenset(
+    f"/api/v3/{name}"
+    for name in (
+        "aggTrades", "avgPrice", "depth", "historicalTrades", "klines", "trades", "uiKlines"
+    )
+)  # fmt: skip
+MANDATORY: Final = {
+    "symbol": OF_ONE,
+    "interval": frozenset({"/api/v3/klines", "/api/v3/uiKlines"}),
+}
+TIMES: Final = frozenset({"T", "closeTime", "openTime", "serverTime", "time"})
 LIMITS: Final = (
     ("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX),
     ("RAW_REQUESTS", "MINUTE", 5, 300_000),
@@ -95,7 +106,14 @@ class BinanceRest:
         if route is None:
             respond(failure(404, "Not Found"))
             return
+        for name in ("symbol", "interval"):
+            if request.path in MANDATORY[name] and not request.arg(name):
+                text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+                respond(_refused(400, -1102, text))
+                return
         value, weight = route(request, now_ns)
+        if request.headers.get("x-mbx-time-unit", "").upper() == "MICROSECOND":
+            value = _in_micros(value)
         used = self._spend(request.address, weight, now_ns)
         if isinstance(value, Response):
             respond(value)
@@ -165,7 +183,8 @@ class BinanceRest:
 
     def _klines(self, request: Request, now_ns: int) -> tuple[Any, int]:
         """Answer candles; the running one shows the last price as its close."""
-        coin = self._coins.get(request.arg("symbol"))
+        symbol = request.arg("symbol")
+        coin = self._coins.get(symbol)
         if coin is None:
             return INVALID_SYMBOL, 2
         span_s = INTERVALS_S.get(request.arg("interval"))
@@ -180,7 +199,7 @@ class BinanceRest:
         # Without a start the newest are meant.
         since_s = -(-int(start_ms) // 1000) if start_ms else (last_s // span_s - count + 1) * span_s
         count = min(count, max(0, last_s // span_s - -(-since_s // span_s) + 1))
-        return kline_rows(self._spots[coin], span_s, since_s, count, now_ns), 2
+        return kline_rows(self._spots[coin], self._books[symbol], span_s, since_s, count, now_ns), 2
 
     def _trades(self, request: Request) -> Any:
         """Answer the last trades, or those from an id on."""
@@ -269,14 +288,15 @@ class BinanceRest:
         first, high, low, _ = candle
         bid, ask, last = book.top(0), book.top(1), path.price_e8
         change = last - first
+        sums = book.turnover.now
         return {
             "symbol": book.symbol,
             "priceChange": e8(change),
             "priceChangePercent": f"{100 * change / first:.3f}",
-            "weightedAvgPrice": e8((first + last) // 2),
+            "weightedAvgPrice": e8(sums.quote_e8 * E8 // sums.base_e8 if sums.base_e8 else last),
             "prevClosePrice": e8(first),
             "lastPrice": e8(last),
-            "lastQty": "0.01000000",
+            "lastQty": e8(book.turnover.last_size_e8),
             "bidPrice": e8(bid[0]),
             "bidQty": e8(bid[1]),
             "askPrice": e8(ask[0]),
@@ -284,13 +304,13 @@ class BinanceRest:
             "openPrice": e8(first),
             "highPrice": e8(max(high, last)),
             "lowPrice": e8(min(low, last)),
-            "volume": "1000.00000000",
-            "quoteVolume": e8(1000 * last),
+            "volume": e8(sums.base_e8),
+            "quoteVolume": e8(sums.quote_e8),
             "openTime": now_ns // MS - DAY_S * 1000,
             "closeTime": now_ns // MS,
-            "firstId": 1,
-            "lastId": book.trade_id,
-            "count": book.trade_id,
+            "firstId": book.first_trade_id + 1 if sums.count else -1,
+            "lastId": book.trade_id if sums.count else -1,
+            "count": sums.count,
         }
 
     def _info(self, request: Request, now_ns: int) -> Any:
@@ -300,6 +320,18 @@ class BinanceRest:
             return INVALID_SYMBOL
         coins = {name: self._coins[name] for name in wanted}
         return exchange_info(coins, self._faults.wall_ns(now_ns) // MS, LIMITS)
+
+
+def _in_micros(value: Any) -> Any:
+    """Return an answer with its times in microseconds, as a header may ask. Source: feeds.md 1.4.
+
+    The end of a candle stays one unit before the next.
+    """
+    if isinstance(value, dict):
+        return {k: v * 1000 if k in TIMES else v for k, v in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return [[row[0] * 1000, *row[1:6], row[6] * 1000 + 999, *row[7:]] for row in value]
+    return [_in_micros(row) for row in value] if isinstance(value, list) else value
 
 
 def _names(text: str) -> list[str]:

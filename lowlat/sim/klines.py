@@ -6,7 +6,7 @@ candle is over. Source: feeds.md 1.4, 3.7.
 
 from typing import Any, Final
 
-from lowlat.core.units import E8
+from lowlat.sim.binance_book import Book, e8
 from lowlat.sim.spot import SpotPath
 
 __all__ = ["INTERVALS_S", "kline_events", "kline_rows"]
@@ -31,7 +31,7 @@ _EVERY_S: Final = 2
 
 
 def kline_rows(
-    spot: SpotPath, span_s: int, since_s: int, count_max: int, now_ns: int
+    spot: SpotPath, book: Book, span_s: int, since_s: int, count_max: int, now_ns: int
 ) -> list[list[Any]]:
     """Return candles that begin at or after a second, oldest first; the last may be running."""
     oldest = max(min(spot.seconds), since_s)
@@ -40,17 +40,18 @@ def kline_rows(
     while start_s * NS <= now_ns and len(rows) < count_max:
         prices = _prices(spot, start_s, span_s, now_ns)
         if prices is not None:
-            texts = [_e8(price) for price in prices]
+            texts = [e8(price) for price in prices]
             closing_ms = (start_s + span_s) * 1000 - 1
-            rows.append(
-                [start_s * 1000, *texts, "1.00000000", closing_ms, "1.0", 1, "0.5", "0.5", "0"]
-            )
+            count, *sums = book.turnover.between(start_s, start_s + span_s)
+            base, quote, bought, paid = map(e8, sums)
+            head = [start_s * 1000, *texts, base, closing_ms]
+            rows.append([*head, quote, count, bought, paid, "0"])
         start_s += span_s
     return rows
 
 
 def kline_events(
-    spot: SpotPath, symbol: str, interval: str, second: int, now_ns: int
+    spot: SpotPath, book: Book, interval: str, second: int, now_ns: int
 ) -> list[dict[str, Any]]:
     """Return what a stream says at a whole second: the end of a candle, the state of the next."""
     span_s = INTERVALS_S[interval]
@@ -65,7 +66,7 @@ def kline_events(
         prices = _prices(spot, each_s, span_s, now_ns)
         if prices is not None:
             over = each_s < start_s
-            events.append(_event(symbol, interval, each_s, prices, over=over, now_ns=now_ns))
+            events.append(_event(book, interval, each_s, prices, over=over, now_ns=now_ns))
     return events
 
 
@@ -81,35 +82,35 @@ def _prices(spot: SpotPath, start_s: int, span_s: int, now_ns: int) -> list[int]
 
 
 def _event(
-    symbol: str, interval: str, start_s: int, prices: list[int], *, over: bool, now_ns: int
+    book: Book, interval: str, start_s: int, prices: list[int], *, over: bool, now_ns: int
 ) -> dict[str, Any]:
-    first, high, low, last = (_e8(price) for price in prices)
+    first, high, low, last = (e8(price) for price in prices)
+    end_s = start_s + INTERVALS_S[interval]
+    before = book.first_trade_id + book.turnover.until(start_s).count
+    count, *sums = book.turnover.between(start_s, end_s)
+    base, quote, bought, paid = map(e8, sums)
     return {
         "e": "kline",
         "E": now_ns,
-        "s": symbol,
+        "s": book.symbol,
         "k": {
             "t": start_s * NS,
             # The end is written one unit before the next candle, whatever the unit.
-            "T": (start_s + INTERVALS_S[interval]) * NS - 1,
-            "s": symbol,
+            "T": end_s * NS - 1,
+            "s": book.symbol,
             "i": interval,
-            "f": 1,
-            "L": 1,
+            "f": before + 1 if count else -1,
+            "L": before + count if count else -1,
             "o": first,
             "c": last,
             "h": high,
             "l": low,
-            "v": "1.00000000",
-            "n": 1,
+            "v": base,
+            "n": count,
             "x": over,
-            "q": "1.00000000",
-            "V": "0.50000000",
-            "Q": "0.50000000",
+            "q": quote,
+            "V": bought,
+            "Q": paid,
             "B": "0",
         },
     }
-
-
-def _e8(value: int) -> str:
-    return f"{value // E8}.{value % E8:08d}"

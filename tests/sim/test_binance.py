@@ -206,6 +206,34 @@ def test_bad_question_has_the_venues_code(path, query, code):
     assert (answer.status, body["code"], body.keys()) == (400, code, {"code", "msg"})
 
 
+def test_times_are_in_microseconds_for_who_asks():
+    venue = venue_of()
+    run(venue, 61, step_ms=1_000)
+
+    def both(path, **query):
+        arguments = {name: [text] for name, text in query.items()}
+        answers = []
+        for headers in ({}, {"x-mbx-time-unit": "microsecond"}):
+            venue.binance_request(Request("GET", path, arguments, headers, b""), answers.append)
+        return [json.loads(answer.body) for answer in answers]
+
+    slow, fast = both("/api/v3/time")
+    assert fast["serverTime"] == slow["serverTime"] * 1000
+    slow, fast = both("/api/v3/klines", symbol="BTCUSDT", interval="1m", limit="2")
+    assert [row[0] for row in fast] == [row[0] * 1000 for row in slow]
+    assert [row[6] for row in fast] == [row[6] * 1000 + 999 for row in slow]
+    slow, fast = both("/api/v3/trades", symbol="BTCUSDT", limit="3")
+    assert [row["time"] for row in fast] == [row["time"] * 1000 for row in slow]
+
+
+def test_a_symbol_that_must_be_told_is_asked_for():
+    venue = venue_of()
+    for path in ("depth", "klines", "trades", "avgPrice"):
+        answer = rest(venue, f"/api/v3/{path}")
+        assert (answer.status, json.loads(answer.body)["code"]) == (400, -1102)
+        assert b"'symbol' was not sent" in answer.body
+
+
 def test_symbols_are_told_with_every_field_of_the_documentation():
     info = json.loads(rest(venue_of(), "/api/v3/exchangeInfo", symbols='["BTCUSDT"]').body)
     [row] = info["symbols"]

@@ -149,6 +149,11 @@ def test_all_prices_are_those_of_each_token(venue):
             assert json.loads(one) == {"price": text}
 
 
+def test_several_tokens_are_asked_for_by_post_only(venue):
+    for path in ("/books", "/midpoints", "/spreads", "/last-trades-prices"):
+        assert ask(venue.clob_request, path)[0] == 400
+
+
 def test_region_is_told_and_a_blocked_one_gets_no_orders_in():
     shape = {"ip": "127.0.0.1", "country": "IE", "region": ""}
     for blocked in (False, True):

@@ -3,6 +3,7 @@
 import itertools
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -197,6 +198,15 @@ def test_candle_streams_speak_each_two_seconds_and_once_when_a_candle_is_over(ve
     query = {"symbol": "BTCUSDT", "interval": "1m", "startTime": str(START_NS // MS)}
     row = get(venue, "/api/v3/klines", **query)[1][0]
     assert [over[name] for name in "ohlc"] == row[1:5]
+    assert [over[name] for name in "vqnVQ"] == [row[5], *row[7:11]]
+    trades = get(venue, "/api/v3/trades", symbol="BTCUSDT", limit="1000")[1]
+    within = [t for t in trades if START_NS // MS <= t["time"] < START_NS // MS + 60_000]
+    assert (over["f"], over["L"], over["n"]) == (within[0]["id"], within[-1]["id"], len(within))
+    for name, kept in (("v", within), ("V", [t for t in within if not t["isBuyerMaker"]])):
+        assert Decimal(over[name]) == sum(Decimal(t["qty"]) for t in kept)
+    day = get(venue, "/api/v3/ticker/24hr", symbol="BTCUSDT")[1]
+    assert Decimal(day["volume"]) == sum(Decimal(t["qty"]) for t in trades)
+    assert (day["count"], day["firstId"]) == (len(trades), trades[0]["id"])
     assert events[0]["E"] == (start + 2) * in_s
 
 
