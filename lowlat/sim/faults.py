@@ -40,6 +40,10 @@ class Faults:
 
     def change(self, values: dict[str, Any]) -> None:
         """Replace knobs by name; raises ConfigError for unknown names and wrong types."""
+        unknown = sorted(set(values) - set(FaultConfig.__struct_fields__))
+        if unknown:
+            allowed = ", ".join(FaultConfig.__struct_fields__)
+            raise ConfigError(f"faults.{unknown[0]} is unknown, allowed: {allowed}")
         merged = msgspec.to_builtins(self.config) | values
         try:
             config = msgspec.convert(merged, FaultConfig)

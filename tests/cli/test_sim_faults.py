@@ -73,7 +73,7 @@ def test_text_names_what_is_in_force(urls, capsys):
     [
         (["lost"], ConfigError, "knob was 'lost', expected KEY=VALUE"),
         (["lost=x"], ConfigError, "'x' is no JSON value"),
-        (["lost=1"], RemoteProtocolError, "unknown field `lost`"),
+        (["lost=1"], RemoteProtocolError, "faults.lost is unknown, allowed: answer_lost_e4"),
         (["--freeze", "moon", "--for", "1"], RemoteProtocolError, "feed was 'moon', allowed"),
         (["--mode", "party"], RemoteProtocolError, "mode was 'party', allowed"),
     ],
