@@ -308,9 +308,9 @@ class BinanceRest:
             "quoteVolume": e8(sums.quote_e8),
             "openTime": now_ns // MS - DAY_S * 1000,
             "closeTime": now_ns // MS,
-            "firstId": book.first_trade_id + 1 if sums.count else -1,
-            "lastId": book.trade_id if sums.count else -1,
-            "count": sums.count,
+            "firstId": book.first_trade_id + 1 if sums.trades else -1,
+            "lastId": book.trade_id if sums.trades else -1,
+            "count": sums.trades,
         }
 
     def _info(self, request: Request, now_ns: int) -> Any:

@@ -86,7 +86,7 @@ def _event(
 ) -> dict[str, Any]:
     first, high, low, last = (e8(price) for price in prices)
     end_s = start_s + INTERVALS_S[interval]
-    before = book.first_trade_id + book.turnover.until(start_s).count
+    before = book.first_trade_id + book.turnover.until(start_s).trades
     count, *sums = book.turnover.between(start_s, end_s)
     base, quote, bought, paid = map(e8, sums)
     return {

@@ -15,7 +15,7 @@ KEPT_S: Final = 2 * 3_600
 class Volume(NamedTuple):
     """Trades, their base and quote amounts, and what of it buyers took."""
 
-    count: int = 0
+    trades: int = 0
     base_e8: int = 0
     quote_e8: int = 0
     bought_base_e8: int = 0
@@ -39,7 +39,7 @@ class Turnover:
         before = self.now
         self.last_size_e8 = size_e8
         self.now = Volume(
-            before.count + 1,
+            before.trades + 1,
             before.base_e8 + size_e8,
             before.quote_e8 + quote_e8,
             before.bought_base_e8 + (size_e8 if bought else 0),
