@@ -318,6 +318,8 @@ class SimConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Orders a second and signer; 0: what the signer's tier gives."""
     cancel_rate: int = 0
     cancel_burst: int = 120
+    rate_warnings: bool = False
+    """True: a signer who asks too much is warned by a header and let through."""
     ip_limits: bool = True
     """The windows by address: order entry 5 000 in ten seconds, and so on."""
     builders: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)

@@ -53,10 +53,15 @@ def tier_of(volume_e6: int) -> Tier:
 class Bucket:
     """Refills at ``rate`` a second up to ``burst``; integers of a billionth token."""
 
-    __slots__ = ("_at_ns", "_burst_nano", "_rate", "_tokens_nano", "tier")
+    __slots__ = ("_at_ns", "_burst_nano", "_rate", "_tokens_nano", "_warned", "_warns", "tier")
 
-    def __init__(self, tier: str, rate: int, burst: int, now_ns: int) -> None:
+    def __init__(
+        self, tier: str, rate: int, burst: int, now_ns: int, *, warns: bool = False
+    ) -> None:
         self.tier = tier
+        self._warns = warns
+        """Too much is let through with a warning, as in the weeks before the venue enforced it."""
+        self._warned = False
         self._rate = rate
         self._burst_nano = burst * NS
         self._tokens_nano = burst * NS
@@ -67,20 +72,23 @@ class Bucket:
         grown = max(0, now_ns - self._at_ns) * self._rate
         self._tokens_nano = min(self._burst_nano, self._tokens_nano + grown)
         self._at_ns = now_ns
-        if self._tokens_nano < cost * NS:
+        self._warned = self._warns and self._tokens_nano < cost * NS
+        if self._tokens_nano < cost * NS and not self._warns:
             return False
-        self._tokens_nano -= cost * NS
+        self._tokens_nano = max(0, self._tokens_nano - cost * NS)
         return True
 
     def headers(self, *, refused: bool) -> tuple[tuple[str, str], ...]:
         """Return the headers every order answer carries; Retry-After on a refusal."""
         remaining = self._tokens_nano // NS
         reset_s = -(-(self._burst_nano - self._tokens_nano) // (self._rate * NS))
-        headers = (
+        headers: tuple[tuple[str, str], ...] = (
             ("Poly-RateLimit-Remaining", str(remaining)),
             ("Poly-RateLimit-Reset", str(reset_s)),
             ("Poly-RateLimit-Tier", self.tier),
         )
+        if self._warned:
+            headers = (*headers, ("Poly-RateLimit-Warning", "true"))
         return (*headers, ("Retry-After", "1")) if refused else headers
 
     def grow(self, tier: str, rate: int, burst: int) -> None:
@@ -93,8 +101,11 @@ class Bucket:
 class Buckets:
     """A bucket a signer, made when first seen, of the tier its volume gives now."""
 
-    def __init__(self, terms_of: Callable[[str, int], tuple[str, int, int]]) -> None:
+    def __init__(
+        self, terms_of: Callable[[str, int], tuple[str, int, int]], *, warns: bool
+    ) -> None:
         self._terms_of = terms_of
+        self._warns = warns
         self._by_owner: dict[str, Bucket] = {}
 
     def of(self, owner: str, now_ns: int) -> Bucket:
@@ -102,13 +113,14 @@ class Buckets:
         terms = self._terms_of(owner, now_ns)
         bucket = self._by_owner.get(owner)
         if bucket is None:
-            bucket = self._by_owner[owner] = Bucket(*terms, now_ns)
+            bucket = self._by_owner[owner] = Bucket(*terms, now_ns, warns=self._warns)
         elif bucket.tier != terms[0]:
             bucket.grow(*terms)
         return bucket
 
 
 Limits = Mapping[str, tuple[tuple[int, int], ...]]
+LEDGER: Final = "/data/"
 _TEN: Final = 10
 _TEN_MINUTES: Final = 600
 CLOB_LIMITS: Final[Limits] = {
@@ -118,6 +130,7 @@ CLOB_LIMITS: Final[Limits] = {
     "/prices-history": ((1_000, _TEN),),
     "/tick-size": ((200, _TEN),),
     "/ok": ((100, _TEN),),
+    LEDGER: ((900, _TEN),),
     **dict.fromkeys(("/data/orders", "/data/trades"), ((500, _TEN),)),
     "/balance-allowance": ((200, _TEN),),
     "/balance-allowance/update": ((50, _TEN),),
@@ -130,7 +143,8 @@ CLOB_LIMITS: Final[Limits] = {
     "/cancel-all": ((250, _TEN), (6_000, _TEN_MINUTES)),
     "/cancel-market-orders": ((1_500, _TEN), (21_000, _TEN_MINUTES)),
 }
-"""Requests an address within so many seconds: in all (""), by path or by method and path."""
+"""Requests an address within so many seconds: in all (""), of the ledger in all (``/data/``), by
+path or by method and path."""
 GAMMA_LIMITS: Final[Limits] = {
     "": ((4_000, _TEN),),
     **dict.fromkeys(("/events", "/events/keyset"), ((500, _TEN),)),
@@ -179,7 +193,7 @@ class IpLimits:
         """Count a request; False when a window is full."""
         path = request.path
         if path not in self._limits:
-            path = f"{request.method} {path}"
+            path = LEDGER if path.startswith(LEDGER) else f"{request.method} {path}"
         windows = self._of(request.address, path if path in self._limits else "")
         fit = True
         for window in windows:
@@ -191,6 +205,7 @@ class IpLimits:
         if windows is None:
             windows = [_Window(*each) for each in self._limits[path]]
             if path:
-                windows = [*self._of(address, ""), *windows]
+                above = LEDGER if path.startswith(LEDGER) and path != LEDGER else ""
+                windows = [*self._of(address, above), *windows]
             self._windows[address, path] = windows
         return windows

@@ -65,7 +65,7 @@ class Volumes(Listener):
                 return tier.name, config.order_rate, config.order_burst
             return tier.name, tier.order_rate, tier.order_burst
 
-        return Buckets(terms)
+        return Buckets(terms, warns=config.rate_warnings)
 
     def cancel_buckets(self) -> Buckets:
         """Return the buckets of cancels."""
@@ -77,7 +77,7 @@ class Volumes(Listener):
                 return tier.name, config.cancel_rate, config.cancel_burst
             return tier.name, tier.cancel_rate, tier.cancel_burst
 
-        return Buckets(terms)
+        return Buckets(terms, warns=config.rate_warnings)
 
     def _add(self, owner: str, day: int, notional_e6: int) -> None:
         days = self._by_owner.setdefault(owner, {})

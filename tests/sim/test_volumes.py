@@ -58,6 +58,32 @@ def test_an_address_that_asks_too_often_waits(venue_of):
     assert limits.take(ok, now_ns + 20 * NS)
 
 
+def test_reads_of_ones_own_have_a_total_too():
+    limits = IpLimits()
+    orders, trades, one = (
+        Request("GET", f"/data/{name}", {}, {}, b"", "10.0.0.1")
+        for name in ("orders", "trades", "order/0x1")
+    )
+    assert [limits.take(orders, NS) for _ in range(501)] == [True] * 500 + [False]
+    # What was refused counted towards the total of 900 as well.
+    assert [limits.take(trades, NS) for _ in range(400)] == [True] * 399 + [False]
+    assert not limits.take(one, NS)
+
+
+def test_a_signer_who_asks_too_much_is_refused_or_only_warned(venue_of, trader_of):
+    for warns in (False, True):
+        venue = venue_of(order_rate=1, order_burst=2, rate_warnings=warns)
+        alice = trader_of(venue, 0)
+        market = venue.exchange.markets[0]
+        answers = [
+            alice.limit(market.tokens[0], "BUY", 1_000, 50, neg_risk=market.rules.neg_risk)
+            for _ in range(3)
+        ]
+        assert [each.status for each in answers] == [200, 200, 200 if warns else 429]
+        told = [each.headers.get("Poly-RateLimit-Warning") for each in answers]
+        assert told == [None, None, "true" if warns else None]
+
+
 def test_a_full_window_is_told_429_with_retry_after(quiet_venue, pair):
     alice, _ = pair
     answers = [alice.venue_call(Request("GET", "/ok", {}, {}, b"")) for _ in range(101)]
