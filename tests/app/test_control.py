@@ -86,7 +86,7 @@ class Rig:
             received += piece
         return json.loads(received)
 
-    def until(self, condition, seconds=60.0):
+    def until(self, condition, seconds=180.0):
         end = monotonic_ns() + int(seconds * 1e9)
         while not condition():
             assert monotonic_ns() < end, self.sup.status()

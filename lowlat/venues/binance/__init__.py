@@ -1,1 +1,1 @@
-"""Binance spot: streams, REST snapshots, binary frames."""
+"""Binance spot: JSON streams (``stream``), binary ones (``sbe``), both to ``events``; ``rest``."""
