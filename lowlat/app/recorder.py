@@ -146,9 +146,7 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
             attachment.open_table_reader("cash"),
         ),
         RealClock(),
-        JournalMeters(
-            *(metrics.cell(f"journal.{name}") for name in JournalMeters.__struct_fields__)
-        ),
+        _journal_meters(metrics),
         config.journal,
         ledger,
         life_of(config.instance),
@@ -172,6 +170,16 @@ def _engines(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> 
             LedgerLock(database),
         ]
     return engines
+
+
+def _journal_meters(metrics: Metrics) -> JournalMeters:
+    gauges = {"refused"}
+    return JournalMeters(
+        *(
+            (metrics.gauge if name in gauges else metrics.cell)(f"journal.{name}")
+            for name in JournalMeters.__struct_fields__
+        )
+    )
 
 
 def _tapes(config: EngineConfig, attachment: Attachment, metrics: Metrics) -> list[Engine]:

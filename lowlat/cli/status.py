@@ -116,6 +116,7 @@ def describe(shot: "Shot") -> dict[str, Any]:
 def problems(shot: "Shot") -> list[str]:
     """Return in words why the instance is not well; nothing when it is."""
     from lowlat.app.locked_capital import locked
+    from lowlat.app.topology import RECORDER
 
     picture = shot.picture
     found = [shot.gone] if shot.gone else []
@@ -125,6 +126,12 @@ def problems(shot: "Shot") -> list[str]:
         found.append(
             "settlement: balances did not tell what was expected, nothing is moved until a person "
             "looks (lowlat ledger check) and resumes (lowlat ctl resume)"
+        )
+    if picture.reading.gauges.get(RECORDER, {}).get("journal.refused"):
+        found.append(
+            f"{RECORDER}: the disk or the ledger's database takes nothing: new orders stop when "
+            "half of the slots for reports wait, cancels go on; make room below the state "
+            f"directory, or see what `lowlat logs` says of the database"
         )
     return found + [f"new orders halted by {halt}" for halt in picture.halts]
 

@@ -45,6 +45,7 @@ cdef class StateCells:
     cdef public bint drawdown_halted
     cdef public int64_t wall_offset_ns
     cdef public int64_t kelly_ppm
+    cdef public int64_t full_until_ns
 
 
 @cython.final

@@ -41,6 +41,7 @@ class StateCells:
     drawdown_halted: bool
     wall_offset_ns: int
     kelly_ppm: int
+    full_until_ns: int
 
 @final
 class ByMarket(Generic[_T]):

@@ -517,6 +517,7 @@ cdef class PlainPath(TurnEnd):
             and need_e6 <= self._outlay.room(now_ns)
             and self._own.count() < self._bounds.open_max
             and self._decisions.room(self._decisions_reserve) >= self._decisions_reserve
+            and now_ns >= self._state.full_until_ns
         )
 
     cdef bint _send(

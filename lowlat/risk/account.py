@@ -23,6 +23,7 @@ from lowlat.core.layout import (
     OrderRow,
     PositionRow,
     ReportKind,
+    Rule,
 )
 from lowlat.core.ports import READ_BUSY, Cell, StreamReader, TableReader, TableWriter
 from lowlat.core.recovered import Owned
@@ -71,6 +72,9 @@ _GROUP_ENDED: Final = frozenset(
 _FILLS: Final = frozenset({ReportKind.FILL, ReportKind.FAILED})
 _SAYS_POSITION: Final = frozenset({ReportKind.REDEEMED, ReportKind.RECONCILED})
 _SELL: Final = int(Action.SELL)
+_NO_ROOM: Final = int(Rule.NO_ROOM)
+_FULL_NS: Final = 1_000_000_000
+"""How long nothing new is approved once the executor had no room: then one wish looks again."""
 
 
 class AccountPorts(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +161,7 @@ class Account:
         self._gaps.add(1)
         self.believe_tables(now_ns)
 
-    def _take_report(self, now_ns: int) -> None:  # noqa: C901  one branch for each kind
+    def _take_report(self, now_ns: int) -> None:  # noqa: C901, PLR0912  one branch for each kind
         """Take the report in the buffer, whatever it is."""
         (
             report,
@@ -167,7 +171,7 @@ class Account:
             price_e4,
             instrument,
             generation,
-            _reason,
+            reason,
             kind,
             order_state,
             size_e6,
@@ -201,6 +205,9 @@ class Account:
         if kind == ReportKind.DROPPED:
             if own is not None:
                 self._land(own)
+            if reason == _NO_ROOM:
+                # Each refusal there takes a slot of the reserve that fills and cancels need.
+                self._state.full_until_ns = now_ns + _FULL_NS
         elif kind in _ABOUT_ORDERS and intent:
             if own is None and order_state not in TERMINAL:
                 # An order the executor made by itself: an unwind.

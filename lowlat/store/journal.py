@@ -73,6 +73,8 @@ class JournalMeters(msgspec.Struct):
     """Reports overwritten before they were read: nobody held the gate."""
     ledger_errors: Cell
     """Batches that the ledger's database did not take at once."""
+    refused: Cell
+    """A gauge: 1 while disk or database takes nothing and slots wait for them."""
 
 
 class Decided(NamedTuple):
@@ -126,6 +128,7 @@ class JournalEngine:
         self._risk_due_ns = 0
         self._clock = clock
         self._meters = meters
+        self._refused = False
         self._file = JournalFile(directory, disk)
         self._log = (
             RecordLog(directory, DECISIONS, self._params.decisions_bytes_max, disk)
@@ -165,6 +168,7 @@ class JournalEngine:
         """Write down what came since the last turn; return how many records."""
         if now_ns < self._ledger_due_ns:
             return 0
+        self._refused = False
         try:
             worked = self._take_reports()
             if self._decisions is not None:
@@ -174,8 +178,10 @@ class JournalEngine:
             # The gates stay: the executor stops new orders before anything is lost.
             self._ledger_due_ns = now_ns + _LEDGER_RETRY_NS
             self._meters.ledger_errors.add(1)
+            self._refused = True
             _LOG.exception("ledger write failed gates held retry_ns=%d", _LEDGER_RETRY_NS)
-            return 0
+            worked = 0
+        self._meters.refused.set(self._refused)
         return worked
 
     def close(self) -> None:
@@ -244,6 +250,7 @@ class JournalEngine:
     def _disk_failed(self) -> bool:
         # The gate stays: the executor stops new orders before reports are lost.
         self._meters.disk_errors.add(1)
+        self._refused = True
         _LOG.exception("journal write failed directory gate held")
         return False
 

@@ -43,10 +43,11 @@ class Rig:
         topology=FUSED,
         settles=False,
         more="",
+        segments=None,
     ):
         """``settles``: a deposit wallet, and the process that merges and redeems.
 
-        ``more`` is TOML behind the written config.
+        ``more`` is TOML behind the written config, ``segments`` sizes of shared memory.
         """
         self._more = more
         self.instance = instance
@@ -77,6 +78,7 @@ class Rig:
                 ),
             ],
             seed=seed,
+            segments=segments,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ life

@@ -360,6 +360,24 @@ def test_a_full_intents_gate_is_no_room():
     assert rule(rig.decide(0, 5, 4000)) == Rule.NO_ROOM
 
 
+def test_an_executor_without_room_is_asked_once_a_second():
+    """Each refusal of its own costs a slot of those kept for fills and cancels."""
+    rig = Rig()
+    rig.market()
+    rig.market(1)
+    assert rig.decide(0, 5, 4000).approved
+    rig.report(ReportKind.DROPPED, rig.intended[0], reason=int(Rule.NO_ROOM))
+    rig.turn()
+    assert rule(rig.decide(0, 5, 4000)) == Rule.NO_ROOM
+    rig.group((0, 5, 4000), (2, 5, 4000))
+    rig.turn()
+    assert {rule(each) for each in rig.decided[-2:]} == {Rule.NO_ROOM, Rule.GROUP_INCOMPLETE}
+    rig.turn(S)
+    rig.market()
+    assert rig.decide(0, 5, 4000).approved
+    assert len(rig.intended) == 2
+
+
 def test_half_full_decisions_stop_new_orders_and_full_ones_stop_polling():
     rig = Rig(decision_slots=10)
     rig.market()

@@ -67,6 +67,8 @@ def check_room(unit: Unit, state: RiskState) -> int:
         return first.refuse(_NO_ROOM, state.intents_free(), count)
     if state.decisions_free() < state.decisions_reserve:
         return first.refuse(_NO_ROOM, state.decisions_reserve, state.decisions_free())
+    if state.now_ns < state.full_until_ns:
+        return first.refuse(_NO_ROOM, 0, count)
     open_count = len(state.own) + count
     if open_count > state.limits.open_orders_max:
         return first.refuse(_OPEN_ORDERS, state.limits.open_orders_max, open_count)
