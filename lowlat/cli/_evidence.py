@@ -6,6 +6,7 @@ it after the end, is in the journal and the decision log.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,12 +30,17 @@ from lowlat.shm.attach import Attached, attach
 from lowlat.store.journal_file import EntryKind, newest_batches
 from lowlat.store.record_log import BOOKS, DECISIONS, MARKETS, SIGNALS, read_records
 
-__all__ = ["Evidence", "gather"]
+__all__ = ["Evidence", "gather", "slug_of"]
 
 _STREAMS: Final = frozenset({"decisions", "reports", "signals"})
 
 
-@dataclass(slots=True)
+Wished = tuple[int, int]
+"""A signal by its id, which begins anew after a reboot, and the time of its decision."""
+Told = SignalRecord | DecisionRecord | OrderRow
+
+
+@dataclass
 class Evidence:
     """What is known, each record once, oldest first."""
 
@@ -44,17 +50,49 @@ class Evidence:
     orders: dict[bytes, OrderRow] = field(default_factory=dict)
     """By order id, as last written."""
     reports: list[ReportRecord] = field(default_factory=list)
-    signals: dict[int, SignalRecord] = field(default_factory=dict)
-    """By record id."""
-    markets: dict[int, MarketRow] = field(default_factory=dict)
-    books: dict[tuple[int, int], BookRow] = field(default_factory=dict)
-    """By signal and the time of its decision: its market's book soon after it."""
+    signals: dict[Wished, SignalRecord] = field(default_factory=dict)
+    markets: dict[bytes, MarketRow] = field(default_factory=dict)
+    """By condition id, as last written."""
+    books: dict[Wished, BookRow] = field(default_factory=dict)
+    """Of each signal its market's book soon after it."""
 
-    def market_name(self, instrument: int) -> str:
-        """Return the slug of an instrument's market, else its number."""
-        row = self.markets.get(instrument >> 1)
-        slug = row.slug.rstrip(b"\0").decode("utf-8", "replace") if row else ""
-        return slug or f"market {instrument >> 1}"
+    def market_of(self, record: Told) -> MarketRow | None:
+        """Return the market that a record is about, None when it was not kept.
+
+        By what the venue calls it: its number is another market's after a reboot, or once its
+        row was given away. Where only the number is told, it must have been one market's ever.
+        """
+        if isinstance(record, OrderRow):
+            return self._by_token.get(record.token_id)
+        if isinstance(record, DecisionRecord):
+            signal = self.signals.get((record.signal, record.decided_ns))
+            if signal is None:
+                places = self._by_place.get((record.instrument >> 1, record.generation), [])
+                return places[0] if len(places) == 1 else None
+            record = signal
+        return self.markets.get(record.market_id)
+
+    def market_name(self, record: Told) -> str:
+        """Return the slug of a record's market, else its number."""
+        row = self.market_of(record)
+        return slug_of(row) if row is not None else f"market {record.instrument >> 1}"
+
+    @cached_property
+    def _by_token(self) -> dict[bytes, MarketRow]:
+        rows = self.markets.values()
+        return {token: row for row in rows for token in (row.yes_token_id, row.no_token_id)}
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[int, int], list[MarketRow]]:
+        found: dict[tuple[int, int], list[MarketRow]] = {}
+        for row in self.markets.values():
+            found.setdefault((row.market, row.generation), []).append(row)
+        return found
+
+
+def slug_of(row: MarketRow) -> str:
+    """Return what a market is called, else its number."""
+    return row.slug.rstrip(b"\0").decode("utf-8", "replace") or f"market {row.market}"
 
 
 def gather(instance: str) -> Evidence:
@@ -67,7 +105,7 @@ def gather(instance: str) -> Evidence:
     newest = list(_stream(attached, "signals", SIGNAL)) if attached is not None else []
     if _from_disk(found, folder):
         sources.append(f"journal in {folder}")
-    found.signals |= {each.id: each for each in newest}
+    found.signals |= {(each.id, each.decided_ns): each for each in newest}
     if attached is not None:
         _from_memory(found, attached)
         sources.append("running instance" if _is_alive(attached) else "shared memory left behind")
@@ -109,8 +147,9 @@ def _from_disk(found: Evidence, folder: Path) -> bool:
             elif kind == EntryKind.REPORT:
                 found.reports.append(ReportRecord._make(REPORT.codec.unpack(data)))
     found.decisions = list(read_records(str(folder), DECISIONS))
-    found.signals = {each.id: each for each in read_records(str(folder), SIGNALS)}
-    found.markets = {each.market: each for each in read_records(str(folder), MARKETS)}
+    signals = read_records(str(folder), SIGNALS)
+    found.signals = {(each.id, each.decided_ns): each for each in signals}
+    found.markets = {each.condition_id: each for each in read_records(str(folder), MARKETS)}
     found.books = {(each.id, each.decoded_ns): each for each in read_records(str(folder), BOOKS)}
     return bool(batches or found.decisions)
 
@@ -129,7 +168,7 @@ def _from_memory(found: Evidence, attached: Attached) -> None:
         if order.state:
             found.orders[order.order_id] = order
     for row in _rows(attached, "markets", MARKET_ROW):
-        found.markets[row.market] = row
+        found.markets[row.condition_id] = row
 
 
 def _stream(attached: Attached, name: str, record: RecordType[Any]) -> Iterator[Any]:

@@ -24,7 +24,8 @@ def find(evidence: Evidence, text: str, command: str) -> Subject:
 
     Raises ConfigError that says what there is.
     """
-    signals = sorted(evidence.signals.values(), key=lambda each: each.decided_ns)
+    # As they were written: after a reboot times begin anew, too.
+    signals = list(evidence.signals.values())
     orders = sorted(evidence.orders.values(), key=_age)
     named = {_text(each.module) for each in signals} | {_text(each.module) for each in orders}
     modules = sorted(named)
@@ -53,9 +54,7 @@ def find(evidence: Evidence, text: str, command: str) -> Subject:
 
 def signal_of(evidence: Evidence, order: OrderRow) -> SignalRecord | None:
     """Return the signal behind an order, None when it was not kept."""
-    signal = evidence.signals.get(order.signal)
-    # Ids begin anew after a reboot; the time tells lives apart.
-    return signal if signal is not None and signal.decided_ns == order.decided_ns else None
+    return evidence.signals.get((order.signal, order.decided_ns))
 
 
 def orders_of(evidence: Evidence, signal: SignalRecord) -> list[OrderRow]:

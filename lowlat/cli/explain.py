@@ -45,7 +45,7 @@ def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
     from lowlat.core.signal import decode_signal
 
     signal = decode_signal(record)
-    row = evidence.markets.get(record.instrument >> 1)
+    row = evidence.market_of(record)
     decision = next(
         (
             each
@@ -59,7 +59,7 @@ def _story(evidence: "Evidence", record: "SignalRecord") -> dict[str, Any]:
         "signal": f"{record.id:#x}",
         "module": signal.module,
         "mode": ("shadow", "paper", "live")[record.mode] if record.mode < 3 else str(record.mode),
-        "market": evidence.market_name(record.instrument),
+        "market": evidence.market_name(record),
         "question": question,
         "outcome": "NO" if record.instrument & 1 else "YES",
         "action": signal.action.name,

@@ -61,7 +61,7 @@ def _describe(evidence: "Evidence", row: "OrderRow") -> dict[str, Any]:
         "order_id": "0x" + row.order_id.hex(),
         "state": _name(OrderState, row.state),
         "module": row.module.rstrip(b"\0").decode("ascii", "replace"),
-        "market": evidence.market_name(row.instrument),
+        "market": evidence.market_name(row),
         "token": str(int.from_bytes(row.token_id, "big")),
         "outcome": "YES" if not row.instrument & 1 else "NO",
         "action": _name(Action, row.action),

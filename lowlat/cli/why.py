@@ -147,12 +147,13 @@ def _gates(instance: str, subject: str | None) -> dict[str, int]:
 
 def _unpriced(evidence: "Evidence", subject: str | None) -> dict[str, str]:
     """Return price markets that nobody can price, and why; only of a subject, they are many."""
+    from lowlat.cli._evidence import slug_of
     from lowlat.cli._views import unpriced
 
     if subject is None:
         return {}
     found = {
-        evidence.market_name(2 * row.market): ", ".join(unpriced(row))
+        slug_of(row): ", ".join(unpriced(row))
         for row in evidence.markets.values()
         if unpriced(row) and _is_row(row, subject)
     }
@@ -194,7 +195,7 @@ def _takes(evidence: "Evidence", subject: str | None) -> list[dict[str, Any]]:
 def _is_order_about(evidence: "Evidence", order: "OrderRow", subject: str | None) -> bool:
     if subject is None or subject == order.module.rstrip(b"\0").decode("ascii", "replace"):
         return True
-    row = evidence.markets.get(order.instrument >> 1)
+    row = evidence.market_of(order)
     return row is not None and _is_row(row, subject)
 
 
@@ -205,7 +206,7 @@ def _module(decision: "DecisionRecord") -> str:
 def _is_about(evidence: "Evidence", decision: "DecisionRecord", subject: str | None) -> bool:
     if subject is None or subject == _module(decision):
         return True
-    row = evidence.markets.get(decision.instrument >> 1)
+    row = evidence.market_of(decision)
     if subject == str(decision.instrument >> 1):
         return True
     return row is not None and _is_row(row, subject)
@@ -276,7 +277,7 @@ def _misses(evidence: "Evidence", decisions: list["DecisionRecord"]) -> list[dic
             continue
         nearest[key] = {
             "module": _module(each),
-            "market": evidence.market_name(each.instrument),
+            "market": evidence.market_name(each),
             "outcome": "YES" if not each.instrument & 1 else "NO",
             "action": Action(each.action).name,
             "price": price(each.limit_price_e4),

@@ -66,7 +66,7 @@ def book(published_ns=900, **more):
 
 @pytest.fixture
 def told(home, instance):
-    """Two signals of a NO token, the second of another life; an order; a cut by risk."""
+    """Two signals of a NO token, the first of another life; an order; a cut by risk."""
     folder = home / "state" / "lowlat" / instance
     folder.mkdir(parents=True, mode=0o700)
 
@@ -78,7 +78,7 @@ def told(home, instance):
 
     raw = json.dumps(STORY).encode()
     wish = WISH | {"metadata": raw, "metadata_bytes": len(raw)}
-    keep(SIGNALS, make(SIGNAL, **wish), make(SIGNAL, **wish | {"id": 0x77, "decided_ns": 900}))
+    keep(SIGNALS, make(SIGNAL, **wish | {"id": 0x77, "decided_ns": 900}), make(SIGNAL, **wish))
     keep(
         MARKETS,
         make(
@@ -117,7 +117,7 @@ def test_what_became_of_the_newest_signal_is_read_behind_it(home, instance, monk
     with Instance(instance) as made:
         made.publish("signals", SIGNAL, id=1007, module=b"latency", generation=1, legs=1)
         found = _evidence.gather(instance)
-    assert set(found.signals) == {1007} == {each.signal for each in found.decisions}
+    assert {id_ for id_, _ in found.signals} == {1007} == {each.signal for each in found.decisions}
 
 
 @pytest.mark.parametrize("subject", ["last", "latency", "0x3fa9c", "abab"])
@@ -126,6 +126,45 @@ def test_one_finder_knows_signals_orders_modules_and_last(lowlat, instance, told
     assert story["signal"] == "0x3fa9c"
     trace = json.loads(lowlat("trace", subject, "-i", instance, "--json").stdout)
     assert trace["order_id"] == "0x" + "ab" * 32
+
+
+def test_a_reboot_gives_ids_numbers_and_times_anew_and_nothing_is_mixed(lowlat, instance, told):
+    """The same signal id, market number and generation, an earlier time: another market."""
+    raw = json.dumps(STORY).encode()
+    lives = (("first", 0xA1, 5_000), ("second", 0xB1, 4_000))
+    for name, digits, at_ns in lives:
+        condition, token = bytes([digits]) * 32, bytes([digits + 1]) * 32
+        about = {"decided_ns": at_ns, "module": b"latency", "instrument": 15, "generation": 1}
+        told(
+            MARKETS,
+            make(
+                MARKET_ROW, market=7, generation=1, slug=name.encode(), condition_id=condition,
+                no_token_id=token, settle_rule=SettleRule.BINANCE_ABOVE,
+            ),
+        )  # fmt: skip
+        told(
+            SIGNALS,
+            make(
+                SIGNAL, **WISH | about | {"id": 0x5150, "market_id": condition, "token_id": token},
+                metadata=raw, metadata_bytes=len(raw),
+            ),
+        )  # fmt: skip
+        told(
+            DECISIONS,
+            make(
+                DECISION, id=3, signal=0x5150, rule=Rule.STALE_BOOK, limit=at_ns, was=at_ns, **about
+            ),
+        )
+    newest = json.loads(lowlat("explain", "last", "-i", instance, "--json").stdout)
+    assert (newest["market"], newest["signal"]) == ("second", "0x5150")
+    found = _evidence.gather(instance)
+    named = {each.decided_ns: found.market_name(each) for each in found.decisions}
+    assert (named[5_000], named[4_000]) == ("first", "second")
+    named = {at_ns: found.market_name(each) for (_, at_ns), each in found.signals.items()}
+    assert (named[5_000], named[4_000]) == ("first", "second")
+    # Of a decision whose signal was not kept only the number is known: nobody guesses.
+    alone = found.decisions[-1]._replace(signal=1)
+    assert found.market_name(alone) == "market 7"
 
 
 @pytest.mark.parametrize("command", ["explain", "trace"])
