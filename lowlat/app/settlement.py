@@ -1,4 +1,4 @@
-"""Free locked capital: merge complete sets and redeem winnings, each proven by balances.
+"""Free locked capital: merge or convert complete sets, redeem winnings, each proven by balances.
 
 Run by `lowlat ledger settle` or as a child of the supervisor (settling.py), in a process of its
 own, never by the engine: it alone opens the file with the wallet owner's key. One round tells the
@@ -25,6 +25,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lowlat.app.config import EngineConfig, read_secrets
+from lowlat.app.conversions import Conversions, moved
 from lowlat.app.hygiene import refuse_in_environment
 from lowlat.app.ledger_check import VenueReader, reader_of
 from lowlat.app.state import state_dir
@@ -36,7 +37,7 @@ from lowlat.app.wallet_history import (
     trade_notes,
 )
 from lowlat.core.errors import ConfigError, LedgerError, RemoteProtocolError
-from lowlat.store.ledger.capital import Plan, Step, plan_settlement, read_owned
+from lowlat.store.ledger.capital import CONVERT, Plan, Step, plan_settlement, read_owned
 from lowlat.store.ledger.database import said
 from lowlat.store.ledger.notes import SettlementNote, drop_notes
 from lowlat.store.ledger.schema import FILLS, MOVEMENTS, SETTLEMENTS
@@ -46,6 +47,7 @@ from lowlat.venues.polymarket.relayer import (
     RelayerRequests,
     Submitted,
     TransactionState,
+    convert_call,
     decode_nonce,
     decode_submitted,
     decode_transaction,
@@ -204,6 +206,7 @@ class Settler:
         self._pause = pause
         self._may_move = may_move
         self._condition_of: Callable[[str], Condition] = condition_reader(clob)
+        self._conversions = Conversions(ledger, folder, data, wallet)
 
     @property
     def wallet(self) -> str:
@@ -235,7 +238,8 @@ class Settler:
         history = fetch_history(self._data, self._wallet, self._condition_of, start_ms)
         trades = trade_notes(self._ledger, self._venue.trades(start_ms // 1_000))
         # Transactions first: they tell which trades of the history are our own.
-        drop_notes(self._folder, [*trades, *history.notes, *self._unproven()])
+        notes = self._conversions.without_own(history.notes)
+        drop_notes(self._folder, [*trades, *notes, *self._unproven()])
         found.movements, found.unknown = len(history.notes), history.unknown
 
     def _unproven(self) -> list[SettlementNote]:
@@ -261,7 +265,8 @@ class Settler:
             for each in holdings
             if each.redeemable
         }
-        return plan_settlement(read_owned(self._ledger), holdings, winners)
+        events = self._conversions.events(holdings)
+        return plan_settlement(read_owned(self._ledger), holdings, winners, events)
 
     def _holdings(self) -> list[Holding]:
         rows: list[Holding] = []
@@ -299,10 +304,14 @@ class Settler:
         if state != TransactionState.CONFIRMED:
             return self._say(note, state="failed", error=error or f"state {state.name.lower()}")
         note = self._say(note, transaction_hash=transaction)
+        if step.kind == CONVERT:
+            drop_notes(self._folder, moved(step, transaction, _now_ms()))
         return self._prove(note, step, before, fills)
 
     def _call(self, step: Step) -> Call:
         condition = bytes.fromhex(step.condition_id.removeprefix("0x"))
+        if step.kind == CONVERT:
+            return convert_call(condition, range(len(step.tokens)), step.size_e6)
         if is_v3(int(step.tokens[0])):
             if step.kind == "merge":
                 return router_merge_call(condition, step.size_e6)
@@ -381,7 +390,7 @@ class Settler:
 
     def _gone_e6(self, step: Step, token: str, size_e6: int) -> int:
         """Return how many shares of a token a step takes."""
-        if step.kind == "merge":
+        if step.kind in ("merge", CONVERT):
             return step.size_e6
         if is_v3(int(token)) and token != self._condition_of(step.condition_id).winner:
             # A router redeems one outcome: worthless shares stay where they are.

@@ -90,8 +90,13 @@ class Chain:
         }
 
     # ----------------------------------------------------------------------------- whole batches
-    def execute(self, account: Account, calls: Sequence[Call], now_ns: int) -> None:
-        """Carry out a wallet's calls in order; raises Reverted with nothing changed."""
+    def execute(
+        self, account: Account, calls: Sequence[Call], now_ns: int, transaction: str = ""
+    ) -> None:
+        """Carry out a wallet's calls in order; raises Reverted with nothing changed.
+
+        ``transaction`` is what the wallet's history names, "" for one of the indexer's own.
+        """
         cash_e6, tokens = account.cash_e6, dict(account.tokens_e6)
         undo: list[Undo] = []
         self._moves.clear()
@@ -104,7 +109,9 @@ class Chain:
             raise Reverted(f"execution reverted: {error}") from error
         for kind, index, size_e6, moved_e6 in self._moves:
             market = self._exchange.markets[index]
-            self._exchange.tell_move(kind, account.wallet, market, size_e6, moved_e6, now_ns)
+            self._exchange.tell_move(
+                kind, account.wallet, market, size_e6, moved_e6, now_ns, transaction
+            )
         gained = {i: e6 - tokens.get(i, 0) for i, e6 in account.tokens_e6.items()}
         self.hide(account, account.cash_e6 - cash_e6, now_ns, gained)
         self._exchange.recheck_funds(account, now_ns)

@@ -118,11 +118,18 @@ class Exchange:
         self.accounts.audit(market.index)
 
     def tell_move(
-        self, kind: str, wallet: str, market: Market, size_e6: int, cash_e6: int, now_ns: int
+        self,
+        kind: str,
+        wallet: str,
+        market: Market,
+        size_e6: int,
+        cash_e6: int,
+        now_ns: int,
+        transaction: str = "",
     ) -> None:
         """Tell of tokens and cash that no trade moved."""
         for listener in self.listeners:
-            listener.on_move(kind, wallet, market, size_e6, cash_e6, now_ns)
+            listener.on_move(kind, wallet, market, size_e6, cash_e6, now_ns, transaction)
 
     # ----------------------------------------------------------------------------- orders
     def submit(self, order: Order, taker_amount_e6: int, now_ns: int, reply: Reply) -> None:

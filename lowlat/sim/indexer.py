@@ -176,10 +176,19 @@ class Indexer(Listener):
         self._show_late(deeds, now_ns)
 
     def on_move(
-        self, kind: str, wallet: str, market: Market, size_e6: int, cash_e6: int, now_ns: int
+        self,
+        kind: str,
+        wallet: str,
+        market: Market,
+        size_e6: int,
+        cash_e6: int,
+        now_ns: int,
+        transaction: str,
     ) -> None:
         """Take what no trade moved."""
-        transaction = f"0x{self._rng.getrandbits(256):064x}"
+        # Drawn in any case: what comes after it does not depend on who moved.
+        drawn = f"0x{self._rng.getrandbits(256):064x}"
+        transaction = transaction or drawn
         number = self._number()
         deed = Deed(
             number, kind, wallet, market, -1, "", size_e6, cash_e6, 0, now_ns, transaction, False

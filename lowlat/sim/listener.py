@@ -41,7 +41,14 @@ class Listener(Protocol):
         del trade, now_ns
 
     def on_move(
-        self, kind: str, wallet: str, market: Market, size_e6: int, cash_e6: int, now_ns: int
+        self,
+        kind: str,
+        wallet: str,
+        market: Market,
+        size_e6: int,
+        cash_e6: int,
+        now_ns: int,
+        transaction: str,
     ) -> None:
         """Hear of SPLIT, MERGE, REDEEM or CONVERSION: tokens and cash that no trade moved."""
-        del kind, wallet, market, size_e6, cash_e6, now_ns
+        del kind, wallet, market, size_e6, cash_e6, now_ns, transaction

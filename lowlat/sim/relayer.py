@@ -133,7 +133,7 @@ class Relayer:
         if account.wallet.lower() in self._in_flight:
             return failure(400, "wallet busy: wallet has an active action")
 
-        def deploy(_: int) -> None:
+        def deploy(_at_ns: int, _transaction: str) -> None:
             account.deployed = True
 
         return self._start("WALLET-CREATE", owner, account, deploy, now_ns)
@@ -145,8 +145,8 @@ class Relayer:
             return failure(400, refusal or "wallet is not deployed")
         calls = form.calls
 
-        def execute(at_ns: int) -> None:
-            self._chain.execute(account, calls, at_ns)
+        def execute(at_ns: int, transaction: str) -> None:
+            self._chain.execute(account, calls, at_ns, transaction)
             self._nonces[form.wallet] = form.nonce + 1
 
         return self._start(form.kind, form.sender, account, execute, now_ns, form.metadata)
@@ -177,7 +177,7 @@ class Relayer:
         kind: str,
         sender: str,
         account: Account,
-        action: Callable[[int], None],
+        action: Callable[[int, str], None],
         now_ns: int,
         metadata: str = "",
     ) -> Response:
@@ -199,7 +199,7 @@ class Relayer:
         def execute(at_ns: int) -> None:
             self._in_flight.discard(wallet)
             try:
-                action(at_ns)
+                action(at_ns, pending.transaction_hash)
             except Reverted as error:
                 pending.move("STATE_FAILED", at_ns, str(error))
                 return

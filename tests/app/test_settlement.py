@@ -14,7 +14,7 @@ from sqlalchemy import select
 from lowlat.app.ledger_check import VenueReader
 from lowlat.app.panic import CancelCredentials
 from lowlat.app.settlement import Settler
-from lowlat.app.wallet_history import notes_of
+from lowlat.app.wallet_history import fetch_history, notes_of
 from lowlat.core.layout import Action
 from lowlat.sim.config import load_config
 from lowlat.sim.venue import Venue
@@ -149,6 +149,11 @@ class World:
         self.told()
         return found
 
+    def history(self):
+        """Return what the venue's indexer says that the wallet did."""
+        settler = self.settler
+        return fetch_history(settler._data, settler._wallet, settler._condition_of, 1_000).notes
+
     def told(self):
         self._turn_ns += 10**10
         return self.inbox.turn(self._turn_ns)
@@ -250,6 +255,118 @@ def test_what_was_merged_is_a_movement_that_closes_its_lots(world_of):
     world.round()
     closings = world.rows(schema.CLOSINGS)
     assert {(row.why, row.proceeds_e6 - row.cost_e6) for row in closings} == {("merge", 0)}
+
+
+def noes_of(world, shares, *, event_markets=None, **hold):
+    """Split sets in markets of an event and leave only NO: of all of them, or of the first few."""
+    event = next(iter(world.venue.exchange.neg_risk_events.values()))
+    markets = event.markets[:event_markets]
+    accounts = world.venue.exchange.accounts
+    other = accounts.open("0x" + "0e" * 20, "other", 0, 0)
+    for market in markets:
+        world.hold(market, shares, **hold)
+        # YES goes to somebody else, in the ledger as at the venue.
+        accounts._tokens(world.account, 2 * market.index, -shares * SHARE)
+        accounts._tokens(other, 2 * market.index, shares * SHARE)
+        gone(world, market.tokens[0], shares)
+    return markets
+
+
+def gone(world, token, shares):
+    """Let the executor see shares go without an order."""
+    size_e6 = -shares * SHARE
+    change = FillChange("", "", token, "", "RECONCILED", Action.BUY, 0, 0, size_e6, 0, 0, 0)
+    with world.database.begin() as connection:
+        world.ledger._booking.take(connection, [change], 9)
+    # As the writer does behind each difference.
+    world.ledger.note([])
+
+
+def test_no_of_every_market_of_an_event_is_converted_and_proven(world_of):
+    """NO of all n markets is n - 1 dollars: exactly one of them says YES."""
+    world = world_of(index_lag_ms=[0, 0])
+    markets = noes_of(world, 8)
+    before, freed = world.account.cash_e6, (len(markets) - 1) * 8 * SHARE
+    found = world.round()
+    assert found.problem == ""
+    (step,) = found.plan.steps
+    assert (step.kind, step.size_e6, step.expected_e6) == ("convert", 8 * SHARE, freed)
+    assert step.tokens == tuple(market.tokens[1] for market in markets)
+    assert found.plan.capital.mergeable_e6 == freed
+    (note,) = found.done
+    assert (note.state, note.before_e6, note.after_e6) == ("proven", before, before + freed), note
+    assert not any(world.account.tokens_e6.values())
+    # The wallet's history tells it, too: by token it is told once, and closes the lots.
+    for market in markets:
+        gone(world, market.tokens[1], 8)
+    assert [world.round().plan.steps for _ in range(2)] == [[], []]
+    moved = [row for row in world.rows(schema.MOVEMENTS) if row.kind == "convert"]
+    assert {row.token_id for row in moved} == set(step.tokens)
+    assert {row.transaction_hash for row in moved} == {note.transaction_hash}
+    assert sum(row.cash_e6 for row in moved) == freed
+    closings = [row for row in world.rows(schema.CLOSINGS) if row.why == "convert"]
+    assert len(closings) == len(markets)
+    assert sum(row.proceeds_e6 for row in closings) == freed
+
+
+def test_a_history_that_tells_a_conversion_of_ours_is_not_told_twice(world_of):
+    world = world_of(index_lag_ms=[0, 0])
+    noes_of(world, 8)
+    (note,) = world.settler.round(dry=False).done
+    conversions = world.settler._conversions
+    told = [row for row in world.history() if row.kind == "convert"]
+    assert [each.transaction_hash for each in told] == [note.transaction_hash]
+    # While its notes still wait for the recorder, and once the ledger has them.
+    assert conversions.without_own(told) == []
+    world.told()
+    assert conversions.without_own(told) == []
+    assert world.rows(schema.MOVEMENTS)
+
+
+def test_sets_of_no_are_converted_only_where_every_market_is_held(world_of):
+    world = world_of()
+    noes_of(world, 8, event_markets=-1)
+    assert world.round().plan.steps == []
+
+
+def test_both_sides_are_merged_before_what_is_left_of_no_is_converted(world_of):
+    world = world_of()
+    markets = noes_of(world, 8)
+    world.hold(markets[0], 3)
+    found = world.round()
+    assert [(step.kind, step.size_e6) for step in found.plan.steps] == [
+        ("merge", 3 * SHARE),
+        ("convert", 8 * SHARE),
+    ]
+    assert [note.state for note in found.done] == ["proven", "proven"], found.problem
+    assert not any(world.account.tokens_e6.values())
+
+
+def test_a_persons_no_is_never_converted(world_of):
+    world = world_of()
+    noes_of(world, 5)
+    noes_of(world, 2, owner="human")
+    (step,) = world.round().plan.steps
+    assert (step.kind, step.size_e6) == ("convert", 5 * SHARE)
+
+
+def test_an_event_of_which_a_market_is_resolved_waits_for_redemption(world_of):
+    world = world_of()
+    markets = noes_of(world, 8)
+    world.venue.exchange.resolve(markets[1], 1, world.venue.now_ns)
+    assert {step.kind for step in world.round().plan.steps} == {"redeem"}
+
+
+def test_a_conversion_that_a_person_made_is_cash_alone(world_of):
+    world = world_of()
+    world.activity = [
+        {"type": "CONVERSION", "timestamp": 1_795_305_600, "transaction_hash": HASH,
+         "size": 5, "usdc_size": 10},
+    ]  # fmt: skip
+    for _ in range(2):
+        assert world.round().problem == ""
+    (movement,) = world.rows(schema.MOVEMENTS)
+    assert (movement.kind, movement.cash_e6, movement.booked) == ("convert", 10 * SHARE, 2)
 
 
 def test_a_dry_run_moves_nothing(world_of):

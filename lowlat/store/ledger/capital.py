@@ -1,5 +1,7 @@
 """Where the capital is locked, and which of it could be freed now: complete sets and winnings.
 
+A set is complete with both sides of a market, or with NO of every market of a neg-risk event.
+
 A plan touches only what modules own. A person's shares on the same wallet are his: a merge leaves
 them out, and a redemption, which the contract does for all shares of a condition at once, is left
 to him. Tokens that an open order or a fill in settlement is about are left alone until it ended.
@@ -18,14 +20,25 @@ from lowlat.core.layout import OrderState
 from lowlat.store.ledger.database import said
 from lowlat.store.ledger.lots import HUMAN, UNKNOWN
 from lowlat.store.ledger.schema import FILLS, LOTS, ORDERS
+from lowlat.venues.polymarket.neg_risk import NegRiskEvent
 from lowlat.venues.polymarket.wallet import Holding
 
-__all__ = ["Capital", "Owned", "Ownership", "Plan", "Step", "plan_settlement", "read_owned"]
+__all__ = [
+    "CONVERT",
+    "Capital",
+    "Owned",
+    "Ownership",
+    "Plan",
+    "Step",
+    "plan_settlement",
+    "read_owned",
+]
 
 _OPEN: Final = tuple(
     state.name
     for state in (OrderState.SENDING, OrderState.LIVE, OrderState.DELAYED, OrderState.UNKNOWN)
 )
+CONVERT: Final = "convert"
 MERGE_MIN_E6: Final = 1_000_000
 """Sets below a share are left for later: each costs one of 25 submits a minute."""
 
@@ -48,10 +61,11 @@ class Ownership:
 
 
 class Step(NamedTuple):
-    """One merge or redemption."""
+    """One merge, redemption or conversion."""
 
     kind: str
     condition_id: str
+    """Of a conversion: the event's neg-risk market id, and its tokens by question."""
     tokens: tuple[str, ...]
     size_e6: int
     """Of each token; for a redemption, of all of them together."""
@@ -66,7 +80,7 @@ class Capital:
     held_cost_e6: int = 0
     """What modules paid for everything they hold."""
     mergeable_e6: int = 0
-    """Complete sets, a dollar each."""
+    """Complete sets: a dollar for both sides of a market, n - 1 for NO of all n of an event."""
     redeemable_e6: int = 0
     """Winnings of resolved markets."""
 
@@ -113,9 +127,15 @@ def _read(connection: Connection) -> Ownership:
 
 
 def plan_settlement(
-    owned: Ownership, holdings: Iterable[Holding], winners: Mapping[str, str]
+    owned: Ownership,
+    holdings: Iterable[Holding],
+    winners: Mapping[str, str],
+    events: Iterable[NegRiskEvent] = (),
 ) -> Plan:
-    """Decide what can be freed. ``winners``: condition to winning token, where it is known."""
+    """Decide what can be freed. ``winners``: condition to winning token, where it is known.
+
+    ``events``: those of which the wallet holds NO of every market.
+    """
     plan = Plan()
     plan.capital.held_cost_e6 = sum(each.cost_e6 for each in owned.tokens.values())
     conditions: dict[str, list[Holding]] = defaultdict(list)
@@ -126,6 +146,9 @@ def plan_settlement(
             _redeem(plan, owned, condition, sides, winners.get(condition, ""))
         elif len(sides) == 2:
             _merge(plan, owned, condition, sides)
+    sizes = {side.token_id: side.size_e6 for sides in conditions.values() for side in sides}
+    for event in events:
+        _convert(plan, owned, event, sizes)
     return plan
 
 
@@ -162,6 +185,24 @@ def _merge(plan: Plan, owned: Ownership, condition: str, sides: list[Holding]) -
         return
     neg_risk = any(side.neg_risk for side in sides)
     plan.steps.append(Step("merge", condition, tokens, size_e6, size_e6, neg_risk))
+
+
+def _convert(plan: Plan, owned: Ownership, event: NegRiskEvent, sizes: Mapping[str, int]) -> None:
+    merged = {token: step.size_e6 for step in plan.steps for token in step.tokens}
+    size_e6 = min(
+        min(sizes.get(token, 0), owned.tokens.get(token, Owned()).modules_e6) - merged.get(token, 0)
+        for token in event.no_tokens
+    )
+    expected_e6 = (len(event.no_tokens) - 1) * max(0, size_e6)
+    plan.capital.mergeable_e6 += expected_e6
+    if size_e6 < MERGE_MIN_E6:
+        return
+    if busy := owned.busy & set(event.no_tokens):
+        plan.skipped.append((event.market_id, _unrest(busy)))
+        return
+    plan.steps.append(
+        Step(CONVERT, event.market_id, event.no_tokens, size_e6, expected_e6, neg_risk=True)
+    )
 
 
 def _unrest(tokens: set[str]) -> str:

@@ -8,6 +8,7 @@ been seen yet waits. Rules where the venue tells less than we keep:
 * a split costs, and a merge brings, half a dollar a share on either side;
 * a redemption pays the side of which its payout's worth of shares went, one dollar each; the
   other side brought nothing. One that pays both sides is booked on the first that has enough;
+* a conversion of ours is told by token, each of which brought the same; a person's as cash alone;
 * what was sold before its cost was known gets its part of the cost afterwards.
 """
 
@@ -25,7 +26,7 @@ __all__ = ["book_movements"]
 WAITING: Final = 0
 BOOKED: Final = 1
 NOTHING_TO_BOOK: Final = 2
-_SHARES: Final = ("trade", "split", "merge", "redeem")
+_SHARES: Final = ("trade", "split", "merge", "redeem", "convert")
 _NAME_LOT: Final = (
     update(LOTS)
     .where(LOTS.c.lot == bindparam("key"))
@@ -74,7 +75,8 @@ def book_movements(connection: Connection, booking: Booking) -> int:
 
 
 def _book(connection: Connection, booking: Booking, movement: Any) -> int:
-    if movement.kind not in _SHARES or _is_ours(connection, movement):
+    is_bare = movement.kind == "convert" and not movement.token_id
+    if is_bare or movement.kind not in _SHARES or _is_ours(connection, movement):
         return NOTHING_TO_BOOK
     if movement.kind == "redeem":
         return _redeem(connection, movement)
@@ -155,7 +157,7 @@ def _closings(connection: Connection, token_id: str) -> list[Any]:
             .where(
                 LOTS.c.token_id == token_id,
                 CLOSINGS.c.order_id == "",
-                CLOSINGS.c.why.in_((RECONCILED, "trade", "merge", "redeem")),
+                CLOSINGS.c.why.in_((RECONCILED, "trade", "merge", "redeem", "convert")),
                 CLOSINGS.c.named_e6 < CLOSINGS.c.size_e6,
             )
             .order_by(CLOSINGS.c.closing)

@@ -1,4 +1,4 @@
-"""Wallet transactions through the venue's relayer: merge and redeem, signed as one batch. Pure.
+"""Wallet transactions through the venue's relayer: merge, redeem, convert, one signed batch. Pure.
 
 Only deposit wallets (signature type 3): their owner signs an EIP-712 batch, the operator pays the
 gas. A batch happens whole or not at all. Sources: polymarket.md 13; polymarket-client 0.14.0
@@ -32,6 +32,7 @@ __all__ = [
     "TransactionState",
     "WalletTransaction",
     "batch_digest",
+    "convert_call",
     "decode_nonce",
     "decode_submitted",
     "decode_transaction",
@@ -57,6 +58,7 @@ _BATCH_TYPE: Final = (
     b"Batch(address wallet,uint256 nonce,uint256 deadline,Call[] calls)" + _CALL_TYPE
 )
 _MERGE: Final = keccak256(b"mergePositions(address,bytes32,bytes32,uint256[],uint256)")[:4]
+_CONVERT: Final = keccak256(b"convertPositions(bytes32,uint256,uint256)")[:4]
 _REDEEM: Final = keccak256(b"redeemPositions(address,bytes32,bytes32,uint256[])")[:4]
 _ROUTER_MERGE: Final = keccak256(b"merge(bytes31,uint256)")[:4]
 _ROUTER_REDEEM: Final = keccak256(b"redeem(bytes31,uint256,uint256)")[:4]
@@ -121,6 +123,23 @@ def merge_call(condition_id: bytes, size_e6: int, *, neg_risk: bool) -> Call:
 def redeem_call(condition_id: bytes, *, neg_risk: bool) -> Call:
     """Collect what a resolved condition pays for all shares that the wallet holds of it."""
     return _adapter_call(_REDEEM, condition_id, (), neg_risk=neg_risk)
+
+
+def convert_call(market_id: bytes, questions: Sequence[int], size_e6: int) -> Call:
+    """Turn NO of the questions of a neg-risk event into a dollar less than a dollar each, in cash.
+
+    Of questions that are not named it gives YES. Source: polymarket.md 12 (convert), 13.
+    """
+    if len(market_id) != 32:
+        raise LocalProtocolError(f"neg-risk market id was {len(market_id)} bytes, expected 32")
+    if size_e6 <= 0 or not questions or not all(0 <= each < 256 for each in questions):
+        raise LocalProtocolError(
+            f"conversion of {size_e6} base units of questions {list(questions)}, expected more "
+            "than 0 of questions 0 to 255"
+        )
+    index_set = sum(1 << each for each in set(questions))
+    data = _CONVERT + market_id + word(index_set) + word(size_e6)
+    return Call(parse_address(NEG_RISK_ADAPTER, "adapter"), data)
 
 
 def router_merge_call(condition_id: bytes, size_e6: int) -> Call:

@@ -115,6 +115,10 @@ class WalletRequests:
         """GET what the wallet holds."""
         return self._get("/v2/positions", f"user={self.wallet}&limit={PAGE_ROWS}", cursor)
 
+    def ask(self, path: str, query: str) -> bytes:
+        """GET anything else of the indexer's, in one page."""
+        return self._get(path, query, "")
+
     def _get(self, path: str, query: str, cursor: str) -> bytes:
         tail = f"&cursor={cursor}" if cursor else ""
         return f"GET {path}?{query}{tail}".encode() + self._head
