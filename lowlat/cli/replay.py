@@ -12,13 +12,18 @@ from lowlat.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from lowlat.app.config import EngineConfig
+    from lowlat.risk.limits import LimitsParams
     from lowlat.store.capture import Life
     from lowlat.world.verdict import Verdict
+
+_ASKED = ("limits.", "execution.template_rungs_e6")
+"""Keys that decide on one wish: the sizes that are signed are what risk rounds down to."""
+_SHOWN = 6
 
 
 @app.command(
     epilog="Examples: lowlat replay | lowlat replay -i prod --life 2 --to 60 |"
-    " lowlat replay FOLDER --from 30 --json"
+    " lowlat replay FOLDER --from 30 --json | lowlat replay -i prod --config tighter.toml"
 )
 def replay(
     source: Annotated[
@@ -39,6 +44,12 @@ def replay(
     verify: Annotated[
         bool, typer.Option("--verify", help="Live it twice: the hash must be the same.")
     ] = False,
+    config: Annotated[
+        str,
+        typer.Option(
+            "--config", help="Ask the limits of this file, too, what they would have decided."
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Run the production engines on what they were given then; name the first difference.
@@ -49,13 +60,15 @@ def replay(
     found = _find(source, instance, life)
     if seconds and since_s >= seconds:
         raise ConfigError(f"--from was {since_s:g} with --to {seconds:g}, expected less")
-    verdict, wall_s = _live(found, seconds, since_s)
-    again = _live(found, seconds, since_s)[0] if verify else verdict
+    limits, left_out = _other_limits(found, config) if config else (None, [])
+    verdict, wall_s = _live(found, seconds, since_s, limits)
+    again = _live(found, seconds, since_s, limits)[0] if verify else verdict
     same = again.hash == verdict.hash
     if as_json:
-        _print_json(found, verdict, wall_s, same=same)
+        _print_json(found, verdict, wall_s, left_out, same=same)
     else:
         _print(found, verdict, wall_s, verify=verify, same=same)
+        _print_otherwise(verdict, left_out)
     if not (verdict.equal and same):
         raise typer.Exit(EXIT_FAILED)
 
@@ -83,11 +96,34 @@ def _find(source: str, instance: str, life: int) -> "Life":
     return lives[life - 1]
 
 
-def _live(life: "Life", seconds: float, since_s: float = 0.0) -> "tuple[Verdict, float]":
+def _other_limits(life: "Life", path: str) -> "tuple[LimitsParams, list[str]]":
+    """Return the limits of a config, and what else it changes, which is not asked."""
+    from lowlat.app.config import load_config
+    from lowlat.app.reload_rules import differences
+    from lowlat.risk.second import LEFT_AS_THEY_WERE
+    from lowlat.wiring.reload import limits_on_rungs
+    from lowlat.world.replay import read_header
+
+    new = load_config(path)
+    changes = differences(_settings(read_header(life.data).config), new)
+    left_out = [
+        change.key
+        for change in changes
+        if not change.key.startswith(_ASKED)
+        or change.key.startswith("limits.exits")
+        or change.key.removeprefix("limits.") in LEFT_AS_THEY_WERE
+    ]
+    return limits_on_rungs(new), left_out
+
+
+def _live(
+    life: "Life", seconds: float, since_s: float, limits: "LimitsParams | None"
+) -> "tuple[Verdict, float]":
     from lowlat.world.replay import Replay
 
     started = time.monotonic()
-    verdict = Replay(life.data, _settings).run(int(seconds * 1e9), int(since_s * 1e9))
+    replay = Replay(life.data, _settings, limits)
+    verdict = replay.run(int(seconds * 1e9), int(since_s * 1e9))
     return verdict, time.monotonic() - started
 
 
@@ -126,7 +162,19 @@ def _print(life: "Life", verdict: "Verdict", wall_s: float, *, verify: bool, sam
         print("the capture ends before its process came to an orderly end", file=sys.stderr)
 
 
-def _print_json(life: "Life", verdict: "Verdict", wall_s: float, *, same: bool) -> None:
+def _print_otherwise(verdict: "Verdict", left_out: list[str]) -> None:
+    if verdict.otherwise is None:
+        return
+    print("\n".join(verdict.otherwise.lines()))
+    if left_out:
+        shown = ", ".join(left_out[:_SHOWN])
+        more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+        print(f"  not asked, for it is no limit of one decision: {shown}{more}")
+
+
+def _print_json(
+    life: "Life", verdict: "Verdict", wall_s: float, left_out: list[str], *, same: bool
+) -> None:
     import msgspec
 
     result: dict[str, Any] = {
@@ -138,5 +186,6 @@ def _print_json(life: "Life", verdict: "Verdict", wall_s: float, *, same: bool) 
         "times_real": round(verdict.seconds / max(wall_s, 1e-9), 1),
         "bytes": len(life.data),
         "gap": life.gap,
+        "not_asked": left_out,
     }
     print(msgspec.json.encode(result).decode())

@@ -3,7 +3,8 @@
 Begin with ``engine`` (what a turn does), then ``checks`` (one rule a file, in fixed order)::
 
     wishes     aggregate (who wants what), pooling, crossing (inside), exits (what must be sold)
-    judging    deciding (check, size, send), case, facts (of a market), examine (in words)
+    judging    judging (check, size), deciding (send or refuse), case, facts (of a market),
+               examine (in words), second (what other limits would say)
     account    account, reservations, resting, exposure, equity, stakes and scores (whose, how good)
     shown      board; decisions and intents are written by _records
     restarts   left_overs

@@ -58,6 +58,42 @@ cdef class Case:
         # The plain path reads one case again and again.
         self.cut_rule = 0
 
+    def copy(self):
+        """Return another case of the same wish as it came, before any check."""
+        cdef Case made = Case.__new__(Case)
+        made.id = self.id
+        made.cause = self.cause
+        made.event_ns = self.event_ns
+        made.recv_ns = self.recv_ns
+        made.decoded_ns = self.decoded_ns
+        made.published_ns = self.published_ns
+        made.decided_ns = self.decided_ns
+        made.expires_ns = self.expires_ns
+        made.confidence = self.confidence
+        made.expected_value = self.expected_value
+        made.suggested_e6 = self.suggested_e6
+        made.group = self.group
+        made.instrument = self.instrument
+        made.generation = self.generation
+        made.limit_price_e4 = self.limit_price_e4
+        made.action = self.action
+        made.urgency = self.urgency
+        made.leg = self.leg
+        made.legs = self.legs
+        made.mode = self.mode
+        made.epoch = self.epoch
+        made.market = self.market
+        made.outcome = self.outcome
+        made.buys = self.buys
+        made.immediate = self.immediate
+        memcpy(made.module_words, self.module_words, 16)
+        made.size_e6 = self.size_e6
+        # Exits come with the rule that asks for them.
+        made.cut_rule = self.cut_rule
+        made.cut_limit = self.cut_limit
+        made.cut_was = self.cut_was
+        return made
+
     @property
     def module(self):
         """Name of the module, NUL-padded."""

@@ -1,11 +1,10 @@
-"""Decide on one unit of signals: every check in order, one size for all legs, intents or a refusal.
+"""Decide on one unit of signals: judge it, then intents or a refusal.
 
 Owned by the risk engine; also the oracle of the plain path. A unit is sent whole or not at all, and
 each of its signals ends in one decision. Who comes before whom is the aggregator's business.
 """
 
 from collections.abc import Callable
-from math import lcm
 from typing import Final
 
 from lowlat.core.layout import IntentFlag, OrderType, Rule
@@ -16,16 +15,18 @@ from lowlat.risk._records import DecisionWriter, IntentSlot, Names
 from lowlat.risk.account import Account
 from lowlat.risk.aggregate import Aggregator
 from lowlat.risk.case import Unit
-from lowlat.risk.checks import FINAL_CHECKS, LEG_CHECKS, UNIT_CHECKS
 from lowlat.risk.checks.kelly import edge_e6
+from lowlat.risk.judging import judge, spend_e6
 from lowlat.risk.limits import LimitsParams
 from lowlat.risk.reservations import OwnOrder
 from lowlat.risk.resting import Resting
-from lowlat.risk.state import LEGS_MAX, RiskState, fee_bound_e6
+from lowlat.risk.state import RiskState, fee_bound_e6
 
-__all__ = ["Decider"]
+__all__ = ["Decide", "Decider"]
 
-_CENT_E6: Final = 10_000
+Decide = Callable[[Unit, int], None]
+"""What ends a unit, at a time."""
+
 _FOK: Final = int(OrderType.FOK)
 _FAK: Final = int(OrderType.FAK)
 _GTC: Final = int(OrderType.GTC)
@@ -73,71 +74,11 @@ class Decider:
 
     def decide(self, unit: Unit, now_ns: int) -> None:
         """Run every check in order; send the unit or refuse all of it."""
-        state = self._state
-        cases = unit.cases
-        for case in cases:
-            for check in LEG_CHECKS:
-                if check(case, state):
-                    self._refuse(unit, case, now_ns)
-                    return
-        refused = self._size(unit)
+        refused = judge(unit, self._state)
         if refused is None:
-            for final in FINAL_CHECKS:
-                if final(unit, state):
-                    refused = next(case for case in cases if case.rule)
-                    break
-        if refused is not None:
+            self._send(unit, now_ns)
+        else:
             self._refuse(unit, refused, now_ns)
-            return
-        self._send(unit, now_ns)
-
-    def _size(self, unit: Unit) -> Case | None:
-        """Bring all legs to one size that the money allows, and walk it; a refused leg or None."""
-        state = self._state
-        cases = unit.cases
-        first = cases[0]
-        state.common_step_e6 = first.facts.step_e6
-        state.common_min_e6 = first.facts.min_size_e6
-        if len(cases) > 1:
-            if len(cases) > LEGS_MAX:
-                first.refuse(Rule.GROUP_INCOMPLETE, LEGS_MAX, len(cases))
-                return first
-            state.common_step_e6 = _common_step(cases)
-            state.common_min_e6 = max(case.facts.min_size_e6 for case in cases)
-            self._level(cases)
-        for check in UNIT_CHECKS:
-            if check(unit, state):
-                return next(case for case in cases if case.rule)
-        if len(cases) > 1:
-            self._level(cases)
-        for case in cases:
-            if self._settle_size(case):
-                return case
-        return None
-
-    def _settle_size(self, case: Case) -> int:
-        """Walk the leg at its final size; refuse what became too small."""
-        state = self._state
-        if case.size_e6 < state.common_min_e6 or not case.size_e6:
-            return case.refuse(Rule.MIN_SIZE, state.common_min_e6, case.size_e6)
-        walk = case.walk
-        if walk is not None and walk.filled_e6 != case.size_e6:
-            walk = case.walk = state.walk(case, case.size_e6)
-            if not walk.complete:
-                return case.refuse(Rule.DEPTH, walk.filled_e6, case.size_e6)
-        least_e6 = self._limits.order_notional_e6_min
-        if case.buys and _spend_e6(case) < least_e6:
-            return case.refuse(Rule.MIN_SIZE, least_e6, _spend_e6(case))
-        return 0
-
-    def _level(self, cases: list[Case]) -> None:
-        """Give all legs the size of the smallest; each keeps the rule that cut it most."""
-        smallest = min(cases, key=_size)
-        size_e6 = self._state.floor_size(smallest.size_e6, self._state.common_step_e6)
-        for case in cases:
-            if case.size_e6 > size_e6:
-                rule = smallest.cut_rule or Rule.CUT
-                case.cut(size_e6, rule, smallest.cut_limit, smallest.cut_was)
 
     def _refuse(self, unit: Unit, refused: Case, now_ns: int) -> None:
         """End every leg: the refused one by its rule, its siblings with it."""
@@ -168,7 +109,7 @@ class Decider:
         limits = self._limits
         intent = self._names.next_id()
         size_e6 = case.size_e6
-        spend_e6 = 0
+        signed_e6 = 0
         flags = 0 if case.buys else _REDUCE_ONLY
         if case.immediate:
             walk = case.walk
@@ -177,7 +118,7 @@ class Decider:
             touch_e4 = walk.touch_price_e4
             order_type = _FOK if group or limits.single_fill_or_kill else _FAK
             if case.buys:
-                spend_e6 = _spend_e6(case)
+                signed_e6 = spend_e6(case)
         else:
             price_e4 = case.limit_price_e4
             touch_e4 = (
@@ -198,7 +139,7 @@ class Decider:
             group,
             checked_ns,
             expires_ns,
-            spend_e6,
+            signed_e6,
             unwind_e6,
             price_e4,
             touch_e4,
@@ -210,7 +151,7 @@ class Decider:
         self._intents_sent.add(1)
         held_e6 = 0
         if case.buys:
-            cash_e6 = spend_e6 or -(-price_e4 * size_e6 // E4)
+            cash_e6 = signed_e6 or -(-price_e4 * size_e6 // E4)
             held_e6 = cash_e6 + fee_bound_e6(cash_e6, case.facts.rate_e6)
         self._account.fly(
             OwnOrder(
@@ -228,20 +169,3 @@ class Decider:
             )
         )
         return intent
-
-
-def _spend_e6(case: Case) -> int:
-    """Return the dollars a BUY signs: walked cost floored to the cent, or size times limit."""
-    walk = case.walk
-    cost_e6: int = case.limit_price_e4 * case.size_e6 // E4 if walk is None else walk.cost_e6
-    return cost_e6 - cost_e6 % _CENT_E6
-
-
-def _common_step(cases: list[Case]) -> int:
-    """Return the ladder step that suits every leg."""
-    return lcm(*(case.facts.step_e6 for case in cases))
-
-
-def _size(case: Case) -> int:
-    size_e6: int = case.size_e6
-    return size_e6

@@ -36,7 +36,7 @@ from lowlat.risk.account import Account, AccountPorts
 from lowlat.risk.aggregate import Aggregator
 from lowlat.risk.board import Board
 from lowlat.risk.crossing import Crossing
-from lowlat.risk.deciding import Decider
+from lowlat.risk.deciding import Decide, Decider
 from lowlat.risk.equity import Equity
 from lowlat.risk.exits import Exits
 from lowlat.risk.facts import END_UNKNOWN_NS, MarketFacts
@@ -137,6 +137,7 @@ class RiskEngine:
             latency=self._latency,
             intents_sent=self._intents_sent,
         )
+        self._decide: Decide = self._decider.decide
         self._second_ns = 0
         self._restarted = False
         self._recovered = recovered
@@ -243,6 +244,14 @@ class RiskEngine:
         self._generation = self._crossing.config_generation = config_generation
         self.equity.cap()
 
+    def decide_through(self, around: Callable[[Decide], Decide]) -> None:
+        """Leave no unit to the plain path; each goes through what ``around`` makes of the decider.
+
+        For replays that ask what else could have been decided.
+        """
+        self.plain.plain = False
+        self._decide = around(self._decide)
+
     def resume(self) -> None:
         """Lift a drawdown halt because a person asked; the next drawdown counts from here."""
         self.state.drawdown_halted = False
@@ -289,7 +298,7 @@ class RiskEngine:
             self.state.halt_code = self._ports.halted()
             for unit in units:
                 if not aggregator.veto(unit, now_ns, limits):
-                    self._decider.decide(unit, now_ns)
+                    self._decide(unit, now_ns)
         done += self._end_refused(now_ns)
         if not aggregator.groups and not self._left_overs.left:
             signals.release()
@@ -370,7 +379,7 @@ class RiskEngine:
         self.state.halt_code = self._ports.halted()
         for unit in units:
             if self._ports.intents.free() and self._decisions.free(2) > 1:
-                self._decider.decide(unit, now_ns)
+                self._decide(unit, now_ns)
                 self._exits.ended(unit, now_ns)
 
     def _halt_after_drawdown(self) -> None:

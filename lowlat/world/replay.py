@@ -18,6 +18,7 @@ from lowlat.core.errors import ConfigError, LowlatError
 from lowlat.core.layout import RECORDS, SIGNAL, abi_hash
 from lowlat.core.recovered import Recovered
 from lowlat.core.signal import decode_signal
+from lowlat.risk.limits import LimitsParams
 from lowlat.shm.private import PrivateMemory
 from lowlat.wiring.capture import (
     FORMAT,
@@ -30,6 +31,7 @@ from lowlat.wiring.capture_tags import Tag
 from lowlat.wiring.ports import Settings
 from lowlat.wiring.process import ProcessEngines
 from lowlat.world._playback import Astray, Ended, Playback
+from lowlat.world.otherwise import Otherwise
 from lowlat.world.played import PlayedEnds, PlayedKey, PlayedKeys, PlayedMeters, ledger_gates
 from lowlat.world.verdict import Difference, Moment, Verdict, describe_record, unlike
 
@@ -74,10 +76,20 @@ def read_header(data: bytes) -> CaptureHeader:
 class Replay:
     """One run of one life. ``run`` returns what came of it."""
 
-    def __init__(self, data: bytes, settings_of: Callable[[dict[str, Any]], Settings]) -> None:
-        """``settings_of`` makes settings of plain values; raises CaptureError (see read_header)."""
+    def __init__(
+        self,
+        data: bytes,
+        settings_of: Callable[[dict[str, Any]], Settings],
+        other: LimitsParams | None = None,
+    ) -> None:
+        """``settings_of`` makes settings of plain values; raises CaptureError (see read_header).
+
+        ``other``: limits that are asked, too, what they would have decided.
+        """
         self.header = read_header(data)
         self._settings_of = settings_of
+        self._other = other
+        self._otherwise: Otherwise | None = None
         self._playback = Playback(data)
         self._memory = self._remember()
         self._tails = open_tails(self._memory)
@@ -157,6 +169,8 @@ class Replay:
             signs=PlayedKey(header.address),
         )
         self._trading = self._parts.trading
+        if self._other is not None:
+            self._otherwise = Otherwise(self._trading.risk, self._other, self._at_s)
         self._turns = tuple(engine.turn for engine in self._parts.engines)
         self._acts: dict[int, Callable[[Any], None]] = {
             Tag.START: self._start,
@@ -299,6 +313,9 @@ class Replay:
         except (ValueError, msgspec.MsgspecError):
             # What cannot be a signal is refused where it is injected.
             self._counts["injects_refused"] += 1
+
+    def _at_s(self) -> float:
+        return (self._playback.now_ns - self.header.started_ns) / 1e9
 
     def _now(self, what: str, detail: bytes) -> None:
         self._moment = Moment(self._counts["events"], self._playback.now_ns, what, detail)
@@ -492,4 +509,5 @@ class Replay:
             hash=self._digest.hexdigest(),
             recorded_hash=self._recorded.hexdigest(),
             difference=self._difference,
+            otherwise=self._otherwise.verdict() if self._otherwise is not None else None,
         )

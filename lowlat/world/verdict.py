@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lowlat.core.layout import SLOT_HEAD_BYTES, RecordType
+from lowlat.world.otherwise import OtherwiseVerdict
 
 __all__ = ["Difference", "Moment", "Verdict", "describe_record", "unlike"]
 
@@ -68,6 +69,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """Over every signal, decision, intent, report and request, as they came out now."""
     recorded_hash: str
     difference: Difference | None
+    otherwise: OtherwiseVerdict | None = None
+    """What other limits would have decided, when that was asked."""
 
     @property
     def equal(self) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lowlat.wiring._capture import InputLog, without_secrets
 from lowlat.wiring.capture_tags import STIMULI, Tag
+from lowlat.wiring.reload import limits_on_rungs
 from lowlat.world._playback import Playback
 from lowlat.world.replay import CaptureError, Replay, read_header
 from lowlat.world.settings import WorldParams, WorldSettings
@@ -38,8 +39,12 @@ def fair():
     return outcome, data, key
 
 
-def replay(data, from_ns=0):
-    return Replay(data, lambda raw: msgspec.convert(raw, WorldSettings)).run(0, from_ns)
+def settings_of(raw):
+    return msgspec.convert(raw, WorldSettings)
+
+
+def replay(data, from_ns=0, other=None):
+    return Replay(data, settings_of, other).run(0, from_ns)
 
 
 def entries(data):
@@ -129,6 +134,25 @@ def test_what_differs_before_the_time_asked_for_is_counted_and_not_told(fair):
     assert later.earlier == 1
     assert 0 < later.decisions < replay(data).decisions
     assert replay(changed, at_ns - 1_000_000).difference == told.difference
+
+
+def test_other_limits_are_asked_about_every_decision_and_change_none(fair):
+    _, data, _ = fair
+    plain = replay(data)
+    own = limits_on_rungs(settings_of(read_header(data).config))
+    same = replay(data, other=own)
+    assert same.equal, same.difference
+    assert (same.hash, same.otherwise.first) == (plain.hash, "")
+    assert same.otherwise.same == same.otherwise.decided > 0
+    assert same.otherwise.sent[0] == same.otherwise.sent[1] > 0
+    tight = replay(data, other=msgspec.structs.replace(own, order_notional_e6_max=2_000_000))
+    assert (tight.equal, tight.hash) == (True, plain.hash)
+    told = tight.otherwise
+    assert told.decided - told.same == sum(told.changes.values()) > 0
+    assert any("sent -> " in change for change in told.changes)
+    assert told.cost_e6[1] < told.cost_e6[0] == same.otherwise.cost_e6[0]
+    assert "against 2000000" in told.first
+    assert told.lines()[0].startswith("other limits: ")
 
 
 def test_order_signed_otherwise_is_found(fair):
