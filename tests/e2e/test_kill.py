@@ -17,6 +17,7 @@ import pytest
 from kill_table import decides_again, is_free
 from rig import Rig, Run
 
+from lowlat.app.seat import HaltCode
 from lowlat.app.state import living_children
 from lowlat.app.topology import FUSED, fit_cores, load_topology
 from lowlat.core.clock import monotonic_ns
@@ -145,6 +146,35 @@ def test_reboot_without_any_segment_recovers_from_journal_and_venue(instance, ho
 @pytest.mark.parametrize("seed", [1, 2])
 def test_many_reboots_recover_from_journal_and_venue(instance, home, seed, capsys):
     reboots(instance, home, seed, 5, capsys)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("memory", ["kept", "gone"])
+@pytest.mark.parametrize("name", ["fused", "spread"])
+def test_every_process_killed_at_once_while_pairs_are_traded(instance, home, name, memory, capsys):
+    """All at once, and with every segment deleted: sets are traded again, finished or flat."""
+    topology = fit_cores(load_topology(name))
+    names, draw, took_s = list(topology), random.Random(6), []
+    with Rig(instance, home, seed=6, topology=topology) as rig:
+        for _ in range(5):
+            trades_again(rig)
+            legs = lambda: any(row.group for row in rig.orders().values())  # noqa: E731
+            rig.turn_until(legs, 60, "a leg of a set")
+            rig.run(draw.uniform(0.0, 0.5))
+            began_ns = monotonic_ns()
+            if memory == "gone":
+                rig.supervisor.reboot(rig.observer.forget_memory)
+            else:
+                for each in names:
+                    # This is the test's own doing, no crash loop.
+                    rig.supervisor.forgive(each)
+                rig.supervisor.kill(names)
+            took_s.append(max(rig.await_ready(each, began_ns) for each in names))
+            assert rig.supervisor.halt == HaltCode.NONE, "new orders are taken"
+        trades_again(rig)
+        assert_agrees(rig)
+        assert_nothing_was_sent_twice(rig, rebooted=memory == "gone")
+    show(capsys, f"{name}, segments {memory}: all killed to all READY", took_s)
 
 
 def test_killed_recorder_and_stopped_engine_cost_nothing(instance, home):
