@@ -118,12 +118,12 @@ def group_of(evidence: Evidence, signal: SignalRecord) -> list[dict[str, Any]]:
     ]
     found = []
     for leg in sorted(legs, key=lambda each: each.leg):
-        book = book_of(evidence, leg, evidence.markets.get(leg.instrument >> 1))
+        book = book_of(evidence, leg, evidence.market_of(leg))
         found.append(
             {
                 "leg": leg.leg,
                 "signal": f"{leg.id:#x}",
-                "market": evidence.market_name(leg.instrument),
+                "market": evidence.market_name(leg),
                 "outcome": "NO" if leg.instrument & 1 else "YES",
                 "rests": leg.urgency == Urgency.LOW,
                 "size_e6": leg.size_suggestion_e6,
