@@ -271,7 +271,8 @@ class VenueListener:
             if state is None:
                 order.lookup_ns = order.lookup_ns or now_ns + self._params.lookup_every_ns
                 continue
-            self.fills.take(order, self._news(order, fill, state), now_ns)
+            if not _is_old(order, fill.trade_id, state):
+                self.fills.take(order, self._news(order, fill, state), now_ns)
             self.schedule(order, now_ns)
         return known
 
@@ -358,6 +359,18 @@ class VenueListener:
             order.lookup_ns = now_ns + self._params.terminal_timeout_ns
         else:
             order.lookup_ns = now_ns + self._params.settle_timeout_ns
+
+
+def _is_old(order: Order, trade_id: str, state: FillState) -> bool:
+    """Whether a trade's own message said the same before: listings repeat most rows."""
+    booked = order.fills.get(trade_id)
+    return (
+        booked is not None
+        and booked.final
+        and booked.state == state
+        # What a fee is unknown of stays in doubt, as often as it is told.
+        and order.fees is not None
+    )
 
 
 def _masking(

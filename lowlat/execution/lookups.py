@@ -260,8 +260,9 @@ class Lookups:
                 order.id: [] for order in orders if order.filled_e6 and not order.fills
             }
         for row in trades.rows:
-            self._collect(row)
-            found.update(fill.order_id for fill in row.fills)
+            if self._restored:
+                self._collect(row)
+            found.update([fill.order_id for fill in row.fills])
             self._listener.trade_update(row, now_ns)
         if trades.next_cursor and page < _PAGES_MAX:
             self._ask_trades(orders, now_ns, trades.next_cursor, page + 1, found)

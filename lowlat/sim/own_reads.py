@@ -6,6 +6,8 @@ Source: polymarket.md 1.1, 5.4, 5.5.
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
+
 from lowlat.core.units import ONE_E4, format_fixed
 from lowlat.sim import events
 from lowlat.sim.accounts import Account
@@ -22,6 +24,8 @@ __all__ = ["OwnReads"]
 
 NS: Final = 1_000_000_000
 ZERO32: Final = "0x" + "00" * 32
+_ROWS_MAX: Final = 4096
+"""Rows of trades that are kept as they were sent."""
 
 
 class OwnReads:
@@ -31,6 +35,8 @@ class OwnReads:
         self._exchange = exchange
         self._credentials = credentials
         self._prefixed = exchange.config.status_prefix
+        self._rows: dict[tuple[str, str], tuple[tuple[str, int, str], orjson.Fragment]] = {}
+        """By trade and reader, what was sent and what of it can change: listings repeat it."""
 
     def order(self, key: ApiKey, order_id: str) -> Response:
         """GET /data/order/{id}: any status, 404 when it never existed."""
@@ -69,10 +75,18 @@ class OwnReads:
         maker = request.arg("maker_address").lower()
         if maker:
             kept = [trade for trade in kept if maker in trade.wallets()]
-        prefixed = self._prefixed
-        return page(
-            request, kept, lambda trade: events.trade_row(trade, key.key, prefixed=prefixed)
-        )
+        return page(request, kept, lambda trade: self._trade_row(trade, key.key))
+
+    def _trade_row(self, trade: Trade, owner: str) -> orjson.Fragment:
+        now = trade.status, trade.updated_ns, trade.transaction_hash
+        sent = self._rows.get((trade.id, owner))
+        if sent is not None and sent[0] == now:
+            return sent[1]
+        if len(self._rows) >= _ROWS_MAX:
+            self._rows.clear()
+        row = orjson.Fragment(orjson.dumps(events.trade_row(trade, owner, prefixed=self._prefixed)))
+        self._rows[trade.id, owner] = now, row
+        return row
 
     def builder_trades(self, request: Request) -> Response:
         """GET /builder/trades: fills of orders that carry a builder code."""
@@ -130,9 +144,11 @@ def _filter(trades: list[Trade], request: Request) -> list[Trade] | Response:
     if token:
         tests.append(lambda trade: token in trade.market.tokens)
     if after:
-        tests.append(lambda trade: trade.match_ns // NS >= int(after))
+        from_ns = int(after) * NS
+        tests.append(lambda trade: trade.match_ns >= from_ns)
     if before:
-        tests.append(lambda trade: trade.match_ns // NS <= int(before))
+        until_ns = (int(before) + 1) * NS
+        tests.append(lambda trade: trade.match_ns < until_ns)
     return [trade for trade in trades if all(test(trade) for test in tests)]
 
 

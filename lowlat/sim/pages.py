@@ -8,6 +8,8 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import orjson
+
 from lowlat.sim.wire import Request, Response, failure, success
 
 __all__ = ["BAD_CURSOR", "END_CURSOR", "page"]
@@ -20,7 +22,7 @@ BAD_CURSOR: Final = failure(400, "Invalid next cursor")
 def page(
     request: Request,
     rows: Sequence[Any],
-    shape: Callable[[Any], dict[str, Any]],
+    shape: Callable[[Any], dict[str, Any] | orjson.Fragment],
     limit: int = PAGE,
     **extra: Any,
 ) -> Response:

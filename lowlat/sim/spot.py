@@ -133,12 +133,11 @@ class SpotPath:
     def average_e8(self, second: int, window_s: int = AVERAGE_S) -> int | None:
         """Return the average stamped at a second; it ends ``twap_lag_s`` before."""
         last = second - self._lag_s
-        total = 0
-        for each in range(last - window_s + 1, last + 1):
-            found = self.seconds.get(each)
-            if found is None:
-                return None
-            total += found[1]
+        seconds = self.seconds
+        try:
+            total = sum([seconds[each][1] for each in range(last - window_s + 1, last + 1)])
+        except KeyError:
+            return None
         return total // window_s
 
     def outlook(self, end_s: int, now_s: int) -> tuple[float, float, int]:

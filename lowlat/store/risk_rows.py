@@ -41,7 +41,12 @@ class RiskRows:
         """``positions`` tells which token an instrument is."""
         self._tables = tables
         self._positions = positions
-        self._versions: dict[tuple[EntryKind, int], int] = {}
+        self._versions = {
+            EntryKind.STAKES: [0] * tables.stakes.rows,
+            EntryKind.SCORE: [0] * tables.scores.rows,
+            EntryKind.TOTAL: [0],
+        }
+        """Of each table's rows, the version that was read last; 0: none."""
         self._stakes: dict[int, tuple[bytes, bytes]] = {}
         """Token and packed stake of each row of the stakes table."""
         self._due: dict[tuple[EntryKind, bytes], bytes] = {}
@@ -56,7 +61,7 @@ class RiskRows:
         for _, data in self._news(EntryKind.SCORE, tables.scores, SCORE_ROW):
             module = ScoreRow._make(SCORE_ROW.codec.unpack(data)).module
             self._due[EntryKind.SCORE, module] = data
-        for _, data in self._news(EntryKind.TOTAL, tables.exposure, EXPOSURE_ROW, 1):
+        for _, data in self._news(EntryKind.TOTAL, tables.exposure, EXPOSURE_ROW):
             self._due[EntryKind.TOTAL, b""] = data
         entries = [Entry(kind, data) for (kind, _), data in self._due.items()]
         for token_id in sorted(self._due_tokens):
@@ -70,15 +75,16 @@ class RiskRows:
         self._due_tokens.clear()
 
     def _news(
-        self, kind: EntryKind, table: TableReader, record: RecordType[Any], rows: int = 0
+        self, kind: EntryKind, table: TableReader, record: RecordType[Any]
     ) -> Iterator[tuple[int, bytes]]:
-        for row in range(rows or table.rows):
-            if table.version(row) == self._versions.get((kind, row), 0):
+        versions, version_of = self._versions[kind], table.version
+        for row, known in enumerate(versions):
+            if version_of(row) == known:
                 continue
             version = table.read(row)
             if version > 0:
                 data = bytes(table.buffer[SLOT_HEAD_BYTES : SLOT_HEAD_BYTES + record.codec.size])
-                self._versions[kind, row] = version
+                versions[row] = version
                 yield row, data
 
     def _take_stake(self, row: int, data: bytes) -> None:
@@ -87,7 +93,7 @@ class RiskRows:
         token_id = self._token_of(stake) if stake.size_e6 and stake.generation else _NO_TOKEN
         if not token_id:
             # Its position is being written: look again.
-            del self._versions[EntryKind.STAKES, row]
+            self._versions[EntryKind.STAKES][row] = 0
             return
         before = self._stakes.pop(row, (_NO_TOKEN, b""))[0]
         if token_id != _NO_TOKEN:

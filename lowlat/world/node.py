@@ -37,7 +37,7 @@ __all__ = ["Node", "Surroundings"]
 MS: Final = 1_000_000
 _READ_NS: Final = 40
 """A clock reading takes so long: stamps of one turn differ, as they do."""
-_SOON_NS: Final = 3_000_000
+_SOON_NS: Final = 8_000_000
 """Frames that come so close together are followed by one turn: who decides is pumped behind each
 frame, the turn is for the rest."""
 _CANCEL_EVERY_NS: Final = 1_000 * MS

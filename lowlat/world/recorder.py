@@ -25,7 +25,7 @@ __all__ = ["Recorder"]
 
 MS: Final = 1_000_000
 _TURN_NS: Final = 5 * MS
-_IDLE_TURN_NS: Final = 50 * MS
+_IDLE_TURN_NS: Final = 100 * MS
 _CUTS: Final = 3
 """A start that finds the disk full is tried again after up to so many hundreds of ms."""
 

@@ -101,7 +101,7 @@ class WorldSettings(msgspec.Struct, frozen=True):
         template_reach_ticks=1,
         hot_max=4,
         trades_overlap_s=15,
-        lookup_every_ns=3_000_000_000,
+        lookup_every_ns=4_500_000_000,
         # What is sent arrives within 15 s here, whatever happens to it.
         unknown_window_ns=18_000_000_000,
         settle_timeout_ns=15_000_000_000,

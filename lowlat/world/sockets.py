@@ -18,6 +18,8 @@ __all__ = ["Dialer", "Feed", "Link", "Net"]
 
 US: Final = 1_000
 MS: Final = 1_000_000
+_DELAY_NS_MIN: Final = 150 * US
+_DELAY_NS_SPAN: Final = 750 * US
 _BACKOFF_NS_MIN: Final = 250 * MS
 _BACKOFF_NS_MAX: Final = 30_000 * MS
 _STABLE_NS: Final = 30_000 * MS
@@ -140,7 +142,7 @@ class Link:
     # ------------------------------------------------------------------ pieces
     def _delay_ns(self) -> int:
         net = self._net
-        delay_ns = net.rng.randint(150, 900) * US
+        delay_ns = _DELAY_NS_MIN + int(net.rng.random() * _DELAY_NS_SPAN)
         if net.rng.random() < 0.01:
             delay_ns += net.rng.randint(1, 40) * MS
         if self.kind == "market" and net.windows.hit("market_delay", net.now_ns()):
