@@ -187,10 +187,15 @@ def read_failed_seeds(lines: Iterable[str]) -> list[FailedSeed]:
 def live(seed: int, seconds: float, params: WorldParams, *, shrinks: bool) -> Lived:
     """Live through one seed; make it small if it fails and that is wanted."""
     with _collected_rarely():
-        with World(seed, params) as world:
-            outcome = world.run(seconds)
+        outcome = _outcome(seed, seconds, params)
         small = shrink(outcome, params) if outcome.violation and shrinks else None
     return Lived(outcome, small)
+
+
+def _outcome(seed: int, seconds: float, params: WorldParams) -> Outcome:
+    """Live through one seed; behind it nothing holds its world, and all of it can be collected."""
+    with World(seed, params) as world:
+        return world.run(seconds)
 
 
 @contextmanager
