@@ -78,7 +78,7 @@ def test_gate_that_moves_before_the_commit_is_found(monkeypatch):
 
     monkeypatch.setattr(JournalEngine, "_take_reports", early)
     full = WorldParams(kinds=("disk_full",), fault_every_ns=SECOND // 9, quiet_ns=SECOND)
-    assert "before it was written down" in live(5, 8.0, full).violation
+    assert "before it was written down" in live(10, 8.0, full).violation
 
 
 def test_one_base_unit_nobody_knows_of_is_found():
