@@ -109,8 +109,12 @@ def test_demo_under_chaos_agrees(instance, more):
     assert max(found["recovery_ms"]) < 8000
 
 
+@pytest.mark.stress
 def test_one_planted_base_unit_turns_the_agreement_false(instance, home):
-    """The difference is planted at the venue, after the engine is at rest; nobody tells it."""
+    """The difference is planted at the venue, after the engine is at rest; nobody tells it.
+
+    The same without an engine that trades: tests/app/test_agreement.py.
+    """
     with Rig(instance, home, seed=2) as rig:
         rig.turn_until(lambda: rig.picture().pairs.completed >= 1, 60, "a completed pair")
         found = rig.drain()
