@@ -69,7 +69,7 @@ class Checker:
             return msgspec.json.decode(line, type=_Answer).error
         if now_ns >= self._due_ns:
             self.close()
-            return f"the config could not be checked within {_ANSWER_NS // 10**9} s"
+            return f"the config could not be checked within {_ANSWER_NS / 10**9:g} s"
         return None
 
     def close(self) -> None:

@@ -85,7 +85,7 @@ def test_bundle_holds_what_the_process_left(memory, life, instance):
 def test_damaged_segment_is_named_and_the_rest_is_told(memory, life, instance):
     with open(segment_file(instance, "stream.intents"), "r+b") as file:
         file.seek(0)
-        file.write(bytes(64))
+        file.write(b"\xff" * 64)
     found = json.loads(PostMortem(instance)(life, "died").read_text())
     assert "unreadable" in found["streams"]["intents"] or "unreadable" in found["segments"]
     assert found["counters"]["risk.intents"] == 41

@@ -47,7 +47,7 @@ class Venue(http.server.BaseHTTPRequestHandler):
 def venue():
     kind = type("OwnVenue", (Venue,), {})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     kind.port = server.server_address[1]
     yield kind
