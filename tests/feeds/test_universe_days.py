@@ -304,9 +304,12 @@ def judge(rig, sizes, places):
     assert rig.counts["metadata.no_row_free"] == 0
     assert rig.counts["metadata.places_taken"] <= places
     assert rig.counts["metadata.resolved"] > 0
-    # The reader's notes on rows stop growing once every row was used: flat from half way on.
-    half = sizes[len(sizes) // 2]
-    assert sizes[-1] - half < half // 50 + 500, sizes
+    # The reader's notes on rows stop growing once every row was used: flat from half way on. Of
+    # several looks the least counts: some fall into a page that is being taken apart.
+    looks = max(1, len(sizes) // 4)
+    half = len(sizes) // 2 + 1
+    middle, last = min(sizes[half - looks : half]), min(sizes[-looks:])
+    assert last - middle < middle // 50 + 500, sizes
 
 
 def test_hours_of_windows_under_a_cap(tools):
