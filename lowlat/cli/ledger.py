@@ -129,10 +129,10 @@ def settle(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Merge complete sets and redeem winnings through the relayer; show capital that is locked.
+    """Merge or convert complete sets, redeem winnings through the relayer; show locked capital.
 
     Also tells the ledger what the wallet did besides our orders: rebates, rewards, transfers, a
-    person's trades. Each merge and redemption is proven by the balances before and after.
+    person's trades. Each step is proven by the balances before and after.
     """
     import signal
     import threading
