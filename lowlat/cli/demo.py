@@ -18,7 +18,9 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave shared memory and the temporary config behind.")
     ] = False,
-    instance: Annotated[str, typer.Option(help="Name, so that several can run.")] = "demo",
+    instance: Annotated[
+        str, typer.Option("--instance", "-i", help="Name, so that several can run.")
+    ] = "demo",
     topology: Annotated[
         str, typer.Option(help="fused, spread, or a file with [topology.NAME] tables.")
     ] = "fused",
