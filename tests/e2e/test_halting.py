@@ -36,7 +36,7 @@ PAIRS = [
     for away in range(1, (len(NAMES) + 1) // 2)
 ]
 """All, in rounds in which nobody comes up twice: a sixth death in a minute is a crash loop."""
-WAIT_S = 60
+WAIT_S = 240
 WATCHED_S = 0.5
 """So long orders are watched while the others are dead, and again when everybody is back."""
 GRACE_NS = 5_000_000

@@ -10,7 +10,7 @@ from picows import WSListener, WSMsgType, ws_connect
 from lowlat.core.clock import RealClock
 from lowlat.core.errors import ConfigError
 from lowlat.sim.config import PORT_NAMES, load_config
-from lowlat.sim.server import SimServer, main, parse_arguments
+from lowlat.sim.server import CALLBACKS_MAX, PIECE, SimServer, main, parse_arguments
 
 QUIET = {
     "coins": [],
@@ -240,3 +240,35 @@ def test_process_prints_addresses_stops_by_itself_and_reports_its_audit(capsys):
 def test_process_refuses_any_address_but_loopback(capsys):
     assert main(["--host", "0.0.0.0"]) == 2
     assert "sim.host was '0.0.0.0'" in capsys.readouterr().err
+
+
+class Clock:
+    """Time that passes only where a test lets it."""
+
+    now_ns = 1_700_000_000_000_000_000
+
+    def monotonic_ns(self):
+        return self.now_ns
+
+    wall_ns = monotonic_ns
+
+
+@pytest.mark.parametrize(("cost_ns", "at_once"), [(1_000_000, PIECE), (0, CALLBACKS_MAX)])
+def test_a_venue_behind_its_clock_goes_back_to_its_clients_soon(cost_ns, at_once):
+    clock, ran = Clock(), []
+
+    def callback(due_ns):
+        clock.now_ns += cost_ns
+        ran.append(due_ns)
+
+    server = SimServer(load_config(QUIET), clock)
+    asyncio.run(server.close())
+    for _ in range(3 * CALLBACKS_MAX):
+        server.venue.timers.at(server.venue.now_ns, callback)
+    server.advance()
+    # The venue's own count too: never more, and not many fewer of ours.
+    assert at_once - 50 < len(ran) <= at_once
+    while len(ran) < 3 * CALLBACKS_MAX:
+        before = len(ran)
+        server.advance()
+        assert len(ran) > before
