@@ -30,6 +30,8 @@ OF_THE_SHELL = {
     # ... and whom processes speak to or believe.
     "ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY",
     "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
+    # With it each process would compile what it imports anew, which takes as long as importing.
+    "PYTHONDONTWRITEBYTECODE",
 }  # fmt: skip
 
 

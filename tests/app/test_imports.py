@@ -116,7 +116,6 @@ def instructions(argv, environment):
 def test_a_role_starts_in_little_more_than_an_interpreter_with_numpy(segments, tmp_path):
     """With byte code, as an installation has it."""
     environment = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path / "pyc"), "PYTHONHASHSEED": "0"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     numpy = instructions([sys.executable, "-c", "import numpy"], environment)
     ratios = {
         role: instructions([sys.executable, "-c", MAKE, str(segments), role], environment) / numpy
