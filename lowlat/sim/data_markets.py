@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lowlat.core.units import ONE_E4, format_fixed
 from lowlat.sim.catalog import Event, Market, iso
-from lowlat.sim.data_query import NS, BadQuery, conditions_of, events_of, ids, number, page
+from lowlat.sim.data_query import NS, BadQuery, bare, conditions_of, events_of, ids, number, page
 from lowlat.sim.exchange import Exchange
 from lowlat.sim.history import INTERVALS_S, History
 from lowlat.sim.indexer import Indexer
@@ -47,6 +47,10 @@ class MarketReads:
             "/v2/prices-history": self._prices,
             "/v2/builders/leaderboard": lambda r, _: page(r, self._builders(), lambda row: row),
             "/v2/builders/volume": self._builder_volumes,
+            "/v1/builders/leaderboard": lambda r, _: bare(r, self._builders(), _old_builder),
+            "/v1/builders/volume": lambda _, now: success(
+                [{"dt": iso(now)[:10] + "T00:00:00Z", **_old_builder(b)} for b in self._builders()]
+            ),
         }
 
     # ----------------------------------------------------------------------------- totals
@@ -174,6 +178,18 @@ class MarketReads:
         del request
         today = iso(now_ns)[:10]
         return success({"data": [{**row, "date": today} for row in self._builders()]})
+
+
+def _old_builder(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the old builder paths."""
+    return {
+        "rank": str(row["rank"]),
+        "builder": row["builder_name"],
+        "volume": row["volume"],
+        "activeUsers": row["active_users"],
+        "verified": row["verified"],
+        "builderLogo": row["profile_image"],
+    }
 
 
 def _price(point: tuple[int, int], outcome: int, bucket_s: int) -> dict[str, Any]:

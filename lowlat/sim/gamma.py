@@ -69,6 +69,7 @@ class Gamma:
             # Nothing is played or said here.
             "sports": lambda _, rest: success({"marketTypes": []} if rest else []),
             "teams": lambda *_: success([]),
+            "market-clarifications": lambda *_: success([]),
             "comments": lambda _, rest: success({"comments": []} if rest == ["keyset"] else []),
         }
         route = routes.get(kind)

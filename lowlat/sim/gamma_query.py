@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from lowlat.sim.catalog import Event, Market
-from lowlat.sim.gamma_rows import tags_of
+from lowlat.sim.gamma_rows import liquidity_e6, tags_of
 from lowlat.sim.gamma_series import recurrence_of, series_id
 from lowlat.sim.wire import Request
 
@@ -131,7 +131,7 @@ def market_filter(request: Request) -> list[Test]:
     tests += _tags(request, lambda market: market.event)
     tests += _times(request, lambda market: market)
     tests += _bounds(request, "volume_num", lambda market: market.volume_e6 / 1e6)
-    tests += _bounds(request, "liquidity_num", lambda _: 0.0)
+    tests += _bounds(request, "liquidity_num", _liquidity)
     tokens = {
         token
         for name in ("clob_token_ids", "position_ids")
@@ -156,8 +156,8 @@ def ordering(request: Request) -> Callable[[Any], Any] | None:
         "volume": lambda row: str(_volume(row)),
         "volumeNum": _volume,
         "volume24hr": _volume,
-        "liquidity": lambda _: 0,
-        "liquidityNum": lambda _: 0,
+        "liquidity": lambda row: str(_liquidity(row)),
+        "liquidityNum": _liquidity,
     }
     if name not in keys:
         raise BadQuery(f"order fields are not valid: {name}")
@@ -168,6 +168,11 @@ def _volume(row: Event | Market) -> float:
     if isinstance(row, Event):
         return sum(market.volume_e6 for market in row.markets) / 1e6
     return row.volume_e6 / 1e6
+
+
+def _liquidity(row: Event | Market) -> float:
+    markets = row.markets if isinstance(row, Event) else [row]
+    return sum(map(liquidity_e6, markets)) / 1e6
 
 
 def _is_true(request: Request, name: str) -> bool:

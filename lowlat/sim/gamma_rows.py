@@ -13,12 +13,59 @@ from lowlat.sim.catalog import COINS, Event, Market, iso, span_text
 from lowlat.sim.contracts import PUSD
 from lowlat.sim.gamma_series import series_json
 
-__all__ = ["event_json", "market_json", "tags_of"]
+__all__ = ["event_json", "liquidity_e6", "market_json", "tags_of"]
 
 SOURCES: Final = {
     "twap": "https://data.chain.link/streams/{coin}-usd-twap-60s-streams",
     "candle": "https://www.binance.com/en/trade/{COIN}_USDT",
     "strike": "https://www.binance.com/en/trade/{COIN}_USDT",
+}
+VOLUMES: Final = ("volume24hr", "volume1wk", "volume1mo", "volume1yr")
+"""No run outlasts what it has seen: all of it is of the last day."""
+CLOB_VOLUMES: Final = ("volumeClob", *(f"{name}Clob" for name in VOLUMES))
+COMMON_FLAGS: Final = {
+    "image": "",
+    "icon": "",
+    "new": False,
+    "featured": False,
+    "restricted": True,
+    "cyom": False,
+    "automaticallyActive": True,
+    "pendingDeployment": False,
+    "deploying": False,
+    "requiresTranslation": False,
+}
+MARKET_FLAGS: Final = {
+    **COMMON_FLAGS,
+    "marketMakerAddress": "",
+    "submitted_by": "0x91430CaD2d3975766499717fA0D66A78D814E5c5",
+    "resolvedBy": "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7",
+    "approved": True,
+    "ready": False,
+    "funded": False,
+    "hasReviewedDates": True,
+    "pagerDutyNotificationEnabled": False,
+    "manualActivation": False,
+    "clearBookOnStart": False,
+    "negRiskOther": False,
+    "rfqEnabled": False,
+    "holdingRewardsEnabled": False,
+    "showGmpSeries": False,
+    "showGmpOutcome": False,
+    "seriesColor": "",
+    "umaBond": "500",
+    "umaReward": "2",
+    "umaResolutionStatuses": "[]",
+    "customLiveness": 0,
+}
+"""What each recorded market says beside the facts; clients insist on some. Source: data/polymarket.
+"""
+EVENT_FLAGS: Final = {
+    **COMMON_FLAGS,
+    "enableOrderBook": True,
+    "commentCount": 0,
+    "showAllOutcomes": True,
+    "showMarketImages": True,
 }
 
 
@@ -29,7 +76,9 @@ def event_json(event: Event) -> dict[str, Any]:
     return {
         **_event_head(event, closed=closed),
         "volume": volume_e6 / 1e6,
-        "liquidity": 0,
+        **dict.fromkeys(VOLUMES, volume_e6 / 1e6),
+        "liquidity": sum(map(liquidity_e6, event.markets)) / 1e6,
+        "liquidityClob": sum(map(liquidity_e6, event.markets)) / 1e6,
         "markets": [market_json(market, nested=True) for market in event.markets],
         "tags": tags_of(event),
     }
@@ -39,8 +88,14 @@ def market_json(market: Market, *, nested: bool = False) -> dict[str, Any]:
     """Return a market; a lone one carries its event's head."""
     rules, event = market.rules, market.event
     bid, ask = market.ladder.best_bid_e4(), market.ladder.best_ask_e4()
-    volume_e6 = market.volume_e6
+    volume_e6, liquid_e6 = market.volume_e6, liquidity_e6(market)
     value: dict[str, Any] = {
+        **MARKET_FLAGS,
+        "createdAt": iso(market.start_ns),
+        "updatedAt": iso(market.start_ns),
+        "acceptingOrdersTimestamp": iso(market.start_ns),
+        "startDateIso": iso(market.start_ns)[:10],
+        "endDateIso": iso(market.end_ns)[:10],
         "id": market.id,
         "version": market.version,
         "question": market.question,
@@ -65,9 +120,11 @@ def market_json(market: Market, *, nested: bool = False) -> dict[str, Any]:
         "negRiskMarketID": event.neg_risk_id,
         "volume": format_fixed(volume_e6, 6),
         "volumeNum": volume_e6 / 1e6,
-        "volume24hr": volume_e6 / 1e6,
-        "liquidity": "0",
-        "liquidityNum": 0,
+        **dict.fromkeys(VOLUMES, volume_e6 / 1e6),
+        **dict.fromkeys(CLOB_VOLUMES, volume_e6 / 1e6),
+        "liquidity": format_fixed(liquid_e6, 6),
+        "liquidityNum": liquid_e6 / 1e6,
+        "liquidityClob": liquid_e6 / 1e6,
         "bestBid": 0 if bid is None else bid / ONE_E4,
         "bestAsk": 1 if ask is None else ask / ONE_E4,
         "spread": 1 if bid is None or ask is None else (ask - bid) / ONE_E4,
@@ -81,6 +138,8 @@ def market_json(market: Market, *, nested: bool = False) -> dict[str, Any]:
         "feeType": rules.category.lower() if rules.fee_rate_e4 else None,
         "umaResolutionStatus": "resolved" if market.closed else "",
     }
+    if rules.neg_risk:
+        value["negRiskRequestID"] = market.question_id
     if market.version == "v2":
         value["positionIds"] = value["clobTokenIds"]
     if market.closed:
@@ -120,8 +179,25 @@ def market_json(market: Market, *, nested: bool = False) -> dict[str, Any]:
     return value
 
 
+def liquidity_e6(market: Market) -> int:
+    """Return the dollars behind what rests: bids at their price, asks at the other side's.
+
+    How the venue counts is not known; this is what makers would pay if all of it filled.
+    """
+    ladder = market.ladder
+    bids = sum(price * size_e6 for price, size_e6 in ladder.bid_levels())
+    asks = sum((ONE_E4 - price) * size_e6 for price, size_e6 in ladder.ask_levels())
+    return (bids + asks) // ONE_E4
+
+
 def _event_head(event: Event, *, closed: bool) -> dict[str, Any]:
     head: dict[str, Any] = {
+        **EVENT_FLAGS,
+        "createdAt": iso(event.start_ns),
+        "updatedAt": iso(event.start_ns),
+        "creationDate": iso(event.start_ns),
+        "description": _description(event.markets[0]) if event.markets else "",
+        "resolutionSource": _source(event.markets[0]) if event.markets else "",
         "id": event.id,
         "ticker": event.slug,
         "slug": event.slug,

@@ -137,7 +137,8 @@ class Rtds:
 
     def on_text(self, session: Session, text: bytes, now_ns: int) -> None:
         """Handle a subscription."""
-        if text == b"PING":
+        if text.upper() == b"PING":
+            # The vendor's TypeScript client writes it small.
             return
         try:
             frame = _decode_rtds(text)

@@ -113,6 +113,22 @@ def test_lists_inside_a_market_are_json_in_a_string(big):
         assert len(json.loads(market[name])) == 2
 
 
+def test_liquidity_is_the_money_that_rests(big):
+    _, page = get(big, "/markets/keyset?limit=100&order=liquidityNum&ascending=false")
+    found = [market["liquidityNum"] for market in page["markets"]]
+    assert found == sorted(found, reverse=True)
+    row = page["markets"][0]
+    market = big.exchange.conditions[row["conditionId"]]
+    money = sum(order.remaining_e6 * order.price_e4 for order in market.ladder.orders()) // 10_000
+    assert row["liquidityNum"] == money / 1e6 > 0
+    assert float(row["liquidity"]) == row["liquidityClob"] == row["liquidityNum"]
+    least = found[3]
+    _, page = get(big, f"/markets/keyset?limit=100&liquidity_num_min={least}")
+    assert len(page["markets"]) == sum(each >= least for each in found)
+    _, page = get(big, f"/events?slug={market.event.slug}")
+    assert page[0]["liquidity"] >= row["liquidityNum"]
+
+
 def test_one_row_by_id_and_by_slug(big):
     market = big.exchange.markets[20_000]
     for path in (f"/markets/{market.id}", f"/markets/slug/{market.slug}"):

@@ -307,6 +307,13 @@ def test_a_filter_is_read_as_the_relay_reads_it(venue, topic, text, past, update
     assert not [f for f in client.frames if "payload" in f]
 
 
+def test_a_ping_of_any_size_gets_no_answer(venue):
+    client = Client(venue, venue.rtds)
+    for text in (b"PING", b"ping"):
+        client.send(text)
+    assert not client.frames
+
+
 def test_the_half_minute_average_is_of_thirty_seconds(venue):
     client = Client(venue, venue.rtds)
     topics = [{"topic": "crypto_prices_twap_thirty"}, {"topic": CHAINLINK}]
