@@ -114,6 +114,8 @@ def test_lists_inside_a_market_are_json_in_a_string(big):
 
 
 def test_liquidity_is_the_money_that_rests(big):
+    for index, fair in enumerate((0.2, 0.4, 0.5, 0.7)):
+        big.flow.quote_all(big.exchange.markets[index], fair, big.now_ns)
     _, page = get(big, "/markets/keyset?limit=100&order=liquidityNum&ascending=false")
     found = [market["liquidityNum"] for market in page["markets"]]
     assert found == sorted(found, reverse=True)

@@ -15,7 +15,7 @@ from lowlat.sim.venue import Venue
 MS = 1_000_000
 START_NS = 1_795_305_600_000_000_000
 QUIET = {
-    "coins": ["BTC", "ETH"],
+    "coins": ["BTC"],
     "windows_s": [],
     "markets": 8,
     "neg_risk_events": 1,
@@ -23,7 +23,7 @@ QUIET = {
     "faults": {"price_drop_e4": 0},
 }
 BTC = {"channel": "price.crypto", "filter": {"symbol": "btcusd"}}
-AVERAGE = {"channel": "price.crypto.twap", "filter": {"symbol": "ethusd", "window_seconds": 60}}
+AVERAGE = {"channel": "price.crypto.twap", "filter": {"symbol": "btcusd", "window_seconds": 60}}
 
 
 class Client:

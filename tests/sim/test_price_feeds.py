@@ -280,31 +280,35 @@ def test_a_bad_topic_ends_its_whole_frame(venue):
 CHAINLINK = "crypto_prices_chainlink"
 
 
-@pytest.mark.parametrize(
-    ("topic", "text", "past", "updates"),
-    [
-        ("crypto_prices", "", {"btcusdt", "ethusdt"}, {"btcusdt", "ethusdt"}),
-        ("crypto_prices", "ethusdt,solusdt", {"ethusdt"}, {"ethusdt"}),
-        ("crypto_prices", '{"symbol":"btcusdt"}', {"btcusdt"}, {"btcusdt"}),
-        (CHAINLINK, '{"symbol":"btc/usd"}', {"btc/usd"}, {"btc/usd"}),
-        (CHAINLINK, '{"symbol": "btc/usd"}', {"btc/usd"}, set()),
-        (CHAINLINK, "btc/usd", {400}, set()),
-        ("comments", "", set(), set()),
-    ],
-)
-def test_a_filter_is_read_as_the_relay_reads_it(venue, topic, text, past, updates):
+FILTERS = [
+    ("crypto_prices", "", {"btcusdt", "ethusdt"}, {"btcusdt", "ethusdt"}),
+    ("crypto_prices", "ethusdt,solusdt", {"ethusdt"}, {"ethusdt"}),
+    ("crypto_prices", '{"symbol":"btcusdt"}', {"btcusdt"}, {"btcusdt"}),
+    (CHAINLINK, '{"symbol":"btc/usd"}', {"btc/usd"}, {"btc/usd"}),
+    (CHAINLINK, '{"symbol": "btc/usd"}', {"btc/usd"}, set()),
+    (CHAINLINK, "btc/usd", {400}, set()),
+    ("comments", "", set(), set()),
+]
+
+
+def test_a_filter_is_read_as_the_relay_reads_it(venue):
     """One blank in an object brings the past and then silence; a bare word ends the frame."""
-    client = Client(venue, venue.rtds)
-    wanted = {"topic": topic, "type": "update", "filters": text}
-    client.send({"action": "subscribe", "subscriptions": [wanted]})
-    assert {f.get("statusCode") or f["payload"]["symbol"] for f in client.frames} == past
-    client.frames.clear()
-    client.wait(3_000)
-    assert {f["payload"]["symbol"] for f in client.frames} == updates
-    client.send({"action": "unsubscribe", "subscriptions": [wanted]})
-    client.frames.clear()
-    client.wait(3_000)
-    assert not [f for f in client.frames if "payload" in f]
+    clients = []
+    for topic, text, past, _ in FILTERS:
+        client = Client(venue, venue.rtds)
+        clients.append(client)
+        client.wanted = [{"topic": topic, "type": "update", "filters": text}]
+        client.send({"action": "subscribe", "subscriptions": client.wanted})
+        found = {f.get("statusCode") or f["payload"]["symbol"] for f in client.frames}
+        assert found == past, (topic, text)
+        client.frames.clear()
+    clients[0].wait(3_000)
+    for client, (topic, text, _, updates) in zip(clients, FILTERS, strict=True):
+        assert {f["payload"]["symbol"] for f in client.frames} == updates, (topic, text)
+        client.send({"action": "unsubscribe", "subscriptions": client.wanted})
+        client.frames.clear()
+    clients[0].wait(3_000)
+    assert not [f for client in clients for f in client.frames]
 
 
 def test_a_ping_of_any_size_gets_no_answer(venue):
