@@ -145,7 +145,7 @@ class Binance:
         }
         self._send(f"{symbol.lower()}@bookTicker", value, (), now_ns)
         stream = f"{symbol.lower()}@bestBidAsk"
-        if self._by_stream.get((stream, True)):
+        if self._by_stream.get((stream, True)) and not self._faults.hit("binance_cull_e4"):
             self._send_binary(stream, sbe.best_bid_ask(symbol, now_ns, top), now_ns)
 
     def open_recorded(self, symbol: str, update_id: int, bids: Levels, asks: Levels) -> None:

@@ -137,6 +137,8 @@ class FaultConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a wallet gains on chain stays out of the venue's view for so long, or until its
     ``/balance-allowance/update``."""
     binance_gap_e4: int = 0
+    binance_cull_e4: int = 0
+    """An SBE top is left out for a newer one, as a loaded server does; JSON tops never are."""
     binance_snapshot_old_e4: int = 0
     """Depth by REST is of five seconds ago: older than the diffs heard so far, ask again."""
     price_drop_e4: int = 300

@@ -75,6 +75,17 @@ def test_binary_top_says_what_the_json_top_says():
         assert [top.bid_price_e8, top.bid_size_e8, top.ask_price_e8, top.ask_size_e8] == prices
 
 
+def test_a_culled_top_is_missing_in_binary_only():
+    venue = venue_of()
+    text = Client(venue, "/ws/btcusdt@bookTicker")
+    binary = Client(venue, "/ws/btcusdt@bestBidAsk", binary=True)
+    venue.faults.arm("binance_cull_e4", 2)
+    run(venue, 1)
+    told = [frame["u"] for frame in text.text]
+    assert len(told) > 5
+    assert [event.update_id for event in events(binary, Top)] == told[2:]
+
+
 def test_binary_diffs_follow_each_other_and_lead_to_the_book():
     venue = venue_of()
     client = Client(venue, "/stream?streams=btcusdt@depth/btcusdt@depth20", binary=True)
