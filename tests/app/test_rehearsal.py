@@ -12,6 +12,9 @@ from lowlat.net.warm import WarmLine, WarmSends
 from lowlat.shm.private import PrivateStats
 from tests.app.config_text import GOOD
 
+STALL_NS = 2_000_000
+"""Between two turns: this process was not on its core."""
+
 
 class Stats(PrivateStats):
     def __init__(self):
@@ -26,6 +29,7 @@ class Stage:
 
     def __init__(self, config, secure):
         self.stats, self.notes, self.under_way = Stats(), [], False
+        self.stalls = 0
         self.line = WarmLine(secure)
         self.rehearsal = Rehearsal(
             config,
@@ -40,10 +44,13 @@ class Stage:
         return self.stats.cells[f"rehearsal.{name}"].value
 
     def turn_until(self, condition, seconds=60):
-        deadline_ns = monotonic_ns() + seconds * 10**9
+        now_ns = monotonic_ns()
+        deadline_ns = now_ns + seconds * 10**9
         while not condition():
-            assert monotonic_ns() < deadline_ns, (self.notes, self.count("missed"))
-            assert self.rehearsal.turn(monotonic_ns()) == 0
+            assert now_ns < deadline_ns, (self.notes, self.count("missed"))
+            assert self.rehearsal.turn(now_ns) == 0
+            before_ns, now_ns = now_ns, monotonic_ns()
+            self.stalls += now_ns - before_ns > STALL_NS
 
 
 @pytest.fixture(params=[None, secure_both], ids=["plain", "tls"])
@@ -55,7 +62,8 @@ def stage(request):
 
 def test_every_rehearsal_sends_one_order_to_ourselves(stage):
     stage.turn_until(lambda: stage.count("orders") >= 50)
-    assert stage.count("missed") == 0
+    # A wish is good for milliseconds: where the machine took longer to come back, it may end.
+    assert stage.count("missed") <= stage.stalls
     assert not stage.notes
 
 
