@@ -122,6 +122,8 @@ def test_positions_are_what_settled(pair, plain, quiet_venue):
     bob.limit(plain.tokens[1], "BUY", 4_000, 50)
     path = "/v2/positions"
     assert json.loads(ask(quiet_venue.data_request, path, user=bob.address)[1])["data"] == []
+    trades = bob.call("GET", "/data/trades").json["data"]
+    assert [(t["status"], t["size"]) for t in trades] == [("TRADE_STATUS_MATCHED", "50")]
     quiet_venue.step(quiet_venue.now_ns + 20 * 10**9)
     (row,) = json.loads(ask(quiet_venue.data_request, path, user=bob.address)[1])["data"]
     assert (row["token_id"], row["current_size"]) == (plain.tokens[1], "50")

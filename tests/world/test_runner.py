@@ -1,11 +1,13 @@
 """Many seeds: in parallel the same as alone, failures small and named, once failed always run."""
 
+import weakref
 from pathlib import Path
 
 import pytest
 
 from lowlat.core.errors import ConfigError
 from lowlat.core.units import E6
+from lowlat.world import runner
 from lowlat.world.rows import Violation
 from lowlat.world.runner import (
     Totals,
@@ -17,6 +19,7 @@ from lowlat.world.runner import (
 )
 from lowlat.world.settings import WorldParams
 from lowlat.world.watch import Watch
+from lowlat.world.world import World
 
 FAILED = read_failed_seeds((Path(__file__).parent / "failed_seeds.txt").read_text().splitlines())
 DEFAULT_BUDGET_S = 40.0
@@ -45,6 +48,19 @@ def test_parallel_is_the_same_to_the_byte():
     alone = {seed: live(seed, 3.0, WorldParams(), shrinks=False).outcome for seed in (1, 2, 3)}
     together = run_seeds((1, 2, 3), 3.0, WorldParams(), jobs=2, shrinks=False)
     assert {lived.outcome.seed: lived.outcome for lived in together} == alone
+
+
+def test_world_that_was_lived_through_is_let_go_of(monkeypatch):
+    made = []
+
+    class Noted(World):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(runner, "World", Noted)
+    assert not live(1, 1.0, WorldParams(), shrinks=False).outcome.violation
+    assert [world() for world in made] == [None]
 
 
 def test_failure_is_made_small_and_says_how_to_see_it_again(monkeypatch):
