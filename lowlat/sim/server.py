@@ -48,7 +48,7 @@ IDLE_S: Final = 0.5
 CALLBACKS_MAX: Final = 2_000
 """Due callbacks run in one turn of the loop: an overloaded venue falls behind its own clock, but it
 still hears its clients and the signal to stop."""
-PIECE: Final = 100
+PIECE: Final = 20
 """So many of them between two looks at the clock."""
 TURN_NS: Final = 20_000_000
 """And so long: where many share a core, 2 000 callbacks take longer than a client waits."""

@@ -267,7 +267,7 @@ def test_a_venue_behind_its_clock_goes_back_to_its_clients_soon(cost_ns, at_once
         server.venue.timers.at(server.venue.now_ns, callback)
     server.advance()
     # The venue's own count too: never more, and not many fewer of ours.
-    assert at_once - 50 < len(ran) <= at_once
+    assert at_once - PIECE < len(ran) <= at_once
     while len(ran) < 3 * CALLBACKS_MAX:
         before = len(ran)
         server.advance()
