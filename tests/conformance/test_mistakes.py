@@ -25,7 +25,7 @@ def run(mistake):
         cwd=HERE.parent.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     lines = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return {line.split("::")[1].split()[0] for line in lines}, ended

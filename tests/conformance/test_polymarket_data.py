@@ -17,7 +17,7 @@ pytest.importorskip("polymarket")
 pytestmark = pytest.mark.oracle
 CLIENT = "polymarket-client, data"
 covers = pytest.mark.covers
-FOUND_WITHIN_S = 20
+FOUND_WITHIN_S = 120
 
 
 def rows(driver, name, **kwargs):
