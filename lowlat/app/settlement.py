@@ -42,6 +42,7 @@ from lowlat.store.ledger.database import said
 from lowlat.store.ledger.notes import SettlementNote, drop_notes
 from lowlat.store.ledger.schema import FILLS, MOVEMENTS, SETTLEMENTS
 from lowlat.venues.polymarket.eip712 import SigningKey
+from lowlat.venues.polymarket.neg_risk import NegRiskEvent
 from lowlat.venues.polymarket.relayer import (
     Call,
     RelayerRequests,
@@ -265,8 +266,17 @@ class Settler:
             for each in holdings
             if each.redeemable
         }
-        events = self._conversions.events(holdings)
-        return plan_settlement(read_owned(self._ledger), holdings, winners, events)
+        events: list[NegRiskEvent] = []
+        unread = ""
+        try:
+            events = self._conversions.events(holdings)
+        except RemoteProtocolError as error:
+            # What an event is made of is only needed to convert: the rest goes on, and it is said.
+            unread = f"not converted, its events could not be read: {error}"
+        plan = plan_settlement(read_owned(self._ledger), holdings, winners, events)
+        if unread:
+            plan.skipped.append(("sets of NO", unread))
+        return plan
 
     def _holdings(self) -> list[Holding]:
         rows: list[Holding] = []

@@ -342,6 +342,23 @@ def test_both_sides_are_merged_before_what_is_left_of_no_is_converted(world_of):
     assert not any(world.account.tokens_e6.values())
 
 
+def test_events_that_cannot_be_read_stop_conversions_alone(world_of):
+    world = world_of()
+    noes_of(world, 8)
+    world.hold(world.market(), 4)
+    real = world.settler._data.call
+
+    def call(raw):
+        return (200, b'{"data":[{"token_id":7}]}') if b"/v2/tokens" in raw else real(raw)
+
+    world.settler._conversions._data.call = call
+    found = world.round()
+    assert [(note.kind, note.state) for note in found.done] == [("merge", "proven")]
+    ((what, why),) = found.plan.skipped
+    assert what == "sets of NO"
+    assert "/v2/tokens" in why
+
+
 def test_a_persons_no_is_never_converted(world_of):
     world = world_of()
     noes_of(world, 5)
