@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections import deque
 
-from picows import WSListener, WSMsgType, ws_connect, ws_create_server
+from picows import WSError, WSListener, WSMsgType, ws_connect, ws_create_server
 
 
 class _Upstream(WSListener):
@@ -56,7 +56,14 @@ class _Client(WSListener):
         self.task = asyncio.get_running_loop().create_task(self._dial())
 
     async def _dial(self):
-        _, self.upstream = await ws_connect(lambda: _Upstream(self), self.feed.origin + self.path)
+        url = self.feed.origin + self.path
+        try:
+            _, self.upstream = await ws_connect(
+                lambda: _Upstream(self), url, websocket_handshake_timeout=60
+            )
+        except (OSError, WSError):
+            # The venue did not answer: the engine hears of it and dials again.
+            self.drop()
 
     def on_ws_frame(self, transport, frame):
         kind = frame.msg_type
