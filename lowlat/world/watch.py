@@ -264,8 +264,10 @@ class Watch(Listener):
         doubtful = (OrderState.SENDING, OrderState.UNKNOWN)
         unknown = {order.group for order in orders if order.state in doubtful}
         for row in self._groups.read():
+            if row.state == GroupState.NAKED:
+                # It goes on once its unwind that nobody heard of is known: not before.
+                self._doubt_ns[row.id] = now_ns
             if row.state not in _OPEN_GROUPS:
-                self._doubt_ns.pop(row.id, None)
                 continue
             due_ns = max(row.deadline_ns, ready_since_ns)
             if row.id in unknown:
