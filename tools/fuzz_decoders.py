@@ -186,11 +186,14 @@ def keep(chosen):
         aside = set(artifacts(folder))
         inputs = {path.read_bytes() for path in folder.iterdir() if path not in aside}
         kept = covering(decode, sorted(inputs, key=lambda raw: (len(raw), raw)))
-        # Written so that the same inputs make the same file.
-        with zipfile.ZipFile(chosen.kept / f"{name}.zip", "w") as packed:
+        # Written so that the same inputs make the same file, and whole or not at all.
+        place = chosen.kept / f"{name}.zip"
+        draft = place.with_suffix(".new")
+        with zipfile.ZipFile(draft, "w") as packed:
             for raw in kept:
                 member = zipfile.ZipInfo(hashlib.sha1(raw, usedforsecurity=False).hexdigest())
                 packed.writestr(member, raw, zipfile.ZIP_DEFLATED, compresslevel=9)
+        draft.replace(place)
         print(f"{name:<20} {len(kept):>5} of {len(inputs):>5} inputs kept")
     return 0
 
